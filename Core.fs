@@ -1,0 +1,3 @@
+module Research.Core
+
+open TorchSharp
