@@ -1,0 +1,92 @@
+using System.Runtime.InteropServices;
+
+namespace Research.Host;
+
+/// <summary>
+/// Files that are either wholly old or wholly new, whenever the process or the machine stops:
+/// write a temporary neighbour, flush it to the disk, rename it into place, flush the directory.
+/// A full disk becomes one sentence, and leaves neither a temporary file nor a damaged one.
+/// </summary>
+public static class Durable
+{
+    private const int NoSpace = 28, QuotaExceeded = 122, WindowsDiskFull = unchecked((int)0x80070070);
+
+    /// <summary>Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream.</summary>
+    /// <exception cref="ResearchException">The disk is full; the old file is untouched.</exception>
+    public static void Replace(string path, Action<FileStream> write)
+    {
+        var temporary = path + ".tmp";
+        WriteFlushed(temporary, write);
+        File.Move(temporary, path, overwrite: true);
+        FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>Replaces a text file (UTF-8, no byte-order mark).</summary>
+    public static void ReplaceText(string path, string text) =>
+        Replace(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>
+    /// Creates or overwrites <paramref name="path"/> and returns once its bytes are on the disk.
+    /// When anything fails the file is removed before the error leaves.
+    /// </summary>
+    internal static void WriteFlushed(string path, Action<FileStream> write)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, 1 << 16);
+            write(stream);
+            stream.Flush(flushToDisk: true);
+        }
+        catch (Exception error)
+        {
+            TryDelete(path);
+            if (error is IOException io && IsDiskFull(io))
+                throw DiskFull(path, io);
+            throw;
+        }
+    }
+
+    /// <summary>True when the operating system refused a write for want of space or quota.</summary>
+    internal static bool IsDiskFull(IOException error) =>
+        error.HResult is NoSpace or QuotaExceeded or WindowsDiskFull;
+
+    /// <summary>The sentence for a full disk. Callers make sure that nothing that was complete is lost.</summary>
+    internal static ResearchException DiskFull(string path, IOException inner) =>
+        new($"no space left on the disk to write '{path}'; "
+            + "everything saved before is intact, so free some space and run the same command again to continue.",
+            ResearchException.RunFailed, inner);
+
+    /// <summary>Makes renames in a directory survive a power cut. A no-op where directories cannot be opened.</summary>
+    internal static void FlushDirectory(string directory)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        // FileStream refuses directories, so this asks the C library itself.
+        var descriptor = open(directory, 0);
+        if (descriptor < 0)
+            return;
+        _ = fsync(descriptor);
+        _ = close(descriptor);
+    }
+
+    private static void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (IOException)
+        {
+            // The error that brought us here says more than a failure to tidy up after it.
+        }
+    }
+
+    [DllImport("libc", CharSet = CharSet.Ansi)]
+    private static extern int open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+
+    [DllImport("libc")]
+    private static extern int fsync(int descriptor);
+
+    [DllImport("libc")]
+    private static extern int close(int descriptor);
+}

@@ -1,0 +1,20 @@
+namespace Research.Host;
+
+/// <summary>
+/// An error that the user can act on. Its message is one clear sentence and is all that is printed:
+/// no type name and no stack trace. Every other exception is a defect of the program.
+/// </summary>
+public class ResearchException : Exception
+{
+    /// <summary>Exit code of a run that failed, or of results that could not be used.</summary>
+    public const int RunFailed = 1;
+
+    /// <summary>Exit code of a command line that could not be understood or obeyed.</summary>
+    public const int BadUsage = 2;
+
+    /// <summary>The process's exit code when this error ends it.</summary>
+    public int ExitCode { get; }
+
+    public ResearchException(string sentence, int exitCode = RunFailed, Exception? inner = null)
+        : base(sentence, inner) => ExitCode = exitCode;
+}
