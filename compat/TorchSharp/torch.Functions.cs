@@ -1,0 +1,57 @@
+namespace TorchSharp;
+
+public static partial class torch
+{
+    public static Tensor abs(Tensor input) => input.abs();
+    public static Tensor exp(Tensor input) => input.exp();
+    public static Tensor expm1(Tensor input) => input.expm1();
+    public static Tensor log(Tensor input) => input.log();
+    public static Tensor log1p(Tensor input) => input.log1p();
+    public static Tensor sqrt(Tensor input) => input.sqrt();
+    public static Tensor rsqrt(Tensor input) => input.rsqrt();
+    public static Tensor square(Tensor input) => input.square();
+    public static Tensor sin(Tensor input) => input.sin();
+    public static Tensor cos(Tensor input) => input.cos();
+    public static Tensor tanh(Tensor input) => input.tanh();
+    public static Tensor sigmoid(Tensor input) => input.sigmoid();
+    public static Tensor erf(Tensor input) => input.erf();
+    public static Tensor erfinv(Tensor input) => input.erfinv();
+    public static Tensor lgamma(Tensor input) => input.lgamma();
+    public static Tensor neg(Tensor input) => input.neg();
+    public static Tensor reciprocal(Tensor input) => input.reciprocal();
+    public static Tensor sign(Tensor input) => input.sign();
+    public static Tensor floor(Tensor input) => input.floor();
+    public static Tensor round(Tensor input) => input.round();
+    public static Tensor isnan(Tensor input) => input.isnan();
+    public static Tensor isfinite(Tensor input) => input.isfinite();
+    public static Tensor relu(Tensor input) => input.relu();
+    public static Tensor maximum(Tensor input, Tensor other) => input.maximum(other);
+    public static Tensor minimum(Tensor input, Tensor other) => input.minimum(other);
+    public static Tensor where(Tensor condition, Tensor x, Tensor y) => Operators.where_self.Call(condition, x, y);
+    public static Tensor logaddexp(Tensor input, Tensor other) => Operators.logaddexp.Call(input, other);
+    public static Tensor sum(Tensor input) => input.sum();
+    public static Tensor mean(Tensor input) => input.mean();
+    public static Tensor matmul(Tensor input, Tensor other) => input.matmul(other);
+    public static Tensor mm(Tensor input, Tensor other) => input.mm(other);
+    public static Tensor bmm(Tensor input, Tensor other) => input.bmm(other);
+    public static Tensor mv(Tensor input, Tensor other) => input.mv(other);
+    public static Tensor dot(Tensor input, Tensor other) => input.dot(other);
+    public static Tensor outer(Tensor input, Tensor other) => input.outer(other);
+    public static Tensor diag(Tensor input, long diagonal = 0) => input.diag(diagonal);
+    public static Tensor addmm(Tensor input, Tensor mat1, Tensor mat2) => Operators.addmm.Call(input, mat1, mat2);
+    public static Tensor cdist(Tensor x1, Tensor x2, double p = 2.0) => Operators.cdist.Call(x1, x2, p);
+    public static Tensor zeros_like(Tensor input) => input.zeros_like();
+    public static Tensor ones_like(Tensor input) => input.ones_like();
+    public static Tensor empty_like(Tensor input) => input.empty_like();
+    public static Tensor rand_like(Tensor input) => input.rand_like();
+    public static Tensor randn_like(Tensor input) => input.randn_like();
+    public static Tensor full_like(Tensor input, Scalar value) => Operators.full_like.Call(input, value);
+    public static Tensor cat(IList<Tensor> tensors, long dim = 0) => Operators.cat.Call(tensors.ToArray(), dim);
+    public static Tensor stack(IEnumerable<Tensor> tensors, long dim = 0) => Operators.stack.Call(tensors.ToArray(), dim);
+    public static Tensor[] broadcast_tensors(params Tensor[] tensors) => Operators.broadcast_tensors.CallMany(tensors);
+    public static Tensor[] meshgrid(IEnumerable<Tensor> tensors, string indexing = "ij") => Operators.meshgrid_indexing.CallMany(tensors.ToArray(), indexing);
+    public static Tensor einsum(string equation, params Tensor[] tensors) => Operators.einsum.Call(equation, tensors);
+    public static Tensor bernoulli(Tensor input, Generator? generator = null) => input.bernoulli(generator);
+    public static Tensor bincount(Tensor x) => x.bincount();
+    public static Tensor logsumexp(Tensor input, long dim, bool keepdim = false) => input.logsumexp(dim, keepdim);
+}
