@@ -1,0 +1,147 @@
+namespace Research.Report
+
+type Scale =
+    | Linear
+    | Logarithmic
+
+type Axis =
+    { Label: string
+      Scale: Scale
+      /// `None`: from the data.
+      Range: (float * float) option }
+
+/// A function sampled on a grid: `Values[row, column]`, row 0 at the lower end
+/// of `Y`, column 0 at the lower end of `X`. Brighter is larger.
+type DensityMap =
+    { Values: float[,]
+      X: float * float
+      Y: float * float }
+
+/// What is drawn in a panel with axes. Points are (x, y).
+type Series =
+    /// A curve, with an optional half-width (one standard error) at each point.
+    | Line of name: string * points: (float * float)[] * error: float[] option
+    | Scatter of name: string * points: (float * float)[]
+    | ErrorBars of name: string * points: (float * float)[] * error: float[]
+    /// Values of a source or of a theory, drawn dashed in black.
+    | Reference of name: string * points: (float * float)[]
+    /// A horizontal line at a value of a source or of a theory.
+    | Level of name: string * value: float
+    | Density of DensityMap
+    /// A histogram: n + 1 edges, n heights.
+    | Bars of name: string * edges: float[] * heights: float[]
+    /// From point to point.
+    | Arrows of name: string * arrows: ((float * float) * (float * float))[]
+
+module Series =
+    let name series =
+        match series with
+        | Line(name, _, _)
+        | Scatter(name, _)
+        | ErrorBars(name, _, _)
+        | Reference(name, _)
+        | Level(name, _)
+        | Bars(name, _, _)
+        | Arrows(name, _) -> name
+        | Density _ -> ""
+
+type Legend =
+    | NorthEast
+    | NorthWest
+    | SouthEast
+    | SouthWest
+    /// Under the panel, in one row.
+    | Below
+    | NoLegend
+
+type AxesPanel =
+    { Title: string
+      X: Axis
+      Y: Axis
+      Series: Series list
+      Legend: Legend }
+
+/// Equal images in rows. Captions may be empty lists.
+type ImageGrid =
+    { Title: string
+      /// Images to a row.
+      Columns: int
+      /// One size, grey or RGB; in reading order.
+      Images: Png.Image[]
+      RowCaptions: string list
+      ColumnCaptions: string list }
+
+type Panel =
+    | Axes of AxesPanel
+    | Images of ImageGrid
+
+/// A figure of the report: the same value becomes pgfplots in the paper and
+/// Plotly in the browser. Strings are text with `$...$` for mathematics.
+type Figure =
+    { /// Row id, then what: `ift1.curve`.
+      Id: string
+      Caption: string
+      Panels: Panel list
+      /// Panels to a row.
+      Columns: int }
+
+module Axis =
+    let linear label =
+        { Label = label
+          Scale = Linear
+          Range = None }
+
+    let log label =
+        { Label = label
+          Scale = Logarithmic
+          Range = None }
+
+    let between low high axis = { axis with Range = Some(low, high) }
+
+module Panel =
+    /// Axes with a title, a legend in the upper right corner and these series.
+    let axes title x y series =
+        Axes
+            { Title = title
+              X = x
+              Y = y
+              Series = series
+              Legend = NorthEast }
+
+    let withLegend legend panel =
+        match panel with
+        | Axes axes -> Axes { axes with Legend = legend }
+        | Images _ -> panel
+
+    /// A grid of images without captions.
+    let images title columns images =
+        Images
+            { Title = title
+              Columns = columns
+              Images = images
+              RowCaptions = []
+              ColumnCaptions = [] }
+
+    let withCaptions rows columns panel =
+        match panel with
+        | Images grid ->
+            Images
+                { grid with
+                    RowCaptions = rows
+                    ColumnCaptions = columns }
+        | Axes _ -> panel
+
+module Figure =
+    /// A figure of one panel.
+    let single id caption panel =
+        { Id = id
+          Caption = caption
+          Panels = [ panel ]
+          Columns = 1 }
+
+    /// A figure of several panels, `columns` to a row.
+    let grid id caption columns panels =
+        { Id = id
+          Caption = caption
+          Panels = panels
+          Columns = columns }

@@ -1,0 +1,337 @@
+/// Figures as pgfplots: vector graphics in the document's fonts, density maps
+/// and image grids as PNG beside them.
+module Research.Report.PgfPlots
+
+open System
+
+/// A file under `paper/generated/`.
+type File = { Path: string; Bytes: byte[] }
+
+/// Points of one curve that TeX gets at most.
+let maxPoints = 400
+
+/// Points of one cloud that TeX gets at most.
+let private maxScatter = 1000
+
+/// Which of the values to draw: in each of `limit / 2` equal stretches the
+/// smallest and the largest, and both ends, so that no extreme is lost.
+let thin (limit: int) (ys: float[]) =
+    if ys.Length <= limit then
+        [| 0 .. ys.Length - 1 |]
+    else
+        let buckets = (limit - 2) / 2
+
+        [| yield 0
+           for b in 0 .. buckets - 1 do
+               let first = b * ys.Length / buckets
+               let last = (b + 1) * ys.Length / buckets - 1
+               let mutable low, high = first, first
+
+               for i in first..last do
+                   if ys[i] < ys[low] then low <- i
+                   if ys[i] > ys[high] then high <- i
+
+               yield min low high
+               yield max low high
+           yield ys.Length - 1 |]
+        |> Array.distinct
+        |> Array.sort
+
+let private coordinates (points: (float * float)[]) =
+    points |> Array.map (fun (x, y) -> $"({Markup.coordinate x},{Markup.coordinate y})") |> String.concat " "
+
+let private pick (indices: int[]) (items: 'a[]) = indices |> Array.map (fun i -> items[i])
+
+// Series differ in dash pattern and mark as well as in colour.
+let private dashes =
+    [| "solid"; "densely dashed"; "densely dotted"; "dash dot"; "loosely dashed"; "dashed"; "dotted" |]
+
+let private marks =
+    [| "*"; "square*"; "triangle*"; "diamond*"; "pentagon*"; "o"; "square"; "triangle"; "diamond"; "x" |]
+
+/// Curves with few points show them.
+let private markLimit = 30
+
+/// A density map as an image, upper row first, brightest at its largest value.
+let densityImage (map: DensityMap) : Png.Image =
+    let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
+    let largest = map.Values |> Seq.cast<float> |> Seq.filter Double.IsFinite |> Seq.fold max 0.0
+    let pixels = Array.zeroCreate<byte> (rows * columns * 3)
+
+    for r in 0 .. rows - 1 do
+        for c in 0 .. columns - 1 do
+            let value = map.Values[rows - 1 - r, c]
+            let red, green, blue = Colours.viridisAt (if largest > 0.0 then value / largest else 0.0)
+            let at = (r * columns + c) * 3
+            pixels[at] <- red
+            pixels[at + 1] <- green
+            pixels[at + 2] <- blue
+
+    { Width = columns
+      Height = rows
+      Channels = 3
+      Pixels = pixels }
+
+let private legendEntry name =
+    if name = "" then [] else [ $@"\addlegendentry{{{Markup.latex name}}}" ]
+
+let private forget name = if name = "" then ", forget plot" else ""
+
+/// The area between mean - error and mean + error. On a logarithmic axis the
+/// lower edge stays positive.
+let private band colour (scale: Scale) (points: (float * float)[]) (error: float[]) =
+    let lower =
+        Array.map2
+            (fun (x, y) e ->
+                let low = y - e
+                x, (if scale = Logarithmic && low <= 0.0 then y / 10.0 else low))
+            points
+            error
+
+    let upper = Array.map2 (fun (x, y) e -> x, y + e) points error
+    let finite = Array.filter (fun (x: float, y: float) -> Double.IsFinite x && Double.IsFinite y)
+    let outline = Array.append (finite upper) (Array.rev (finite lower))
+
+    if outline.Length < 3 then
+        []
+    else
+        [ $@"\addplot[draw=none, fill={colour}, fill opacity=0.2, forget plot] coordinates {{{coordinates outline}}} -- cycle;" ]
+
+/// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark.
+let private series (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
+    let colour, _ = Colours.colour index
+
+    match item with
+    | Line(name, points, error) ->
+        let kept = thin maxPoints (Array.map snd points)
+        let drawn = pick kept points
+        let mark = if drawn.Length <= markLimit then $"mark={marks[index % marks.Length]}, mark size=1.2pt, mark options=solid" else "no marks"
+
+        let area =
+            match error with
+            | Some e when e |> Array.exists (fun v -> v > 0.0) -> band colour scale drawn (pick kept e)
+            | _ -> []
+
+        [ yield! area
+          $@"\addplot[{colour}, {dashes[index % dashes.Length]}, {mark}{forget name}] coordinates {{{coordinates drawn}}};"
+          yield! legendEntry name ],
+        []
+    | Scatter(name, points) ->
+        let stride = max 1 ((points.Length + maxScatter - 1) / maxScatter)
+        let drawn = [| for i in 0..stride .. points.Length - 1 -> points[i] |]
+
+        [ $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=0.8pt, fill opacity=0.6, draw opacity=0.6{forget name}] coordinates {{{coordinates drawn}}};"
+          yield! legendEntry name ],
+        []
+    | ErrorBars(name, points, error) ->
+        let items =
+            Array.map2 (fun (x, y) e -> $"({Markup.coordinate x},{Markup.coordinate y}) +- (0,{Markup.coordinate e})") points error
+            |> String.concat " "
+
+        [ $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=1.4pt{forget name}, error bars/.cd, y dir=both, y explicit] coordinates {{{items}}};"
+          yield! legendEntry name ],
+        []
+    | Reference(name, points) ->
+        let drawn = pick (thin maxPoints (Array.map snd points)) points
+
+        [ $@"\addplot[report-black, dashed, line width=0.6pt, no marks{forget name}] coordinates {{{coordinates drawn}}};"
+          yield! legendEntry name ],
+        []
+    | Level(name, value) ->
+        // Drawn across the axis whatever its range, without influencing it.
+        let y = Markup.coordinate value
+
+        [ $@"\draw[report-black, dotted, line width=0.7pt] ({{rel axis cs:0,0}} |- {{axis cs:1,{y}}}) -- ({{rel axis cs:1,0}} |- {{axis cs:1,{y}}});"
+          if name <> "" then
+              @"\addlegendimage{report-black, dotted, line width=0.7pt, no marks}"
+          yield! legendEntry name ],
+        []
+    | Density map ->
+        let (x0, x1), (y0, y1) = map.X, map.Y
+        let image = densityImage map
+        let factor = max 1 (300 / max image.Width image.Height)
+        let c = Markup.coordinate
+
+        [ $@"\addplot[forget plot] graphics[xmin={c x0}, xmax={c x1}, ymin={c y0}, ymax={c y1}] {{{path}}};" ],
+        [ { Path = path
+            Bytes = Png.encode (Png.enlarge factor image) } ]
+    | Bars(name, edges, heights) ->
+        let points = Array.append (Array.zip edges[.. heights.Length - 1] heights) [| edges[edges.Length - 1], 0.0 |]
+
+        [ $@"\addplot[{colour}, fill={colour}, fill opacity=0.4, ybar interval, no marks{forget name}] coordinates {{{coordinates points}}};"
+          yield! legendEntry name ],
+        []
+    | Arrows(name, arrows) ->
+        [ for (x0, y0), (x1, y1) in arrows do
+              let c = Markup.coordinate
+              $@"\draw[{colour}, -stealth, line width=0.4pt] (axis cs:{c x0},{c y0}) -- (axis cs:{c x1},{c y1});"
+          if name <> "" then
+              $@"\addlegendimage{{{colour}, -stealth, no marks}}"
+          yield! legendEntry name ],
+        []
+
+/// Width of the text in millimetres, as preamble.tex sets it.
+let private textWidth = 158.0
+
+let private range (key: string) (axis: Axis) =
+    match axis.Range with
+    | Some(low, high) -> [ $"{key}min={Markup.coordinate low}"; $"{key}max={Markup.coordinate high}" ]
+    | None -> []
+
+let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
+    let isMap = panel.Series |> List.exists (function Density _ -> true | _ -> false)
+    let width = min 110.0 (textWidth / float columns - 4.0)
+    // Maps are square; curves are wider than high.
+    let height = if isMap then width else max 42.0 (width * 0.62)
+
+    let environment =
+        match panel.X.Scale, panel.Y.Scale with
+        | Linear, Linear -> "axis"
+        | Logarithmic, Linear -> "semilogxaxis"
+        | Linear, Logarithmic -> "semilogyaxis"
+        | Logarithmic, Logarithmic -> "loglogaxis"
+
+    let legend =
+        match panel.Legend with
+        | NorthEast -> [ "legend pos=north east" ]
+        | NorthWest -> [ "legend pos=north west" ]
+        | SouthEast -> [ "legend pos=south east" ]
+        | SouthWest -> [ "legend pos=south west" ]
+        | Below -> [ "legend columns=-1"; "legend style={at={(0.5,-0.28)}, anchor=north}" ]
+        | NoLegend -> []
+
+    let options =
+        [ (if isMap then "report image axis" else "report axis")
+          $"width={Markup.coordinate width}mm"
+          $"height={Markup.coordinate height}mm"
+          if panel.Title <> "" then
+              $"title={{{Markup.latex panel.Title}}}"
+          if panel.X.Label <> "" then
+              $"xlabel={{{Markup.latex panel.X.Label}}}"
+          if panel.Y.Label <> "" then
+              $"ylabel={{{Markup.latex panel.Y.Label}}}"
+          yield! range "x" panel.X
+          yield! range "y" panel.Y
+          if not isMap then
+              "enlarge x limits=0.02"
+              if panel.Y.Range.IsNone then
+                  "enlarge y limits=0.05"
+          yield! legend ]
+        |> String.concat ", "
+
+    let named item =
+        if panel.Legend <> NoLegend then
+            item
+        else
+            match item with
+            | Line(_, p, e) -> Line("", p, e)
+            | Scatter(_, p) -> Scatter("", p)
+            | ErrorBars(_, p, e) -> ErrorBars("", p, e)
+            | Reference(_, p) -> Reference("", p)
+            | Level(_, v) -> Level("", v)
+            | Bars(_, e, h) -> Bars("", e, h)
+            | Arrows(_, a) -> Arrows("", a)
+            | Density _ -> item
+
+    // References and maps take no colour, so the palette counts the others.
+    let coloured item =
+        match item with
+        | Reference _
+        | Level _
+        | Density _ -> false
+        | _ -> true
+
+    let drawn, files, _ =
+        panel.Series
+        |> List.fold
+            (fun (lines, files, (index, maps)) item ->
+                let text, png = series (path maps) panel.Y.Scale index (named item)
+
+                lines @ text,
+                files @ png,
+                ((if coloured item then index + 1 else index), maps + png.Length))
+            ([], [], (0, 0))
+
+    [ @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
+      $@"\begin{{{environment}}}[{options}]"
+      yield! drawn
+      $@"\end{{{environment}}}"
+      @"\end{tikzpicture}" ],
+    files
+
+/// Images smaller than this many pixels a side are enlarged before they are written.
+let private crisp = 56
+
+/// Captions stand beside the rows and above the columns of one stitched PNG.
+let private imagePanel (path: string) (columns: int) (grid: ImageGrid) =
+    let first = grid.Images[0]
+    let factor = max 1 ((crisp + max first.Width first.Height - 1) / max first.Width first.Height)
+    let stitched = grid.Images |> Array.map (Png.enlarge factor) |> Png.tile grid.Columns 2
+    let rows = (grid.Images.Length + grid.Columns - 1) / grid.Columns
+    let captionWidth = if grid.RowCaptions.IsEmpty then 0.0 else 24.0
+    let available = textWidth / float columns - 3.0 - captionWidth
+    // Cells of at most 14 mm, and a page high at most.
+    let width = min available (14.0 * float grid.Columns)
+    let ratio = float stitched.Height / float stitched.Width
+    let width = if width * ratio > 190.0 then 190.0 / ratio else width
+    let height = width * ratio
+    let c = Markup.coordinate
+    let node x y anchor text = $@"\node[anchor={anchor}, font=\footnotesize, inner sep=1.5pt] at ({c x}mm,{c y}mm) {{{Markup.latex text}}};"
+
+    [ @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
+      $@"\node[anchor=south west, inner sep=0] at (0,0) {{\includegraphics[width={c width}mm]{{{path}}}}};"
+      for i, caption in List.indexed grid.RowCaptions do
+          node -0.5 (height * (1.0 - (float i + 0.5) / float rows)) "east" caption
+      for i, caption in List.indexed grid.ColumnCaptions do
+          node (width * (float i + 0.5) / float grid.Columns) (height + 0.3) "south" caption
+      if grid.Title <> "" then
+          let y = if grid.ColumnCaptions.IsEmpty then height + 1.0 else height + 5.0
+          $@"\node[anchor=south, font=\small] at ({c (width / 2.0)}mm,{c y}mm) {{{Markup.latex grid.Title}}};"
+      @"\end{tikzpicture}" ],
+    [ { Path = path
+        Bytes = Png.encode stitched } ]
+
+/// The figure as `figures/ID.tex` with the PNG files that it includes;
+/// `suffix` ends the caption.
+/// Raises `ArgumentException` for a figure without panels or a grid without images.
+let render (suffix: string) (figure: Figure) : File list =
+    if figure.Panels.IsEmpty || figure.Columns < 1 then
+        invalidArg (nameof figure) $"figure {figure.Id} has no panels"
+
+    // LaTeX takes everything after the first dot for the extension.
+    let stem = figure.Id.Replace('.', '-')
+
+    let panels, files =
+        figure.Panels
+        |> List.mapi (fun i panel ->
+            let png part = $"figures/{stem}-{i + 1}-{part + 1}.png"
+
+            match panel with
+            | Axes axes -> axesPanel png figure.Columns axes
+            | Images grid ->
+                if grid.Images.Length = 0 then
+                    invalidArg (nameof figure) $"figure {figure.Id} has an image panel without images"
+
+                imagePanel (png 0) figure.Columns grid)
+        |> List.unzip
+
+    let rows = panels |> List.chunkBySize figure.Columns
+
+    let body =
+        rows
+        |> List.map (fun row -> row |> List.map (String.concat "\n") |> String.concat "\\hfill\n")
+        |> String.concat "\\par\\medskip\n"
+
+    let tex =
+        [ @"\begin{figure}[tbp]"
+          @"\centering"
+          body
+          $@"\caption{{{Markup.latex figure.Caption} {Markup.latex suffix}}}"
+          $@"\label{{fig:{figure.Id}}}"
+          @"\end{figure}"
+          "" ]
+        |> String.concat "\n"
+
+    { Path = $"figures/{figure.Id}.tex"
+      Bytes = System.Text.Encoding.UTF8.GetBytes tex }
+    :: List.concat files

@@ -1,0 +1,130 @@
+namespace Research.Report
+
+/// One entry of a table, or one value in the text.
+type Cell =
+    /// Text with `$...$` for mathematics.
+    | Text of string
+    | Number of value: float * decimals: int
+    /// Few significant digits of a very small or large number.
+    | Scientific of value: float * digits: int
+    | MeanSe of mean: float * se: float * decimals: int
+    /// A number that a source states, not ours.
+    | Source of value: float * decimals: int
+    /// Nothing to show; the reason goes under the table.
+    | Missing of reason: string
+
+type Alignment =
+    | Left
+    | Right
+    | Centre
+    /// Text that wraps, this fraction of the page's width.
+    | Wrapped of float
+
+type Column = { Header: string; Alignment: Alignment }
+
+type Table =
+    { /// Row id, then what: `ift1.table`.
+      Id: string
+      Caption: string
+      Columns: Column list
+      Rows: Cell list list
+      /// Under the table; empty for none.
+      Note: string }
+
+module Cell =
+    let latex cell =
+        match cell with
+        | Text text -> Markup.latex text
+        | Number(value, decimals) -> $"${Markup.fixedPoint decimals value}$"
+        | Scientific(value, digits) -> $"${Markup.scientific digits value}$"
+        // One run has no spread: a standard error of nothing is not 0.
+        | MeanSe(mean, se, decimals) when System.Double.IsNaN se -> $"${Markup.fixedPoint decimals mean}$"
+        | MeanSe(mean, se, decimals) -> $@"${Markup.fixedPoint decimals mean} \pm {Markup.fixedPoint decimals se}$"
+        | Source(value, decimals) -> $@"\source{{${Markup.fixedPoint decimals value}$}}"
+        | Missing _ -> "--"
+
+    let plain cell =
+        match cell with
+        | Missing reason -> $"– ({Markup.plain reason})"
+        | Text text -> Markup.plain text
+        | Source(value, decimals) -> Markup.plain $"${Markup.fixedPoint decimals value}$"
+        | _ -> Markup.plain (latex cell)
+
+module Table =
+    let left header = { Header = header; Alignment = Left }
+    let right header = { Header = header; Alignment = Right }
+    let centre header = { Header = header; Alignment = Centre }
+
+    let wrapped width header =
+        { Header = header
+          Alignment = Wrapped width }
+
+    let private specification column =
+        match column.Alignment with
+        | Left -> "l"
+        | Right -> "r"
+        | Centre -> "c"
+        | Wrapped width -> $@">{{\raggedright\arraybackslash}}p{{{Markup.coordinate width}\linewidth}}"
+
+    /// More rows than this may not fit on one page.
+    let private longest = 30
+
+    let private notes (table: Table) =
+        let reasons =
+            table.Rows
+            |> List.concat
+            |> List.choose (function
+                | Missing reason -> Some $"--: {Markup.latex reason}."
+                | _ -> None)
+            |> List.distinct
+
+        (if table.Note = "" then reasons else Markup.latex table.Note :: reasons) |> String.concat " "
+
+    /// The table as LaTeX (booktabs); `suffix` ends the caption.
+    /// Raises `ArgumentException` when a row has not one cell per column.
+    let latex (suffix: string) (table: Table) =
+        for row in table.Rows do
+            if row.Length <> table.Columns.Length then
+                invalidArg
+                    (nameof table)
+                    $"table {table.Id}: a row has {row.Length} cells, there are {table.Columns.Length} columns"
+
+        let specification = table.Columns |> List.map specification |> String.concat ""
+        let line cells = String.concat " & " cells + @" \\"
+        let header = line (table.Columns |> List.map (fun c -> Markup.latex c.Header))
+        let body = table.Rows |> List.map (List.map Cell.latex >> line)
+        let caption = $@"\caption{{{Markup.latex table.Caption} {Markup.latex suffix}}}\label{{tab:{table.Id}}}"
+        let notes = notes table
+
+        if table.Rows.Length > longest then
+            [ @"\begingroup\small"
+              $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"
+              caption + @"\\"
+              @"\toprule"
+              header
+              @"\midrule\endfirsthead"
+              @"\toprule"
+              header
+              @"\midrule\endhead"
+              @"\bottomrule\endfoot"
+              yield! body
+              @"\end{longtable}"
+              if notes <> "" then
+                  $@"\noindent\footnotesize {notes}\par"
+              @"\endgroup" ]
+        else
+            [ @"\begin{table}[tbp]"
+              @"\centering\small"
+              caption
+              @"\smallskip"
+              $@"\begin{{tabular}}{{@{{}}{specification}@{{}}}}"
+              @"\toprule"
+              header
+              @"\midrule"
+              yield! body
+              @"\bottomrule"
+              @"\end{tabular}"
+              if notes <> "" then
+                  $@"\par\smallskip\parbox{{0.92\linewidth}}{{\footnotesize {notes}}}"
+              @"\end{table}" ]
+        |> String.concat "\n"
