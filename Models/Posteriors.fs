@@ -1,0 +1,101 @@
+namespace Research.Models
+
+open TorchSharp
+open Research.Core
+
+/// What follows the diagonal normal of the encoder.
+type PosteriorShape =
+    | DiagonalPosterior
+    /// k planar maps whose u, w and b the encoder's features give for each example.
+    | PlanarPosterior of maps: int
+    /// Inverse autoregressive steps with the order reversed between them, one MADE of the given width each.
+    | IafPosterior of steps: int * width: int
+
+/// A masked autoencoder with one hidden layer and a context: output i depends on inputs before i and on h.
+type Made =
+    { Input: Linear
+      Context: Linear
+      Output: Linear
+      InputMask: Tensor
+      OutputMask: Tensor }
+
+[<RequireQualifiedAccess>]
+module Made =
+    /// Two outputs a latent (m and s). Masks are buffers; their degrees cycle through 1 .. L-1.
+    let create (parameters: Parameters) (name: string) (latent: int) (context: int) (width: int) : Made =
+        let degrees = Array.init latent (fun i -> int64 (i + 1))
+        let hidden = Array.init width (fun i -> int64 (i % max 1 (latent - 1)) + 1L)
+        let outputs = Array.append degrees degrees
+
+        { Input = Linear.create parameters $"{name}.input" latent width
+          Context = Linear.create parameters $"{name}.context" context width
+          Output = Linear.create parameters $"{name}.output" width (2 * latent)
+          InputMask = parameters.Buffer($"{name}.input_mask", madeMask false degrees hidden)
+          OutputMask = parameters.Buffer($"{name}.output_mask", madeMask true hidden outputs) }
+
+    /// `h: [B,C]`, `z: [..,B,L]`, results m and s `[..,B,L]`.
+    let apply (made: Made) (h: Tensor) (z: Tensor) : Tensor * Tensor =
+        let masked (layer: Linear) mask x =
+            torch.nn.functional.linear (x, layer.Weight * mask, layer.Bias)
+
+        let hidden = torch.nn.functional.elu (masked made.Input made.InputMask z + Linear.apply made.Context h)
+        let output = masked made.Output made.OutputMask hidden
+        let latent = made.InputMask.size 1
+        output.narrow (-1L, 0L, latent), output.narrow (-1L, latent, latent)
+
+[<RequireQualifiedAccess>]
+module PosteriorShape =
+    /// Makes the flow's parameters and returns the posterior as a function of the batch. The flow reads the same
+    /// hidden features as the encoder's last layer, so the diagonal posterior costs nothing extra.
+    let create (parameters: Parameters) (vae: Vae) (shape: PosteriorShape) : Tensor -> Posterior =
+        let latent = vae.Shape.Latent
+        let features = List.last vae.Shape.Hidden
+
+        // The encoder without its last layer.
+        let body =
+            { vae.Encoder with
+                Layers = vae.Encoder.Layers |> List.take (vae.Encoder.Layers.Length - 1) }
+
+        let hidden x = Activation.apply vae.Encoder.Activation (Mlp.apply body x)
+        let head = { vae.Encoder with Layers = [ List.last vae.Encoder.Layers ] }
+
+        let diagonal h = Vae.encode { vae with Encoder = head } h
+
+        match shape with
+        | DiagonalPosterior -> fun x -> { Base = Vae.encode vae x; Flow = None }
+        | PlanarPosterior maps ->
+            let net = Linear.create parameters "posterior.planar" features (maps * (2 * latent + 1))
+
+            fun x ->
+                let h = hidden x
+                let all = Linear.apply net h
+                let slice start length = all.narrow (-1L, int64 start, int64 length)
+
+                let flow =
+                    [ for i in 0 .. maps - 1 do
+                          let start = i * (2 * latent + 1)
+                          let b = (slice (start + 2 * latent) 1).squeeze -1L
+                          planarAmortised (slice start latent) (slice (start + latent) latent) b ]
+
+                { Base = diagonal h
+                  Flow = Some(Transform.compose flow) }
+        | IafPosterior(steps, width) ->
+            let mades =
+                List.init steps (fun i -> Made.create parameters $"posterior.iaf.{i}" latent features width)
+
+            fun x ->
+                let h = hidden x
+
+                let flow =
+                    mades
+                    |> List.mapi (fun i made ->
+                        // A gate that starts open (sigmoid 1.5) lets the flow begin near the identity.
+                        let net z =
+                            let m, s = Made.apply made h z
+                            m, s + 1.5
+
+                        let step = inverseAutoregressive net
+                        if i = 0 then step else Transform.andThen step Transform.flip)
+
+                { Base = diagonal h
+                  Flow = Some(Transform.compose flow) }
