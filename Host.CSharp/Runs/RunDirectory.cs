@@ -1,0 +1,169 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Research.Host;
+
+/// <summary>
+/// The results of one run: `run.json`, `metrics.csv`, `values.json`, `log.txt`, tensors, pictures. While the run
+/// is incomplete it may be written and resumed; once complete, every member that would write throws
+/// <see cref="InvalidOperationException"/>.
+/// </summary>
+public sealed class RunDirectory
+{
+    private const string RecordFile = "run.json", LogFile = "log.txt", ValuesFile = "values.json",
+        CheckpointDirectory = "checkpoints";
+
+    private static readonly JsonSerializerOptions ValuesFormat = new()
+    {
+        WriteIndented = true,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
+
+    private readonly Lock logLock = new();
+
+    private RunDirectory(string path, RunRecord record)
+    {
+        Path = path;
+        Record = record;
+    }
+
+    public string Path { get; }
+
+    /// <summary>What `run.json` says now.</summary>
+    public RunRecord Record { get; private set; }
+
+    public bool IsComplete => Record.State == RunState.Complete;
+
+    /// <summary>Opens a run for computing: creates it, or continues it when it was interrupted.</summary>
+    internal static RunDirectory OpenOrCreate(string path, RunKey key)
+    {
+        if (TryOpen(path) is { } existing)
+        {
+            if (!existing.IsComplete)
+                existing.Update(existing.Record with
+                {
+                    Resumed = existing.Record.Resumed + 1,
+                    Host = HostInfo.Current,
+                });
+            return existing;
+        }
+        Directory.CreateDirectory(path);
+        var record = new RunRecord
+        {
+            Name = key.Name,
+            Key = key.Digest,
+            Fields = key.Fields,
+            State = RunState.Running,
+            Started = DateTimeOffset.UtcNow,
+            Host = HostInfo.Current,
+            Revision = HostInfo.Revision,
+        };
+        record.Write(System.IO.Path.Combine(path, RecordFile));
+        return new(path, record);
+    }
+
+    /// <summary>Opens a run for reading, or returns null when there is none.</summary>
+    internal static RunDirectory? TryOpen(string path) =>
+        RunRecord.TryRead(System.IO.Path.Combine(path, RecordFile)) is { } record ? new(path, record) : null;
+
+    /// <summary>Path of a file of the run, for reading.</summary>
+    public string PathOf(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Path of a file that the caller is about to write; its folder is created.</summary>
+    public string PathForWriting(string name)
+    {
+        RequireIncomplete();
+        var path = PathOf(name);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+        return path;
+    }
+
+    /// <summary>Writes named tensors to `name.safetensors`.</summary>
+    public void SaveTensors(
+        string name, IReadOnlyList<TensorEntry> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+        Durable.Replace(PathForWriting($"{name}.safetensors"),
+            stream => SafetensorsFile.Write(stream, tensors, metadata));
+
+    /// <summary>Reads `name.safetensors`.</summary>
+    public SafetensorsFile ReadTensors(string name) => SafetensorsFile.Read(PathOf($"{name}.safetensors"));
+
+    /// <summary>Writes the run's final figures to `values.json`, to the bit.</summary>
+    public void SaveValues(IReadOnlyDictionary<string, double> values) =>
+        Durable.ReplaceText(PathForWriting(ValuesFile), JsonSerializer.Serialize(values, ValuesFormat) + "\n");
+
+    /// <summary>The run's final figures; empty when it has none.</summary>
+    public IReadOnlyDictionary<string, double> ReadValues() =>
+        File.Exists(PathOf(ValuesFile))
+            ? JsonSerializer.Deserialize<Dictionary<string, double>>(File.ReadAllText(PathOf(ValuesFile)), ValuesFormat)!
+            : new Dictionary<string, double>();
+
+    /// <summary>Opens the metrics of a training; each training of a run has its own file.</summary>
+    public MetricsLog OpenMetrics(string training = TrainingNames.Default) =>
+        new(PathForWriting(TrainingNames.MetricsFile(training)));
+
+    /// <summary>Rows of a training's metrics in the order written; empty when there are none.</summary>
+    public IReadOnlyList<MetricRow> ReadMetrics(string training = TrainingNames.Default)
+    {
+        var path = PathOf(TrainingNames.MetricsFile(training));
+        return File.Exists(path) ? MetricsLog.Read(path) : [];
+    }
+
+    /// <summary>The checkpoints of a training of this run.</summary>
+    public CheckpointStore Checkpoints(
+        string training = TrainingNames.Default, Action<SaveStage>? observer = null)
+    {
+        RequireIncomplete();
+        return new(PathOf(CheckpointDirectory), training) { Observer = observer };
+    }
+
+    /// <summary>Adds a dated line to `log.txt`.</summary>
+    public void Note(string message)
+    {
+        var line = string.Create(CultureInfo.InvariantCulture, $"{DateTimeOffset.UtcNow:u} {message}\n");
+        lock (logLock)
+        {
+            try
+            {
+                File.AppendAllText(PathOf(LogFile), line);
+            }
+            catch (IOException error) when (Durable.IsDiskFull(error))
+            {
+                throw Durable.DiskFull(PathOf(LogFile), error);
+            }
+        }
+    }
+
+    /// <summary>Lines of `log.txt`, oldest first.</summary>
+    public IReadOnlyList<string> ReadNotes() => File.Exists(PathOf(LogFile)) ? File.ReadAllLines(PathOf(LogFile)) : [];
+
+    /// <summary>Marks the run complete and drops its checkpoints, which nobody needs any more.</summary>
+    internal void Complete(TimeSpan session)
+    {
+        RequireIncomplete();
+        Update(Record with
+        {
+            State = RunState.Complete,
+            Finished = DateTimeOffset.UtcNow,
+            Seconds = Record.Seconds + session.TotalSeconds,
+        });
+        if (Directory.Exists(PathOf(CheckpointDirectory)))
+            Directory.Delete(PathOf(CheckpointDirectory), recursive: true);
+    }
+
+    /// <summary>Records the time of a session that ended before the run was complete.</summary>
+    internal void Interrupt(TimeSpan session) =>
+        Update(Record with { Seconds = Record.Seconds + session.TotalSeconds });
+
+    private void Update(RunRecord record)
+    {
+        record.Write(PathOf(RecordFile));
+        Record = record;
+    }
+
+    private void RequireIncomplete()
+    {
+        if (IsComplete)
+            throw new InvalidOperationException($"the run in '{Path}' is complete and is never written again");
+    }
+}

@@ -1,0 +1,36 @@
+namespace Research.Host;
+
+/// <summary>A unit of work for the <see cref="Scheduler"/>.</summary>
+/// <param name="Id">Unique name.</param>
+/// <param name="DependsOn">Ids of the items that must be done before this one starts.</param>
+/// <param name="Threads">Cores it uses: 1, or 2 for convolutions.</param>
+/// <param name="Work">Runs from start to end on one thread of its own.</param>
+public sealed record WorkItem(string Id, IReadOnlyList<string> DependsOn, int Threads, Action<WorkContext> Work);
+
+/// <summary>What the scheduler hands to a running item.</summary>
+/// <param name="Threads">Cores that the item holds; less than it asked for when the budget is smaller.</param>
+/// <param name="Progress">Where it reports.</param>
+/// <param name="Cancellation">Set when the user interrupts: save and throw.</param>
+public sealed record WorkContext(int Threads, IRunProgress Progress, CancellationToken Cancellation);
+
+/// <summary>How an item ended.</summary>
+public enum WorkStatus
+{
+    Done,
+    Failed,
+
+    /// <summary>Not started, because an item that it depends on is not done.</summary>
+    Skipped,
+
+    /// <summary>Interrupted, or not started because of an interruption.</summary>
+    Cancelled,
+}
+
+/// <summary>The end of an item.</summary>
+/// <param name="Id">The item.</param>
+/// <param name="Status">How it ended.</param>
+/// <param name="Reason">One sentence unless done.</param>
+/// <param name="Elapsed">Time it ran.</param>
+/// <param name="Error">The exception of a failed item.</param>
+public sealed record WorkOutcome(
+    string Id, WorkStatus Status, string? Reason = null, TimeSpan Elapsed = default, Exception? Error = null);
