@@ -175,4 +175,5 @@ module Claim =
             |> List.map (fun c -> c.Note)
             |> List.filter (fun n -> n <> "")
             |> List.distinct
-            |> String.concat ". " }
+            |> List.map Markup.sentence
+            |> String.concat " " }

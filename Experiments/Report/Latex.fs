@@ -14,52 +14,63 @@ let overfullLimit = 5.0
 let missing =
     "LaTeX is not installed: run `apt-get install --no-install-recommends latexmk texlive-latex-extra texlive-pictures texlive-science lmodern`, or pass --no-paper."
 
-/// What makes a finished build unacceptable, from its log (lines must not be
-/// wrapped: `max_print_line`). Empty when nothing does.
+let private error (line: string) =
+    let found = Regex.Match(line, @"^(?:(\./[^:]+):(\d+): |! )(.+)$")
+
+    if found.Success && not (found.Groups[3].Value.Contains "==> Fatal error") then
+        let place =
+            if found.Groups[1].Success then
+                $"{found.Groups[1].Value.Substring 2}:{found.Groups[2].Value}: "
+            else
+                ""
+
+        Some(place + Regex.Replace(found.Groups[3].Value, @"^(LaTeX Error|Package \w+ Error): ", ""))
+    else
+        None
+
+let private unresolved (line: string) =
+    let reference = Regex.Match(line, @"Reference `([^']+)' on page (\d+) undefined")
+    let citation = Regex.Match(line, @"Citation [`']([^'`]+)' (?:on page \d+ )?undefined")
+    let twice = Regex.Match(line, @"Label `([^']+)' multiply defined")
+
+    if reference.Success then
+        Some $"page {reference.Groups[2].Value} refers to '{reference.Groups[1].Value}', which has no label"
+    elif citation.Success then
+        Some $"'{citation.Groups[1].Value}' is cited and missing in references.bib"
+    elif twice.Success then
+        Some $"the label '{twice.Groups[1].Value}' is defined twice"
+    else
+        None
+
+let private overfull (file: string) (line: string) =
+    let box = Regex.Match(line, @"^Overfull \\[hv]box \(([0-9.]+)pt too (?:wide|high)\)(.*)$")
+
+    if box.Success then
+        let excess = Double.Parse(box.Groups[1].Value, CultureInfo.InvariantCulture)
+
+        if excess > overfullLimit then
+            Some $"near {file}: a box is {excess:F1}pt too large{box.Groups[2].Value}"
+        else
+            None
+    else
+        None
+
+/// What makes a build unacceptable, from its log (lines must not be wrapped:
+/// `max_print_line`). Empty when nothing does. An error ends the build before
+/// references settle, so the errors stand alone.
 let problems (log: string) =
-    let lines = log.Split '\n' |> Array.map (fun l -> l.TrimEnd '\r')
-    // The last source that TeX announced is where a warning most likely belongs.
-    let mutable file = "main.tex"
+    let lines = log.Split '\n' |> Array.map (fun l -> l.TrimEnd '\r') |> Array.toList
 
-    [ for i in 0 .. lines.Length - 1 do
-          let line = lines[i]
-          let opened = Regex.Matches(line, @"\(\./([^\s()]+\.tex)")
+    match lines |> List.choose error with
+    | [] ->
+        // The last source that TeX opened is where a box most likely belongs.
+        let folder file line =
+            let opened = Regex.Matches(line, @"\(\./([^\s()]+\.tex)")
+            let file = if opened.Count > 0 then opened[opened.Count - 1].Groups[1].Value else file
+            (overfull file line |> Option.orElse (unresolved line)), file
 
-          if opened.Count > 0 then
-              file <- opened[opened.Count - 1].Groups[1].Value
-
-          let error = Regex.Match(line, @"^(?:(\./[^:]+):(\d+): |! )(.+)$")
-
-          if error.Success then
-              let place = if error.Groups[1].Success then $"{error.Groups[1].Value}:{error.Groups[2].Value}: " else ""
-              let text = Regex.Replace(error.Groups[3].Value, @"^(LaTeX Error|Package \w+ Error): ", "")
-
-              if not (text.Contains "==> Fatal error") then
-                  place + text
-
-          let reference = Regex.Match(line, @"Reference `([^']+)' on page (\d+) undefined")
-
-          if reference.Success then
-              $"page {reference.Groups[2].Value} refers to '{reference.Groups[1].Value}', which has no label"
-
-          let citation = Regex.Match(line, @"Citation [`']([^'`]+)' (?:on page (\d+) )?undefined")
-
-          if citation.Success then
-              $"'{citation.Groups[1].Value}' is cited and missing in references.bib"
-
-          let twice = Regex.Match(line, @"Label `([^']+)' multiply defined")
-
-          if twice.Success then
-              $"the label '{twice.Groups[1].Value}' is defined twice"
-
-          let box = Regex.Match(line, @"^Overfull \\([hv])box \(([0-9.]+)pt too (?:wide|high)\)(.*)$")
-
-          if box.Success then
-              let excess = Double.Parse(box.Groups[2].Value, CultureInfo.InvariantCulture)
-
-              if excess > overfullLimit then
-                  $"near {file}: a box is {excess:F1}pt too large{box.Groups[3].Value}" ]
-    |> List.distinct
+        lines |> List.mapFold folder "main.tex" |> fst |> List.choose id |> List.distinct
+    | errors -> List.distinct errors
 
 let private start (directory: string) (program: string) (arguments: string list) =
     let info = ProcessStartInfo(program, arguments)

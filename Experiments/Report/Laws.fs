@@ -12,7 +12,8 @@ type Law =
       Labels: string list
       /// The functions of Core.fs that it calls.
       Function: string
-      Instances: int
+      /// What it was tested on, by name.
+      Instances: string list
       LargestError: float
       Tolerance: float
       /// Planted wrong formulas that it rejected.
@@ -42,7 +43,7 @@ module Law =
           Statement = text "statement"
           Labels = list "labels"
           Function = text "function"
-          Instances = (let n = number "instances" in if System.Double.IsNaN n then 0 else int n)
+          Instances = list "instances"
           LargestError = number "largestError"
           Tolerance = number "tolerance"
           Mutants = list "mutants" }

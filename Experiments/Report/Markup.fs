@@ -104,6 +104,11 @@ let plain (text: string) =
     |> Array.map (fun (isMath, part) -> if isMath then math part else part)
     |> String.concat ""
 
+/// The text ending with a full stop, as captions do; empty stays empty.
+let sentence (text: string) =
+    let text = text.TrimEnd()
+    if text = "" || text.EndsWith '.' then text else text + "."
+
 /// A number for a data file or a TeX coordinate: at most 6 significant digits,
 /// invariant culture, `nan`, `inf`, `-inf` as TeX reads them.
 let coordinate (x: float) =

@@ -326,7 +326,7 @@ let render (suffix: string) (figure: Figure) : File list =
         [ @"\begin{figure}[tbp]"
           @"\centering"
           body
-          $@"\caption{{{Markup.latex figure.Caption} {Markup.latex suffix}}}"
+          $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)} {Markup.latex suffix}}}"
           $@"\label{{fig:{figure.Id}}}"
           @"\end{figure}"
           "" ]

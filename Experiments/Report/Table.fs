@@ -78,7 +78,7 @@ module Table =
                 | _ -> None)
             |> List.distinct
 
-        (if table.Note = "" then reasons else Markup.latex table.Note :: reasons) |> String.concat " "
+        (if table.Note = "" then reasons else Markup.latex (Markup.sentence table.Note) :: reasons) |> String.concat " "
 
     /// The table as LaTeX (booktabs); `suffix` ends the caption.
     /// Raises `ArgumentException` when a row has not one cell per column.
@@ -93,7 +93,7 @@ module Table =
         let line cells = String.concat " & " cells + @" \\"
         let header = line (table.Columns |> List.map (fun c -> Markup.latex c.Header))
         let body = table.Rows |> List.map (List.map Cell.latex >> line)
-        let caption = $@"\caption{{{Markup.latex table.Caption} {Markup.latex suffix}}}\label{{tab:{table.Id}}}"
+        let caption = $@"\caption{{{Markup.latex (Markup.sentence table.Caption)} {Markup.latex suffix}}}\label{{tab:{table.Id}}}"
         let notes = notes table
 
         if table.Rows.Length > longest then
@@ -125,6 +125,6 @@ module Table =
               @"\bottomrule"
               @"\end{tabular}"
               if notes <> "" then
-                  $@"\par\smallskip\parbox{{0.92\linewidth}}{{\footnotesize {notes}}}"
+                  $@"\par\smallskip\parbox{{0.92\linewidth}}{{\centering\footnotesize {notes}}}"
               @"\end{table}" ]
         |> String.concat "\n"
