@@ -28,7 +28,7 @@ public static class CifarReader
     }
 
     /// <summary>The images <c>[N, 3, 32, 32]</c> and labels of the records of one or more batches, in order.</summary>
-    public static ImageSet ToImages(params ReadOnlySpan<byte[]> batches)
+    public static ImageSet ToImages(params byte[][] batches)
     {
         int count = 0;
         foreach (byte[] records in batches) count += records.Length / RecordBytes;

@@ -27,7 +27,9 @@ public sealed class Downloader(TimeSpan patience, TimeSpan budget, TimeSpan stal
     private const int IdleAttempts = 3;
 
     private readonly HttpClient client = new() { Timeout = Timeout.InfiniteTimeSpan };
-    private readonly HashSet<string> silentHosts = [];
+    /// <summary>Hosts that did not answer, with the sentence that says so; said again word for word.</summary>
+    private readonly Dictionary<string, string> silentHosts = [];
+
     private readonly Lock gate = new();
     private TimeSpan waited;
 
@@ -54,7 +56,6 @@ public sealed class Downloader(TimeSpan patience, TimeSpan budget, TimeSpan stal
             DownloadException? failure = null;
             try
             {
-                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(target))!);
                 foreach (var address in addresses)
                 {
                     try
@@ -137,6 +138,8 @@ public sealed class Downloader(TimeSpan patience, TimeSpan budget, TimeSpan stal
         if (!resumes) have = 0;
         long? total = response.Content.Headers.ContentLength + have;
 
+        // Only now: a download that never begins should leave no folder.
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(part))!);
         await using var file = new FileStream(part, resumes ? FileMode.Append : FileMode.Create, FileAccess.Write,
             FileShare.None);
         await using var body = await response.Content.ReadAsStreamAsync(cancel).ConfigureAwait(false);
@@ -174,8 +177,8 @@ public sealed class Downloader(TimeSpan patience, TimeSpan budget, TimeSpan stal
     {
         var address = request.RequestUri!;
         var left = budget - waited < patience ? budget - waited : patience;
-        if (left <= TimeSpan.Zero || silentHosts.Contains(address.Authority))
-            throw new DownloadException($"{address.Host} cannot be reached.");
+        if (silentHosts.TryGetValue(address.Authority, out string? known)) throw new DownloadException(known);
+        if (left <= TimeSpan.Zero) throw new DownloadException($"{address.Host} was not tried: no network.");
         var watch = Stopwatch.StartNew();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(left);
@@ -192,9 +195,9 @@ public sealed class Downloader(TimeSpan patience, TimeSpan budget, TimeSpan stal
         {
             cancel.ThrowIfCancellationRequested();
             waited += watch.Elapsed;
-            silentHosts.Add(address.Authority);
             string reason = e is HttpRequestException ? e.Message : "no answer in time";
-            throw new DownloadException($"{address.Host} cannot be reached ({reason}).", e);
+            silentHosts[address.Authority] = $"{address.Host} cannot be reached ({reason}).";
+            throw new DownloadException(silentHosts[address.Authority], e);
         }
     }
 

@@ -49,12 +49,11 @@ public static class IdxReader
 
     private static void CheckHeader(string path, byte[] content, int magic, int headerBytes, string what)
     {
+        if (content.Length >= 4 && Field(content, 0) is var found && found != magic)
+            throw DataException.Mismatch(path, $"{what} (magic 0x{magic:x8})", $"magic 0x{found:x8}");
         if (content.Length < headerBytes)
             throw DataException.Mismatch(path, $"{what} with a header of {headerBytes} bytes",
                 $"{content.Length} bytes");
-        int found = Field(content, 0);
-        if (found != magic)
-            throw DataException.Mismatch(path, $"{what} (magic 0x{magic:x8})", $"magic 0x{found:x8}");
     }
 
     private static byte[] Body(string path, byte[] content, int headerBytes, long expected)

@@ -111,17 +111,23 @@ public static class StandIn
         Vector3 above = Colour(ref random), below = Colour(ref random), pen = Colour(ref random);
         // Light on dark or dark on light: the brightness of the pen is moved away from the background's.
         float paper = (above + below).Length() / 2;
-        pen = Vector3.Lerp(pen, paper > 190 ? Vector3.Zero : new Vector3(255), 0.65f);
+        pen = Vector3.Lerp(pen, paper > 190 ? Vector3.Zero : new Vector3(240), 0.65f);
         int plane = canvas.Size * canvas.Size;
-        for (int i = 0; i < plane; i++)
+        for (int y = 0; y < canvas.Size; y++)
         {
-            var background = Vector3.Lerp(above, below, i / canvas.Size / (canvas.Size - 1f));
-            var colour = Vector3.Lerp(background, pen, canvas.Ink[i]);
-            for (int channel = 0; channel < 3; channel++)
-                pixels[channel * plane + i] = (byte)Math.Clamp(colour[channel] + 5 * random.Bell(), 0, 255);
+            var background = Vector3.Lerp(above, below, y / (canvas.Size - 1f));
+            for (int i = y * canvas.Size; i < (y + 1) * canvas.Size; i++)
+            {
+                // No colour is above 240, so noise below 16 needs no clamp.
+                var colour = Vector3.Lerp(background, pen, canvas.Ink[i]);
+                ulong noise = random.Next();
+                pixels[i] = (byte)(colour.X + (noise & 15));
+                pixels[plane + i] = (byte)(colour.Y + (noise >> 4 & 15));
+                pixels[2 * plane + i] = (byte)(colour.Z + (noise >> 8 & 15));
+            }
         }
     }
 
     private static Vector3 Colour(ref StandInRandom random) =>
-        new(random.Uniform(20, 235), random.Uniform(20, 235), random.Uniform(20, 235));
+        new(random.Uniform(10, 230), random.Uniform(10, 230), random.Uniform(10, 230));
 }
