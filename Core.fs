@@ -312,16 +312,22 @@ let planarInvertibleU (u: Tensor) (w: Tensor) : Tensor =
     let a = u.dot w
     u + (softplus a - 1.0 - a) * w / w.dot w
 
+// 1 + (1 - h^2) w.u-hat with w.u-hat = softplus(a) - 1, written without the difference: near the boundary of
+// invertibility, and with large weights, the difference loses every digit and may even turn negative.
+let private planarLogDet (a: Tensor) (h: Tensor) : Tensor =
+    let h2 = h.square ()
+    (h2 + (1.0 - h2) * softplus a).log()
+
 /// The planar map f(z) = z + u-hat tanh(w.z + b) and log|1 + (1 - tanh^2(w.z + b)) w.u-hat|, which the matrix
 /// determinant lemma gives in O(L). `u, w: [L]`, `b: []`.
 /// Source: Rezende and Mohamed (2015), eq. 10-12. Paper: eq:planar, eq:planar-logdet.
 let planar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
     let uHat = planarInvertibleU u w
-    let slope = uHat.dot w
+    let a = u.dot w
 
     let forward (z: Tensor) =
         let h = (sumLast (z * w) + b).tanh()
-        z + h.unsqueeze -1L * uHat, ((1.0 - h.square ()) * slope).log1p()
+        z + h.unsqueeze -1L * uHat, planarLogDet a h
 
     { Forward = forward; Inverse = None }
 
@@ -329,12 +335,11 @@ let planar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
 /// `u, w: [B,L]`, `b: [B]`, z `[..,B,L]`. Paper: eq:planar.
 let planarAmortised (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
     let a = sumLast (u * w)
-    let slope = softplus a - 1.0
-    let uHat = u + ((slope - a) / sumLast (w.square ())).unsqueeze -1L * w
+    let uHat = u + ((softplus a - 1.0 - a) / sumLast (w.square ())).unsqueeze -1L * w
 
     let forward (z: Tensor) =
         let h = (sumLast (z * w) + b).tanh()
-        z + h.unsqueeze -1L * uHat, ((1.0 - h.square ()) * slope).log1p()
+        z + h.unsqueeze -1L * uHat, planarLogDet a h
 
     { Forward = forward; Inverse = None }
 
