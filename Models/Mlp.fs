@@ -12,11 +12,12 @@ module Linear =
     let create (parameters: Parameters) (name: string) (inputs: int) (outputs: int) : Linear =
         let bound = 1.0 / sqrt (float inputs)
 
-        { Weight = parameters.Uniform($"{name}.weight", [| int64 outputs; int64 inputs |], -bound, bound)
-          Bias = parameters.Uniform($"{name}.bias", [| int64 outputs |], -bound, bound) }
+        {
+            Weight = parameters.Uniform($"{name}.weight", [| int64 outputs; int64 inputs |], -bound, bound)
+            Bias = parameters.Uniform($"{name}.bias", [| int64 outputs |], -bound, bound)
+        }
 
-    let apply (layer: Linear) (x: Tensor) : Tensor =
-        torch.nn.functional.linear (x, layer.Weight, layer.Bias)
+    let apply (layer: Linear) (x: Tensor) : Tensor = torch.nn.functional.linear (x, layer.Weight, layer.Bias)
 
 type Activation =
     | Elu
@@ -34,20 +35,20 @@ module Activation =
         | Tanh -> x.tanh ()
 
 /// Linear layers with an activation between them, none after the last.
-type Mlp =
-    { Layers: Linear list
-      Activation: Activation }
+type Mlp = { Layers: Linear list; Activation: Activation }
 
 [<RequireQualifiedAccess>]
 module Mlp =
     /// A network through the given widths. Keys are those of a PyTorch Sequential that alternates layers and
     /// activations: `name.0.weight`, `name.2.weight`, ...
-    let create (parameters: Parameters) (name: string) (activation: Activation) (widths: int list) : Mlp =
-        { Layers =
+    let create (parameters: Parameters) (name: string) (activation: Activation) (widths: int list) : Mlp = {
+        Layers =
             widths
             |> List.pairwise
-            |> List.mapi (fun i (inputs, outputs) -> Linear.create parameters $"{name}.{2 * i}" inputs outputs)
-          Activation = activation }
+            |> List.mapi (fun i (inputs, outputs) ->
+                Linear.create parameters $"{name}.{2 * i}" inputs outputs)
+        Activation = activation
+    }
 
     /// `[..,in] -> [..,out]`.
     let apply (mlp: Mlp) (x: Tensor) : Tensor =

@@ -12,12 +12,13 @@ type PosteriorShape =
     | IafPosterior of steps: int * width: int
 
 /// A masked autoencoder with one hidden layer and a context: output i depends on inputs before i and on h.
-type Made =
-    { Input: Linear
-      Context: Linear
-      Output: Linear
-      InputMask: Tensor
-      OutputMask: Tensor }
+type Made = {
+    Input: Linear
+    Context: Linear
+    Output: Linear
+    InputMask: Tensor
+    OutputMask: Tensor
+}
 
 [<RequireQualifiedAccess>]
 module Made =
@@ -27,18 +28,21 @@ module Made =
         let hidden = Array.init width (fun i -> int64 (i % max 1 (latent - 1)) + 1L)
         let outputs = Array.append degrees degrees
 
-        { Input = Linear.create parameters $"{name}.input" latent width
-          Context = Linear.create parameters $"{name}.context" context width
-          Output = Linear.create parameters $"{name}.output" width (2 * latent)
-          InputMask = parameters.Buffer($"{name}.input_mask", madeMask false degrees hidden)
-          OutputMask = parameters.Buffer($"{name}.output_mask", madeMask true hidden outputs) }
+        {
+            Input = Linear.create parameters $"{name}.input" latent width
+            Context = Linear.create parameters $"{name}.context" context width
+            Output = Linear.create parameters $"{name}.output" width (2 * latent)
+            InputMask = parameters.Buffer($"{name}.input_mask", madeMask false degrees hidden)
+            OutputMask = parameters.Buffer($"{name}.output_mask", madeMask true hidden outputs)
+        }
 
     /// `h: [B,C]`, `z: [..,B,L]`, results m and s `[..,B,L]`.
     let apply (made: Made) (h: Tensor) (z: Tensor) : Tensor * Tensor =
-        let masked (layer: Linear) mask x =
-            torch.nn.functional.linear (x, layer.Weight * mask, layer.Bias)
+        let masked (layer: Linear) mask x = torch.nn.functional.linear (x, layer.Weight * mask, layer.Bias)
 
-        let hidden = torch.nn.functional.elu (masked made.Input made.InputMask z + Linear.apply made.Context h)
+        let hidden =
+            torch.nn.functional.elu (masked made.Input made.InputMask z + Linear.apply made.Context h)
+
         let output = masked made.Output made.OutputMask hidden
         let latent = made.InputMask.size 1
         output.narrow (-1L, 0L, latent), output.narrow (-1L, latent, latent)
@@ -52,9 +56,10 @@ module PosteriorShape =
         let features = List.last vae.Shape.Hidden
 
         // The encoder without its last layer.
-        let body =
-            { vae.Encoder with
-                Layers = vae.Encoder.Layers |> List.take (vae.Encoder.Layers.Length - 1) }
+        let body = {
+            vae.Encoder with
+                Layers = vae.Encoder.Layers |> List.take (vae.Encoder.Layers.Length - 1)
+        }
 
         let hidden x = Activation.apply vae.Encoder.Activation (Mlp.apply body x)
         let head = { vae.Encoder with Layers = [ List.last vae.Encoder.Layers ] }
@@ -71,14 +76,14 @@ module PosteriorShape =
                 let all = Linear.apply net h
                 let slice start length = all.narrow (-1L, int64 start, int64 length)
 
-                let flow =
-                    [ for i in 0 .. maps - 1 do
-                          let start = i * (2 * latent + 1)
-                          let b = (slice (start + 2 * latent) 1).squeeze -1L
-                          planarAmortised (slice start latent) (slice (start + latent) latent) b ]
+                let flow = [
+                    for i in 0 .. maps - 1 do
+                        let start = i * (2 * latent + 1)
+                        let b = (slice (start + 2 * latent) 1).squeeze -1L
+                        planarAmortised (slice start latent) (slice (start + latent) latent) b
+                ]
 
-                { Base = diagonal h
-                  Flow = Some(Transform.compose flow) }
+                { Base = diagonal h; Flow = Some(Transform.compose flow) }
         | IafPosterior(steps, width) ->
             let mades =
                 List.init steps (fun i -> Made.create parameters $"posterior.iaf.{i}" latent features width)
@@ -95,7 +100,10 @@ module PosteriorShape =
                             m, s + 1.5
 
                         let step = inverseAutoregressive net
-                        if i = 0 then step else Transform.andThen step Transform.flip)
 
-                { Base = diagonal h
-                  Flow = Some(Transform.compose flow) }
+                        if i = 0 then
+                            step
+                        else
+                            Transform.andThen step Transform.flip)
+
+                { Base = diagonal h; Flow = Some(Transform.compose flow) }

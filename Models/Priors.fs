@@ -28,12 +28,14 @@ module PriorShape =
 
         let net name = Mlp.create parameters name leaky [ half; width; width; half ]
 
-        [ for i in 0 .. couplings - 1 do
-              let s, t = net $"prior.s.{i}", net $"prior.t.{i}"
-              coupling (fun z -> (Mlp.apply s z).tanh ()) (Mlp.apply t)
+        [
+            for i in 0 .. couplings - 1 do
+                let s, t = net $"prior.s.{i}", net $"prior.t.{i}"
+                coupling (fun z -> (Mlp.apply s z).tanh()) (Mlp.apply t)
 
-              if i < couplings - 1 then
-                  Transform.flip ]
+                if i < couplings - 1 then
+                    Transform.flip
+        ]
         |> Transform.compose
 
     let private grid side =
@@ -44,7 +46,13 @@ module PriorShape =
 
     /// Makes the prior's parameters once and returns the prior as a function, since a VampPrior or a topographic
     /// prior changes with the networks behind it: call the function once a step.
-    let create (parameters: Parameters) (encode: Tensor -> DiagNormal) (data: int) (latent: int) (shape: PriorShape) : unit -> Prior =
+    let create
+        (parameters: Parameters)
+        (encode: Tensor -> DiagNormal)
+        (data: int)
+        (latent: int)
+        (shape: PriorShape)
+        : unit -> Prior =
         match shape with
         | StandardPrior -> fun () -> Prior.standard
         | MixturePrior k ->
@@ -67,7 +75,9 @@ module PriorShape =
             let centres (codes: Tensor) =
                 let h = Mlp.apply net codes
 
-                { Mu = h.narrow (-1L, 0L, int64 latent)
-                  LogVar = h.narrow (-1L, int64 latent, int64 latent) }
+                {
+                    Mu = h.narrow (-1L, 0L, int64 latent)
+                    LogVar = h.narrow (-1L, int64 latent, int64 latent)
+                }
 
             fun () -> Prior.topographic centres logits codes

@@ -19,19 +19,17 @@ type VarianceForm =
     /// The variance is its softplus plus 1e-8.
     | SoftplusVariance
 
-type VaeShape =
-    { Data: int
-      Latent: int
-      /// Widths of the encoder's hidden layers; the decoder's are the reverse.
-      Hidden: int list
-      Activation: Activation
-      Likelihood: Likelihood
-      Variance: VarianceForm }
+type VaeShape = {
+    Data: int
+    Latent: int
+    /// Widths of the encoder's hidden layers; the decoder's are the reverse.
+    Hidden: int list
+    Activation: Activation
+    Likelihood: Likelihood
+    Variance: VarianceForm
+}
 
-type Vae =
-    { Shape: VaeShape
-      Encoder: Mlp
-      Decoder: Mlp }
+type Vae = { Shape: VaeShape; Encoder: Mlp; Decoder: Mlp }
 
 [<RequireQualifiedAccess>]
 module Likelihood =
@@ -45,7 +43,11 @@ module Likelihood =
     let private levelLogits levels (output: Tensor) =
         let shape = output.shape
         let pixels = shape[shape.Length - 1] / int64 levels
-        { Categorical.Logits = output.reshape (Array.append shape[.. shape.Length - 2] [| pixels; int64 levels |]) }
+
+        {
+            Categorical.Logits =
+                output.reshape (Array.append shape[.. shape.Length - 2] [| pixels; int64 levels |])
+        }
 
     /// log p(x|output). `x: [B,D]`, `output: [..,B,D * outputs]`, result `[..,B]`.
     let logProb (likelihood: Likelihood) (output: Tensor) (x: Tensor) : Tensor =
@@ -57,18 +59,22 @@ module Likelihood =
             let p = levelLogits levels output
             let values = x.long ()
             // Several samples a data point: gather needs the sample dimensions spelled out.
-            let extended = values.expand (Array.append output.shape[.. int output.ndim - 2] [| x.size -1 |])
+            let extended =
+                values.expand (Array.append output.shape[.. int output.ndim - 2] [| x.size -1 |])
+
             Categorical.logProb p extended
         | Gaussian sigma ->
             DiagNormal.logProb
-                { Mu = output
-                  LogVar = torch.full_like (output, Scalar.op_Implicit (2.0 * log sigma)) }
+                {
+                    Mu = output
+                    LogVar = torch.full_like (output, Scalar.op_Implicit (2.0 * log sigma))
+                }
                 x
 
     /// The expected data, `[..,D]`, in the data's own units.
     let mean (likelihood: Likelihood) (output: Tensor) : Tensor =
         match likelihood with
-        | BernoulliLogits shift -> (output + shift).sigmoid ()
+        | BernoulliLogits shift -> (output + shift).sigmoid()
         | GreyLevels levels -> Categorical.mean (levelLogits levels output)
         | Gaussian _ -> output
 
@@ -85,11 +91,21 @@ module Vae =
     let create (parameters: Parameters) (shape: VaeShape) : Vae =
         let outputs = shape.Data * Likelihood.outputs shape.Likelihood
 
-        { Shape = shape
-          Encoder =
-            Mlp.create parameters "encoder" shape.Activation (shape.Data :: shape.Hidden @ [ 2 * shape.Latent ])
-          Decoder =
-            Mlp.create parameters "decoder" shape.Activation (shape.Latent :: List.rev shape.Hidden @ [ outputs ]) }
+        {
+            Shape = shape
+            Encoder =
+                Mlp.create
+                    parameters
+                    "encoder"
+                    shape.Activation
+                    (shape.Data :: shape.Hidden @ [ 2 * shape.Latent ])
+            Decoder =
+                Mlp.create
+                    parameters
+                    "decoder"
+                    shape.Activation
+                    (shape.Latent :: List.rev shape.Hidden @ [ outputs ])
+        }
 
     /// q(z|x) of a batch. `[B,D] -> [B,L]`.
     let encode (vae: Vae) (x: Tensor) : DiagNormal =
@@ -97,11 +113,13 @@ module Vae =
         let latent = int64 vae.Shape.Latent
         let second = h.narrow (-1L, latent, latent)
 
-        { Mu = h.narrow (-1L, 0L, latent)
-          LogVar =
-            match vae.Shape.Variance with
-            | LogVariance -> second
-            | SoftplusVariance -> (softplus second + 1e-8).log () }
+        {
+            Mu = h.narrow (-1L, 0L, latent)
+            LogVar =
+                match vae.Shape.Variance with
+                | LogVariance -> second
+                | SoftplusVariance -> (softplus second + 1e-8).log()
+        }
 
     /// The decoder's raw output. `[..,L] -> [..,D * outputs]`.
     let decode (vae: Vae) (z: Tensor) : Tensor = Mlp.apply vae.Decoder z
@@ -111,11 +129,11 @@ module Vae =
         Likelihood.logProb vae.Shape.Likelihood (decode vae z) x
 
     /// E[x|z]. `[..,L] -> [..,D]`.
-    let meanImage (vae: Vae) (z: Tensor) : Tensor =
-        Likelihood.mean vae.Shape.Likelihood (decode vae z)
+    let meanImage (vae: Vae) (z: Tensor) : Tensor = Likelihood.mean vae.Shape.Likelihood (decode vae z)
 
     /// The parts that Core's objectives see, with a diagonal posterior.
-    let model (vae: Vae) (prior: Prior) : LatentModel =
-        { Encode = fun x -> { Base = encode vae x; Flow = None }
-          LogLikelihood = logLikelihood vae
-          Prior = prior }
+    let model (vae: Vae) (prior: Prior) : LatentModel = {
+        Encode = fun x -> { Base = encode vae x; Flow = None }
+        LogLikelihood = logLikelihood vae
+        Prior = prior
+    }

@@ -1,0 +1,65 @@
+/// What `research doctor` says about the machine.
+module Research.Experiments.Doctor
+
+open System
+open System.Diagnostics
+open System.IO
+open TorchSharp
+open Research.Host
+
+/// The BLAS libraries mapped into this process, which are the ones in use.
+let private blas () =
+    if File.Exists "/proc/self/maps" then
+        File.ReadAllLines "/proc/self/maps"
+        |> Array.choose (fun line ->
+            let path = line.Substring(line.LastIndexOf ' ' + 1)
+            let name = path.Substring(path.LastIndexOf '/' + 1)
+
+            if name.Contains "blas" || name.Contains "mkl" then
+                Some path
+            else
+                None)
+        |> Array.distinct
+    else
+        [||]
+
+/// Billions of floating-point operations a second of a float32 product of two n x n matrices, one thread.
+let private gemmRate (device: torch.Device) n =
+    use _ = torch.NewDisposeScope()
+    let a = torch.ones ([| n; n |], device = device)
+    let product () = a.matmul(a).[0L].cpu() |> ignore
+    product ()
+    let watch = Stopwatch.StartNew()
+    let mutable count = 0
+
+    while watch.Elapsed.TotalSeconds < 0.5 do
+        product ()
+        count <- count + 1
+
+    2.0 * float n ** 3.0 * float count / watch.Elapsed.TotalSeconds / 1e9
+
+let lines (device: torch.Device) : string list =
+    torch.set_num_threads 1
+    let host = HostInfo.Current
+
+    [
+        $"system     {host.System}, {host.Runtime}"
+        $"processor  {host.Processor}, {host.Cores} cores"
+        $"engine     {Devices.Engine device}"
+        let rate = gemmRate device 1024L
+        $"GEMM       {rate:F0} GFLOP/s in float32, one thread, on {device}"
+
+        match blas () with
+        | [||] -> "BLAS       not known on this system"
+        | paths -> yield! paths |> Array.map (fun path -> $"BLAS       {path}")
+
+        if device.``type`` = DeviceType.CPU && rate < 10.0 then
+            "           this is the reference BLAS: install libopenblas0-pthread for thirty times the speed"
+
+        $"GPUs       {torch.cuda.device_count ()}"
+
+        match Environment.GetEnvironmentVariable "LIBTORCH" with
+        | null
+        | "" -> ()
+        | path -> $"LIBTORCH   {path}"
+    ]

@@ -1,0 +1,183 @@
+/// The command line. Exit codes: 0 done, 1 a run failed, 2 bad usage, 130 interrupted.
+module Research.Experiments.Program
+
+open System
+open System.IO
+open Argu
+open Research.Host
+
+let private badUsage sentence = raise (ResearchException(sentence, ResearchException.BadUsage))
+
+/// The folder that holds paper/: the working directory or one above it.
+let private root () =
+    let rec up (directory: DirectoryInfo | null) =
+        match directory with
+        | null ->
+            raise (
+                ResearchException
+                    "run this in the project's folder: there is no paper/main.tex here or above."
+            )
+        | here when File.Exists(Path.Combine(here.FullName, "paper", "main.tex")) -> here.FullName
+        | here -> up here.Parent
+
+    up (DirectoryInfo Environment.CurrentDirectory)
+
+let private profile (name: string option) =
+    let word = defaultArg name "quick"
+
+    match Profile.tryParse word with
+    | Some profile -> profile
+    | None -> badUsage $"'{word}' is no profile: choose smoke, quick or paper."
+
+let private plan profile (device: string option) (data: string option) =
+    let directory = DataOptions.Explicit(Option.toObj data)
+    let download = profile <> Smoke
+    Plan(profile, Devices.Parse(defaultArg device "auto"), DataOptions(directory, download))
+
+let private places (results: string option) : Session.Places =
+    let root = root ()
+
+    {
+        Results = defaultArg results (Path.Combine(root, "results"))
+        Paper = Path.Combine(root, "paper")
+    }
+
+let private list () =
+    for row in Registry.rows do
+        let answer =
+            match row.Answer with
+            | Registry.Derived -> "text"
+            | Registry.Computed _ -> "runs"
+            | Registry.NotBuilt -> "not built yet"
+
+        printfn $"%-8s{row.Id} %-13s{row.Source} %-14s{answer} {row.Question}"
+
+    0
+
+let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) action =
+    let ids = arguments.GetResult(PlanArguments.Rows, defaultValue = [])
+    let jobs = arguments.GetResult(PlanArguments.Jobs, defaultValue = Environment.ProcessorCount)
+
+    if jobs < 1 then
+        badUsage "--jobs must be at least 1."
+
+    if not withPaper && arguments.Contains PlanArguments.No_Paper then
+        badUsage "--no-paper belongs to render."
+
+    let plan =
+        plan
+            (profile (arguments.TryGetResult PlanArguments.Profile))
+            (arguments.TryGetResult PlanArguments.Device)
+            (arguments.TryGetResult PlanArguments.Data)
+
+    // Before anything is read or trained: a typing error should not cost a minute.
+    Session.select ids |> ignore
+    action (places (arguments.TryGetResult PlanArguments.Results)) plan jobs ids
+
+let private data (arguments: ParseResults<DataArguments>) =
+    let directory =
+        DataOptions.Explicit(Option.toObj (arguments.TryGetResult DataArguments.Directory))
+        |> Option.ofObj
+        |> Option.defaultValue DataOptions.DefaultDirectory
+
+    let sets =
+        match arguments.TryGetResult DataArguments.Set with
+        | None -> List.ofSeq DataCatalog.All
+        | Some key ->
+            try
+                [ DataCatalog.Parse key ]
+            with :? ArgumentException as error ->
+                badUsage error.Message
+
+    let print (rows: DataRow seq) =
+        for row in rows do
+            printfn $"%-16s{row.Set} %-36s{row.File} %12d{row.Bytes}  {row.Message}"
+
+    let bad (rows: DataRow seq) = rows |> Seq.exists (fun row -> row.State = DataFileState.Damaged)
+
+    match arguments.GetResult(DataArguments.Action, defaultValue = DataAction.List) with
+    | DataAction.List ->
+        for set in sets do
+            print (DataCommands.List(set, directory))
+
+        0
+    | DataAction.Verify ->
+        let rows = [ for set in sets -> DataCommands.Verify(set, directory) ]
+        Seq.iter print rows
+
+        if rows |> Seq.exists bad then
+            ResearchException.RunFailed
+        else
+            0
+    | DataAction.Fetch ->
+        for set in sets do
+            DataCommands.Fetch(set, directory, Downloader.Patient)
+            printfn "%s is complete" set.Title
+
+        0
+
+let private sample (arguments: ParseResults<SampleArguments>) =
+    let count = arguments.GetResult(SampleArguments.Count, defaultValue = 64)
+
+    if count < 1 || count > 10000 then
+        badUsage "--count must be between 1 and 10000."
+
+    let plan =
+        plan
+            (profile (arguments.TryGetResult SampleArguments.Profile))
+            None
+            (arguments.TryGetResult SampleArguments.Data)
+
+    Session.sample
+        (places (arguments.TryGetResult SampleArguments.Results))
+        plan
+        (arguments.GetResult SampleArguments.Row)
+        count
+        (arguments.GetResult(SampleArguments.Seed, defaultValue = 1L))
+        (arguments.GetResult(SampleArguments.Output, defaultValue = "samples.png"))
+
+    0
+
+let private dispatch (arguments: ParseResults<Arguments>) =
+    match arguments.GetSubCommand() with
+    | List _ -> list ()
+    | Run arguments -> planned arguments false Session.run
+    | Render arguments ->
+        planned arguments true (fun places plan _ ids ->
+            Session.render places plan ids (not (arguments.Contains PlanArguments.No_Paper))
+            0)
+    | Why arguments ->
+        planned arguments false (fun places plan _ ids ->
+            for id in
+                (if ids.IsEmpty then
+                     badUsage "name a row: research why ID."
+                 else
+                     ids) do
+                Session.why places plan id |> List.iter (printfn "%s")
+
+            0)
+    | Data arguments -> data arguments
+    | Sample arguments -> sample arguments
+    | Doctor _ ->
+        Doctor.lines (Devices.Parse "auto") |> List.iter (printfn "%s")
+        0
+
+[<EntryPoint>]
+let main argv =
+    NativeEnvironment.PinBlasThreads()
+    let parser = ArgumentParser.Create<Arguments>(programName = "research")
+
+    try
+        dispatch (parser.ParseCommandLine(argv, raiseOnUsage = true))
+    with
+    | :? ArguParseException as error when error.ErrorCode = ErrorCode.HelpText ->
+        printfn "%s" error.Message
+        0
+    | :? ArguParseException as error ->
+        // The first line is the sentence; the usage that follows is a --help away.
+        let sentence = error.Message.Split '\n' |> Array.head
+        eprintfn "%s (see research --help)" (sentence.TrimEnd())
+        ResearchException.BadUsage
+    | :? ResearchException as error ->
+        eprintfn "%s" error.Message
+        error.ExitCode

@@ -1,0 +1,141 @@
+/// From row ids to finished runs and a rendered report.
+module Research.Experiments.Session
+
+open System
+open System.IO
+open System.Threading
+open Research.Host
+open Research.Report
+
+/// The directories of a command: results of a profile, the paper's sources.
+type Places = { Results: string; Paper: string }
+
+/// The rows that ids name, all when there are none. Raises ResearchException (bad usage) for an unknown id.
+let select (ids: string list) : Registry.Row list =
+    let unknown =
+        ids |> List.filter (fun id -> Registry.rows |> List.forall (fun row -> row.Id <> id))
+
+    if not unknown.IsEmpty then
+        let list = String.Join(", ", unknown)
+        let verb = if unknown.Length = 1 then "is no row" else "are no rows"
+
+        raise (
+            ResearchException(
+                $"{list} {verb} of the report: `research list` names them all.",
+                ResearchException.BadUsage
+            )
+        )
+
+    match ids with
+    | [] -> Registry.rows
+    | _ -> Registry.rows |> List.filter (fun row -> List.contains row.Id ids)
+
+let private computed rows =
+    rows
+    |> List.choose (fun (row: Registry.Row) ->
+        match row.Answer with
+        | Registry.Computed experiment -> Some experiment
+        | Registry.Derived
+        | Registry.NotBuilt -> None)
+
+/// Computes the runs of the rows that are not complete. Returns the process's exit code.
+let run (places: Places) (plan: Plan) (jobs: int) (ids: string list) : int =
+    let experiments = computed (select ids)
+    use _ = ResultsLock.Take places.Results
+    let store = RunStore places.Results
+    use board = LiveBoard.ForConsole()
+    use interruption = new Interruption(fun message -> board.Say message)
+    let requests = experiments |> List.collect (fun e -> e.Runs plan)
+    let summary = Runner(store, plan.Device, jobs, board).Run(requests, interruption.Token)
+
+    for line in summary.Lines() do
+        board.Say line
+
+    summary.ExitCode
+
+/// What decides whether each run of a row is computed, one sentence each.
+let why (places: Places) (plan: Plan) (id: string) : string list =
+    let store = RunStore places.Results
+
+    match computed (select [ id ]) with
+    | [] -> [ $"{id} has no runs: it is answered in the text or not built yet." ]
+    | experiments -> [
+        for experiment in experiments do
+            for request in experiment.Runs plan do
+                string (store.Why request.Key)
+      ]
+
+let private notRun (selected: Registry.Row list) (store: RunStore) (plan: Plan) (row: Registry.Row) =
+    match row.Answer with
+    | Registry.Derived -> None
+    | Registry.NotBuilt -> Some(row.Id, "this row is not built yet")
+    | Registry.Computed experiment ->
+        if not (List.contains row.Id (selected |> List.map _.Id)) then
+            Some(row.Id, "not selected")
+        elif experiment.Runs plan |> List.forall (fun r -> store.IsComplete r.Key) then
+            None
+        else
+            Some(row.Id, "its runs are not complete")
+
+let private deviceName (plan: Plan) =
+    let host = HostInfo.Current
+
+    if plan.Device.``type`` = TorchSharp.DeviceType.CPU then
+        $"CPU ({host.Processor})"
+    else
+        "GPU"
+
+/// Gathers what the finished runs of the selected rows say.
+let report (places: Places) (plan: Plan) (ids: string list) : Report =
+    let store = RunStore places.Results
+    let selected = select ids
+    let notRun = Registry.rows |> List.choose (notRun selected store plan)
+    let idle = notRun |> List.map fst |> Set.ofList
+    let results = Results store
+
+    let sections =
+        computed selected
+        |> List.filter (fun e -> not (idle.Contains e.Row))
+        |> List.map (fun e -> e.Report plan results)
+
+    {
+        Profile = Profile.name plan.Profile
+        Data =
+            sections
+            |> List.map _.Origin.Data
+            |> List.collect (fun data -> List.ofArray (data.Split "; "))
+            |> List.filter (fun data -> data <> "")
+            |> List.distinct
+            |> String.concat "; "
+        Device = deviceName plan
+        Revision = HostInfo.Revision
+        Sections = sections
+        NotRun = notRun
+        Laws = Law.read (Path.Combine(places.Results, "laws.json"))
+    }
+
+/// Writes generated/, claims.json and index.html, and compiles the paper unless told not to. Raises
+/// ResearchException with one sentence per disagreement between text and results.
+let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : unit =
+    let report = report places plan ids
+    let directory = Path.Combine(places.Results, report.Profile)
+    let disagreements = Render.write places.Paper directory report
+    printfn "wrote the claims and the figures to %s" directory
+
+    if not disagreements.IsEmpty then
+        raise (ResearchException(String.Join(Environment.NewLine, disagreements)))
+
+    if withPaper then
+        match Latex.compile places.Paper with
+        | Ok path -> printfn "wrote %s" path
+        | Error problems -> raise (ResearchException(String.Join(Environment.NewLine, problems)))
+
+/// Draws images from the trained model of a row and writes them as one PNG.
+let sample (places: Places) (plan: Plan) (id: string) (count: int) (seed: int64) (path: string) : unit =
+    match computed (select [ id ]) |> List.tryPick _.Sample with
+    | None -> raise (ResearchException($"{id} has no generator to sample from.", ResearchException.BadUsage))
+    | Some draw ->
+        let images = draw plan (Results(RunStore places.Results)) count (Noise seed)
+        let columns = int (ceil (sqrt (float images.Length)))
+        File.WriteAllBytes(path, Png.encode (Png.tile columns 1 images))
+        printfn "wrote %s" path

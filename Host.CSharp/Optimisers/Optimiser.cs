@@ -1,0 +1,160 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Research.Host;
+
+/// <summary>Changes parameters in place from their gradients.</summary>
+public interface IOptimiser
+{
+    /// <summary>One step. A null gradient leaves its parameter and state as they are.</summary>
+    /// <param name="gradients">One per parameter, in the order given at creation.</param>
+    /// <exception cref="ArgumentException">The number or a size of the gradients does not fit.</exception>
+    void Step(IList<torch.Tensor?> gradients);
+
+    /// <summary>State tensors under PyTorch's names with the parameter's key, e.g. `exp_avg.encoder.0.weight`.</summary>
+    IReadOnlyList<(string Name, torch.Tensor Tensor)> State { get; }
+
+    /// <summary>Steps taken; part of the state.</summary>
+    long StepCount { get; set; }
+
+    double LearningRate { get; set; }
+}
+
+/// <summary>
+/// The optimisers of PyTorch over flat state. On the CPU a step is one fused SIMD pass over the memory of parameters,
+/// gradients and state; on a GPU the same formulas go through tensor operators.
+/// </summary>
+public sealed class Optimiser : IOptimiser
+{
+    private readonly OptimiserSettings settings;
+    private readonly torch.Tensor[] parameters;
+    private readonly torch.Tensor[] first, second;
+    private readonly (string, torch.Tensor)[] state;
+
+    private Optimiser(OptimiserSettings settings, IReadOnlyList<(string Name, torch.Tensor Parameter)> named)
+    {
+        this.settings = settings;
+        LearningRate = settings.LearningRate;
+        parameters = [.. named.Select(p => p.Parameter)];
+        foreach (var (name, parameter) in named)
+            if (!parameter.is_contiguous()) throw new ArgumentException($"parameter '{name}' is not contiguous");
+        var (firstName, secondName) = settings switch
+        {
+            OptimiserSettings.Sgd { Momentum: 0 } => ("", ""),
+            OptimiserSettings.Sgd => ("momentum_buffer", ""),
+            OptimiserSettings.Adam => ("exp_avg", "exp_avg_sq"),
+            OptimiserSettings.Adamax => ("exp_avg", "exp_inf"),
+            OptimiserSettings.RmsProp => ("square_avg", ""),
+            _ => throw new ArgumentException($"unknown optimiser {settings}", nameof(settings)),
+        };
+        first = Slices(firstName);
+        second = Slices(secondName);
+        state =
+        [
+            .. first.Select((tensor, i) => ($"{firstName}.{named[i].Name}", tensor)),
+            .. second.Select((tensor, i) => ($"{secondName}.{named[i].Name}", tensor)),
+        ];
+    }
+
+    /// <summary>An optimiser over named parameters, whose state starts at zero.</summary>
+    public static IOptimiser Create(OptimiserSettings settings, IReadOnlyList<(string Name, torch.Tensor Parameter)> parameters) =>
+        new Optimiser(settings, parameters);
+
+    public IReadOnlyList<(string Name, torch.Tensor Tensor)> State => state;
+    public long StepCount { get; set; }
+    public double LearningRate { get; set; }
+
+    public void Step(IList<torch.Tensor?> gradients)
+    {
+        if (gradients.Count != parameters.Length)
+            throw new ArgumentException($"{gradients.Count} gradients for {parameters.Length} parameters", nameof(gradients));
+        StepCount++;
+        for (var i = 0; i < parameters.Length; i++)
+        {
+            if (gradients[i] is not { } gradient) continue;
+            if (parameters[i].device_type == DeviceType.CPU) OnCpu(i, gradient);
+            else OnDevice(i, gradient);
+        }
+    }
+
+    // One flat tensor cut into pieces of the parameters' shapes; none when the rule has no such state.
+    private torch.Tensor[] Slices(string name)
+    {
+        if (name.Length == 0 || parameters.Length == 0) return [];
+        var total = parameters.Sum(p => p.numel());
+        using var flat = torch.zeros([total], parameters[0].dtype, parameters[0].device);
+        var start = 0L;
+        return [.. parameters.Select(p =>
+        {
+            using var piece = flat.narrow(0, start, p.numel());
+            start += p.numel();
+            return piece.view(p.shape).DetachFromDisposeScope();
+        })];
+    }
+
+    private void OnCpu(int i, torch.Tensor gradient)
+    {
+        // A gradient may come transposed from a matrix product; most are contiguous, and this is then no copy.
+        using var rows = gradient.contiguous();
+        if (parameters[i].dtype == torch.ScalarType.Float64) OnCpu<double>(i, rows);
+        else OnCpu<float>(i, rows);
+    }
+
+    private void OnCpu<T>(int i, torch.Tensor gradient) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        var p = MemoryMarshal.Cast<byte, T>(parameters[i].bytes);
+        var g = MemoryMarshal.Cast<byte, T>(gradient.bytes);
+        if (g.Length != p.Length) throw new ArgumentException($"gradient {i} has {g.Length} elements, its parameter {p.Length}");
+        var a = first.Length == 0 ? default : MemoryMarshal.Cast<byte, T>(first[i].bytes);
+        var b = second.Length == 0 ? default : MemoryMarshal.Cast<byte, T>(second[i].bytes);
+        switch (settings)
+        {
+            case OptimiserSettings.Sgd s:
+                FusedPass.Run(p, g, a, b, new SgdRule<T>(LearningRate, s.Momentum, StepCount == 1, s.WeightDecay));
+                break;
+            case OptimiserSettings.Adam s:
+                FusedPass.Run(p, g, a, b, new AdamRule<T>(s, LearningRate, StepCount));
+                break;
+            case OptimiserSettings.Adamax s:
+                FusedPass.Run(p, g, a, b, new AdamaxRule<T>(s, LearningRate, StepCount));
+                break;
+            case OptimiserSettings.RmsProp s:
+                FusedPass.Run(p, g, a, b, new RmsPropRule<T>(s, LearningRate));
+                break;
+        }
+    }
+
+    private void OnDevice(int i, torch.Tensor gradient)
+    {
+        using var recording = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        var p = parameters[i];
+        var g = settings.WeightDecay == 0 ? gradient : gradient + p * settings.WeightDecay;
+        switch (settings)
+        {
+            case OptimiserSettings.Sgd { Momentum: 0 }:
+                p.add_(g, -LearningRate);
+                break;
+            case OptimiserSettings.Sgd s:
+                first[i].mul_(StepCount == 1 ? 0 : s.Momentum).add_(g);
+                p.add_(first[i], -LearningRate);
+                break;
+            case OptimiserSettings.Adam s:
+                first[i].mul_(s.Beta1).add_(g, 1 - s.Beta1);
+                second[i].mul_(s.Beta2).addcmul_(g, g, 1 - s.Beta2);
+                var scale = Math.Sqrt(1 - Math.Pow(s.Beta2, StepCount));
+                p.addcdiv_(first[i], second[i].sqrt() / scale + s.Epsilon, -LearningRate / (1 - Math.Pow(s.Beta1, StepCount)));
+                break;
+            case OptimiserSettings.Adamax s:
+                first[i].mul_(s.Beta1).add_(g, 1 - s.Beta1);
+                second[i].copy_((second[i] * s.Beta2).maximum(g.abs() + s.Epsilon));
+                p.addcdiv_(first[i], second[i], -LearningRate / (1 - Math.Pow(s.Beta1, StepCount)));
+                break;
+            case OptimiserSettings.RmsProp s:
+                first[i].mul_(s.Alpha).addcmul_(g, g, 1 - s.Alpha);
+                p.addcdiv_(g, first[i].sqrt() + s.Epsilon, -LearningRate);
+                break;
+        }
+    }
+}
