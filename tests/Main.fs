@@ -2,11 +2,18 @@ module Research.Tests.Main
 
 open Expecto
 open TorchSharp
+open Research.Host
 
-/// Runs every value marked [<Tests>] in this assembly. One torch thread: the tests themselves run side by side.
+/// Runs every value marked [<Tests>] in this assembly, or the training that a test wants in a process of its own.
+/// One torch thread: the tests themselves run side by side.
 [<EntryPoint>]
 let main argv =
-    torch.set_num_threads 1
-    let code = runTestsInAssemblyWithCLIArgs [] argv
-    Law.save ()
-    code
+    NativeEnvironment.PinBlasThreads()
+
+    match TinyTraining.tryRunChild argv with
+    | Some code -> code
+    | None ->
+        torch.set_num_threads 1
+        let code = runTestsInAssemblyWithCLIArgs [] argv
+        Law.save ()
+        code

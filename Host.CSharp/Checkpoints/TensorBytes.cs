@@ -3,7 +3,12 @@ using TorchSharp;
 namespace Research.Host;
 
 /// <summary>A tensor under the name that it has in a file; PyTorch's key for parameters.</summary>
-public sealed record NamedTensor(string Name, torch.Tensor Tensor);
+public sealed record NamedTensor(string Name, torch.Tensor Tensor)
+{
+    /// <summary>The pairs that models list their parameters as.</summary>
+    public static IReadOnlyList<NamedTensor> From(IEnumerable<(string Name, torch.Tensor Tensor)> pairs) =>
+        [.. pairs.Select(pair => new NamedTensor(pair.Name, pair.Tensor))];
+}
 
 /// <summary>Moves torch tensors to and from the bytes of safetensors files.</summary>
 public static class TensorBytes

@@ -138,7 +138,7 @@ public sealed class RunDirectory
     public IReadOnlyList<string> ReadNotes() => File.Exists(PathOf(LogFile)) ? File.ReadAllLines(PathOf(LogFile)) : [];
 
     /// <summary>Marks the run complete and drops its checkpoints, which nobody needs any more.</summary>
-    internal void Complete(TimeSpan session)
+    public void Complete(TimeSpan session)
     {
         RequireIncomplete();
         Update(Record with

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 
@@ -25,15 +26,15 @@ public sealed class RunKey
         Name = name;
         Seed = seed;
         Dependencies = [.. dependencies ?? []];
-        Fields =
-        [
-            .. configuration.Select(pair => new KeyValuePair<string, string>($"configuration.{pair.Key}", pair.Value)),
-            new("seed", seed.ToString()),
-            new("data", data),
-            new("engine", engine),
-            new("code version", codeVersion.ToString()),
-            .. Dependencies.Select(key => new KeyValuePair<string, string>($"dependency {key.Name}", key.Digest)),
-        ];
+        Fields = [];
+        foreach (var (field, value) in configuration)
+            Fields.Add($"configuration.{field}", value);
+        Fields.Add("seed", seed.ToString(CultureInfo.InvariantCulture));
+        Fields.Add("data", data);
+        Fields.Add("engine", engine);
+        Fields.Add("code version", codeVersion.ToString(CultureInfo.InvariantCulture));
+        foreach (var group in Dependencies.GroupBy(key => key.Name))
+            Fields.Add($"dependency {group.Key}", string.Join(' ', group.Select(key => key.Digest)));
         Digest = Hash(name, Fields);
     }
 
@@ -43,8 +44,8 @@ public sealed class RunKey
 
     public IReadOnlyList<RunKey> Dependencies { get; }
 
-    /// <summary>All that is hashed beside the name, in order, as (field, value): what `why` compares.</summary>
-    public IReadOnlyList<KeyValuePair<string, string>> Fields { get; }
+    /// <summary>All that is hashed beside the name, in order: what `why` compares.</summary>
+    internal OrderedDictionary<string, string> Fields { get; }
 
     /// <summary>16 hexadecimal digits of SHA-256 over the name and the fields.</summary>
     public string Digest { get; }

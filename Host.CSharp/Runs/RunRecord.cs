@@ -22,7 +22,7 @@ public sealed record RunRecord
     public required string Key { get; init; }
 
     /// <summary>The key's fields in order.</summary>
-    public required IReadOnlyList<KeyValuePair<string, string>> Fields { get; init; }
+    public required OrderedDictionary<string, string> Fields { get; init; }
 
     public required RunState State { get; init; }
 

@@ -82,17 +82,13 @@ public sealed class RunStore
 
     private static List<KeyChange> Compare(RunRecord record, RunKey key)
     {
-        var was = record.Fields.ToLookup(field => field.Key, field => field.Value);
-        var now = key.Fields.ToLookup(field => field.Key, field => field.Value);
-        var fields = now.Concat(was).Select(group => group.Key).Distinct();
-        var changes = fields
-            .Select(field => new KeyChange(field, Join(was[field]), Join(now[field])))
+        var changes = key.Fields.Keys.Union(record.Fields.Keys)
+            .Select(field => new KeyChange(
+                field, record.Fields.GetValueOrDefault(field), key.Fields.GetValueOrDefault(field)))
             .Where(change => change.Was != change.Now)
             .ToList();
         // Equal fields in another order also make another key.
-        return changes.Count > 0 ? changes : [new("the order of the configuration", "different", "as it is")];
-
-        static string? Join(IEnumerable<string> values) => values.Any() ? string.Join(" and ", values) : null;
+        return changes.Count > 0 ? changes : [new("the order of the fields", "different", "as given")];
     }
 
     private string PathOf(RunKey key) => Path.Combine(runs, key.Id);
