@@ -19,7 +19,8 @@ public sealed class Scalar : IDisposable
     public static implicit operator Scalar(float value) => new((double)value);
     public static implicit operator Scalar(double value) => new(value);
 
-    internal Arg ToArg() => integral ? integer : real;
+    // Without the cast the conditional would turn the integer into a double, and an index tensor into floats.
+    internal Arg ToArg() => integral ? (Arg)integer : (Arg)real;
 
     /// <summary>Nothing to free here; the published class holds a native object.</summary>
     public void Dispose() { }
