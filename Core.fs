@@ -115,9 +115,12 @@ type Categorical = { Logits: Tensor }
 
 [<RequireQualifiedAccess>]
 module Categorical =
-    /// sum_i [l_{i,x_i} - logsumexp_v l_{i,v}]. `x: int64 [..,D] -> [..]`. Paper: eq:categorical-logits.
+    /// sum_i [l_{i,x_i} - logsumexp_v l_{i,v}]. `x: int64 [..,D] -> [..]`, its leading dimensions broadcast with
+    /// the logits'. Paper: eq:categorical-logits.
     let logProb (p: Categorical) (x: Tensor) : Tensor =
-        let chosen = p.Logits.gather(-1L, x.unsqueeze -1L).squeeze -1L
+        // Gathering itself does not broadcast; these are views.
+        let views = torch.broadcast_tensors (p.Logits, x.unsqueeze -1L)
+        let chosen = views[0].gather(-1L, views[1].narrow (-1L, 0L, 1L)).squeeze -1L
         sumLast (chosen - p.Logits.logsumexp -1L)
 
     /// The expected value sum_v v softmax(l)_v of each variable. `[..,D]`.
@@ -809,8 +812,8 @@ let mutualInformationBound (klPerExample: Tensor) : Tensor = klPerExample.mean (
 /// the examples. `klPerDimension: [N,L]`. Source: Lucas et al. (2019), definition 1. Paper: eq:collapse.
 let collapsedProportion (eps: float) (delta: float) (klPerDimension: Tensor) : float =
     let share = (klPerDimension.lt (Scalar.op_Implicit eps)).double().mean [| 0L |]
-    // A share is a ratio of integers: half an example of slack absorbs the rounding of 1 - delta.
-    let needed = 1.0 - delta - 0.5 / float (klPerDimension.size 0)
+    // Shares are ratios of integers: the slack absorbs the rounding of 1 - delta, and is less than any example.
+    let needed = 1.0 - delta - 1e-9
     (share.ge(Scalar.op_Implicit needed).double().mean()).ToDouble()
 
 /// The number of latent dimensions whose posterior mean varies over the data by more than a threshold (0.01 in the

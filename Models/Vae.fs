@@ -55,14 +55,7 @@ module Likelihood =
         | BernoulliLogits shift ->
             let logits = if shift = 0.0 then output else output + shift
             Bernoulli.logProb { Logits = logits } x
-        | GreyLevels levels ->
-            let p = levelLogits levels output
-            let values = x.long ()
-            // Several samples a data point: gather needs the sample dimensions spelled out.
-            let extended =
-                values.expand (Array.append output.shape[.. int output.ndim - 2] [| x.size -1 |])
-
-            Categorical.logProb p extended
+        | GreyLevels levels -> Categorical.logProb (levelLogits levels output) (x.long ())
         | Gaussian sigma ->
             DiagNormal.logProb
                 {
