@@ -17,10 +17,15 @@ let private pause = 2
 let private longestLife = 70
 
 let private start root (seed: int64) (pause: int) =
-    let assembly = Assembly.GetExecutingAssembly().Location
+    let host = Environment.ProcessPath |> nonNull
+    let arguments = [ "tiny-training"; root; string seed; string pause ]
 
+    // Under `dotnet x.dll` the process is dotnet itself and needs to be told the program.
     let info =
-        ProcessStartInfo("dotnet", [ assembly; "tiny-training"; root; string seed; string pause ])
+        if Path.GetFileNameWithoutExtension host = "dotnet" then
+            ProcessStartInfo(host, Assembly.GetExecutingAssembly().Location :: arguments)
+        else
+            ProcessStartInfo(host, arguments)
 
     info.RedirectStandardOutput <- true
     info.RedirectStandardError <- true
@@ -65,7 +70,10 @@ let private killAndResume () =
         let root name = Path.Combine(folder.FullName, name)
         let seed, otherSeed = 7L, 8L
         let random = Random 20
-        let insideSave = [ for _ in 1..kills -> killOnce random (root "killed") seed ] |> List.filter id
+
+        let insideSave =
+            [ for _ in 1..kills -> killOnce random (root "killed") seed ] |> List.filter id
+
         use resumed = start (root "killed") seed 0
         use whole = start (root "whole") seed 0
         use other = start (root "other") otherSeed 0

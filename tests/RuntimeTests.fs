@@ -28,11 +28,12 @@ let sentenceOf (action: unit -> unit) =
 let private entry name elementType (shape: int64 list) (data: byte[]) =
     TensorEntry(TensorSpec(name, elementType, List.toArray shape), ReadOnlyMemory data)
 
-let private sample =
-    [| entry "mask" ElementType.BOOL [ 3L ] [| 1uy; 0uy; 1uy |]
-       entry "layer.weight" ElementType.F32 [ 2L; 1L ] [| 1uy .. 8uy |]
-       entry "scalar" ElementType.F64 [] [| 11uy .. 18uy |]
-       entry "empty" ElementType.I32 [ 0L; 4L ] [||] |]
+let private sample = [|
+    entry "mask" ElementType.BOOL [ 3L ] [| 1uy; 0uy; 1uy |]
+    entry "layer.weight" ElementType.F32 [ 2L; 1L ] [| 1uy .. 8uy |]
+    entry "scalar" ElementType.F64 [] [| 11uy .. 18uy |]
+    entry "empty" ElementType.I32 [ 0L; 4L ] [||]
+|]
 
 let private encode (entries: TensorEntry array) (metadata: (string * string) list) =
     use stream = new MemoryStream()
@@ -49,71 +50,90 @@ let private foreign (header: string) (data: byte[]) =
     Array.concat [ length; json; data ]
 
 let private safetensors =
-    testList
-        "safetensors"
-        [ testCase "host/safetensors/round-trip" (fun () ->
-              let file = decode (encode sample [ "step", "12"; "note", "λ \"quoted\"" ])
-              Expect.equal file.Metadata["note"] "λ \"quoted\"" "metadata survive"
-              Expect.isTrue file.IsChecksummed "our files carry a checksum"
+    testList "safetensors" [
+        testCase "host/safetensors/round-trip" (fun () ->
+            let file = decode (encode sample [ "step", "12"; "note", "λ \"quoted\"" ])
+            Expect.equal file.Metadata["note"] "λ \"quoted\"" "metadata survive"
+            Expect.isTrue file.IsChecksummed "our files carry a checksum"
 
-              for expected in sample do
-                  let actual = file[expected.Name]
-                  Expect.sequenceEqual actual.Spec.Shape expected.Spec.Shape "shape"
-                  Expect.equal actual.Spec.Type expected.Spec.Type "type"
-                  Expect.isTrue (actual.Data.Span.SequenceEqual expected.Data.Span) "bytes")
+            for expected in sample do
+                let actual = file[expected.Name]
+                Expect.sequenceEqual actual.Spec.Shape expected.Spec.Shape "shape"
+                Expect.equal actual.Spec.Type expected.Spec.Type "type"
+                Expect.isTrue (actual.Data.Span.SequenceEqual expected.Data.Span) "bytes")
 
-          testCase "host/safetensors/aligned" (fun () ->
-              let bytes = encode sample []
-              let header = BinaryPrimitives.ReadInt64LittleEndian bytes
-              Expect.equal (header % 8L) 0L "data start at a multiple of eight"
-              Expect.equal (decode bytes).Names[0] "scalar" "wide elements come first, so that all are aligned")
+        testCase "host/safetensors/aligned" (fun () ->
+            let bytes = encode sample []
+            let header = BinaryPrimitives.ReadInt64LittleEndian bytes
+            Expect.equal (header % 8L) 0L "data start at a multiple of eight"
+            Expect.equal (decode bytes).Names[0] "scalar" "wide elements come first, so that all are aligned")
 
-          testCase "host/safetensors/foreign" (fun () ->
-              let header = """{"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
-              let file = decode (foreign header [| 1uy .. 6uy |])
-              Expect.sequenceEqual file.Names [ "a"; "b" ] "tensors come in the order of their data"
-              Expect.isFalse file.IsChecksummed "a file of another program needs no checksum"
-              Expect.sequenceEqual (file["b"].Data.ToArray()) [ 5uy; 6uy ] "bytes")
+        testCase "host/safetensors/foreign" (fun () ->
+            let header =
+                """{"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
 
-          testCase "host/safetensors/damage" (fun () ->
-              let bytes = encode [| sample[1] |] [ "step", "12" ]
+            let file = decode (foreign header [| 1uy .. 6uy |])
+            Expect.sequenceEqual file.Names [ "a"; "b" ] "tensors come in the order of their data"
+            Expect.isFalse file.IsChecksummed "a file of another program needs no checksum"
+            Expect.sequenceEqual (file["b"].Data.ToArray()) [ 5uy; 6uy ] "bytes")
 
-              for length in 0 .. bytes.Length - 1 do
-                  sentenceOf (fun () -> decode bytes[.. length - 1] |> ignore) |> ignore
+        testCase "host/safetensors/damage" (fun () ->
+            let bytes = encode [| sample[1] |] [ "step", "12" ]
 
-              for position in 0 .. bytes.Length * 8 - 1 do
-                  let flipped = Array.copy bytes
-                  flipped[position / 8] <- flipped[position / 8] ^^^ (1uy <<< position % 8)
+            for length in 0 .. bytes.Length - 1 do
+                sentenceOf (fun () -> decode bytes[.. length - 1] |> ignore) |> ignore
 
-                  // A flip in the checksum's own key makes a sound file without one, which no checkpoint may be.
-                  let isNoticed =
-                      try
-                          not (decode flipped).IsChecksummed
-                      with :? SafetensorsException -> true
+            for position in 0 .. bytes.Length * 8 - 1 do
+                let flipped = Array.copy bytes
+                flipped[position / 8] <- flipped[position / 8] ^^^ (1uy <<< position % 8)
 
-                  Expect.isTrue isNoticed $"bit {position} is noticed")
+                // A flip in the checksum's own key makes a sound file without one, which no checkpoint may be.
+                let isNoticed =
+                    try
+                        not (decode flipped).IsChecksummed
+                    with :? SafetensorsException ->
+                        true
 
-          for name, fault, header in
-              [ "no JSON", "not valid JSON", "{nonsense"
+                Expect.isTrue isNoticed $"bit {position} is noticed")
+
+        for name, fault, header in
+            [
+                "no JSON", "not valid JSON", "{nonsense"
                 "a list", "not a JSON object", "[]"
                 "no dtype", "lacks dtype", """{"a":{"shape":[1],"data_offsets":[0,4]}}"""
-                "half floats", "unsupported type 'F16'", """{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"""
-                "a number for a type", "unsupported type '2'", """{"a":{"dtype":"2","shape":[1],"data_offsets":[0,4]}}"""
+                "half floats",
+                "unsupported type 'F16'",
+                """{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"""
+                "a number for a type",
+                "unsupported type '2'",
+                """{"a":{"dtype":"2","shape":[1],"data_offsets":[0,4]}}"""
                 "a gap", "start at 1", """{"a":{"dtype":"U8","shape":[3],"data_offsets":[1,4]}}"""
                 "a wrong size", "shape needs 8", """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"""
-                "a negative extent", "whole numbers", """{"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}}"""
-                "a huge shape", "too large", """{"a":{"dtype":"U8","shape":[9999999999,9999999999],"data_offsets":[0,4]}}"""
-                "a twin", "twice",
+                "a negative extent",
+                "whole numbers",
+                """{"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}}"""
+                "a huge shape",
+                "too large",
+                """{"a":{"dtype":"U8","shape":[9999999999,9999999999],"data_offsets":[0,4]}}"""
+                "a twin",
+                "twice",
                 """{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"""
-                "metadata that are no text", "not a string", """{"__metadata__":{"a":1}}""" ] do
-              testCase $"host/safetensors/malformed: {name}" (fun () ->
-                  let sentence = sentenceOf (fun () -> decode (foreign header (Array.zeroCreate 4)) |> ignore)
-                  Expect.stringContains sentence fault "the sentence names the fault") ]
+                "metadata that are no text", "not a string", """{"__metadata__":{"a":1}}"""
+            ] do
+            testCase $"host/safetensors/malformed: {name}" (fun () ->
+                let sentence = sentenceOf (fun () -> decode (foreign header (Array.zeroCreate 4)) |> ignore)
+                Expect.stringContains sentence fault "the sentence names the fault")
+    ]
 
 let private save (store: CheckpointStore) (step: int) =
     let data = BitConverter.GetBytes(int64 step)
     let specs = [| TensorSpec("x", ElementType.I64, [||]) |]
-    store.Save(specs, (fun _ append -> append.Invoke(ReadOnlySpan data)), readOnlyDict [ "step", string step ])
+
+    store.Save(
+        specs,
+        (fun _ append -> append.Invoke(ReadOnlySpan data)),
+        readOnlyDict [ "step", string step ]
+    )
 
 let private stepOf (loaded: LoadedCheckpoint) =
     match loaded.File with
@@ -121,77 +141,87 @@ let private stepOf (loaded: LoadedCheckpoint) =
     | file -> Some(int file.Metadata["step"])
 
 /// Damages that a checkpoint file may suffer.
-let private damages: (string * (byte[] -> byte[])) list =
-    [ "truncated", (fun bytes -> bytes[.. bytes.Length / 2])
-      "bit-flipped", (fun bytes -> [| yield! bytes[.. bytes.Length - 2]; bytes[bytes.Length - 1] ^^^ 1uy |])
-      "empty", (fun _ -> [||]) ]
+let private damages: (string * (byte[] -> byte[])) list = [
+    "truncated", (fun bytes -> bytes[.. bytes.Length / 2])
+    "bit-flipped", (fun bytes -> [| yield! bytes[.. bytes.Length - 2]; bytes[bytes.Length - 1] ^^^ 1uy |])
+    "empty", (fun _ -> [||])
+]
 
-let private damage (path: string) (how: byte[] -> byte[]) = File.WriteAllBytes(path, how (File.ReadAllBytes path))
+let private damage (path: string) (how: byte[] -> byte[]) =
+    File.WriteAllBytes(path, how (File.ReadAllBytes path))
 
 let private checkpoints =
-    testList
-        "checkpoints"
-        [ for name, how in damages do
-              testCase $"host/checkpoint/{name}" (fun () ->
-                  inFolder (fun folder ->
-                      let store = CheckpointStore(folder, "c")
-                      let current = Path.Combine(folder, "c.safetensors")
-                      save store 1
-                      save store 2
-                      damage current how
-                      let loaded = store.Load()
-                      Expect.equal (stepOf loaded) (Some 1) "the previous checkpoint is used"
-                      Expect.stringContains loaded.Messages[0] "cannot be used" "it says why"
-                      Expect.stringContains (Seq.last loaded.Messages) "previous" "and what it does instead"
+    testList "checkpoints" [
+        for name, how in damages do
+            testCase $"host/checkpoint/{name}" (fun () ->
+                inFolder (fun folder ->
+                    let store = CheckpointStore(folder, "c")
+                    let current = Path.Combine(folder, "c.safetensors")
+                    save store 1
+                    save store 2
+                    damage current how
+                    let loaded = store.Load()
+                    Expect.equal (stepOf loaded) (Some 1) "the previous checkpoint is used"
+                    Expect.stringContains loaded.Messages[0] "cannot be used" "it says why"
+                    Expect.stringContains (Seq.last loaded.Messages) "previous" "and what it does instead"
 
-                      save store 3
-                      damage current how
-                      Expect.equal (stepOf (store.Load())) (Some 1) "the damaged file did not replace the sound one"
+                    save store 3
+                    damage current how
 
-                      damage (Path.Combine(folder, "c.previous.safetensors")) how
-                      let lost = store.Load()
-                      Expect.equal (stepOf lost) None "nothing is left"
-                      Expect.stringContains (Seq.last lost.Messages) "from scratch" "it says so"))
+                    Expect.equal
+                        (stepOf (store.Load()))
+                        (Some 1)
+                        "the damaged file did not replace the sound one"
 
-          testCase "host/checkpoint/none" (fun () ->
-              inFolder (fun folder ->
-                  let loaded = CheckpointStore(folder, "c").Load()
-                  Expect.equal (stepOf loaded) None "there is none"
-                  Expect.isEmpty loaded.Messages "a new run has nothing to complain about"))
+                    damage (Path.Combine(folder, "c.previous.safetensors")) how
+                    let lost = store.Load()
+                    Expect.equal (stepOf lost) None "nothing is left"
+                    Expect.stringContains (Seq.last lost.Messages) "from scratch" "it says so"))
 
-          testCase "host/checkpoint/stages" (fun () ->
-              inFolder (fun folder ->
-                  save (CheckpointStore(folder, "c")) 1
-                  // A copy of the folder at each stage of a save is what a kill would leave there.
-                  for stage in Enum.GetValues<SaveStage>() do
-                      let left = Path.Combine(folder, string stage)
-                      Directory.CreateDirectory left |> ignore
+        testCase "host/checkpoint/none" (fun () ->
+            inFolder (fun folder ->
+                let loaded = CheckpointStore(folder, "c").Load()
+                Expect.equal (stepOf loaded) None "there is none"
+                Expect.isEmpty loaded.Messages "a new run has nothing to complain about"))
 
-                      let observe (at: SaveStage) =
-                          if at = stage then
-                              for file in Directory.GetFiles folder do
-                                  File.Copy(file, Path.Combine(left, nonNull (Path.GetFileName file)), true)
+        testCase "host/checkpoint/stages" (fun () ->
+            inFolder (fun folder ->
+                save (CheckpointStore(folder, "c")) 1
+                // A copy of the folder at each stage of a save is what a kill would leave there.
+                for stage in Enum.GetValues<SaveStage>() do
+                    let left = Path.Combine(folder, string stage)
+                    Directory.CreateDirectory left |> ignore
 
-                      save (CheckpointStore(folder, "c", Observer = observe)) 2
-                      let loaded = CheckpointStore(left, "c").Load()
-                      Expect.isSome (stepOf loaded) $"a checkpoint survives a kill at {stage}"))
+                    let observe (at: SaveStage) =
+                        if at = stage then
+                            for file in Directory.GetFiles folder do
+                                File.Copy(file, Path.Combine(left, nonNull (Path.GetFileName file)), true)
 
-          testCase "host/checkpoint/no-space" (fun () ->
-              inFolder (fun folder ->
-                  let store = CheckpointStore(folder, "c")
-                  let temporary = Path.Combine(folder, "c.tmp")
-                  save store 1
-                  // Writing to /dev/full fails like writing to a full disk.
-                  File.CreateSymbolicLink(temporary, "/dev/full") |> ignore
-                  let sentence = sentenceOf (fun () -> save store 2)
-                  Expect.stringContains sentence "no space left" "one sentence says what is wrong"
-                  Expect.equal (stepOf (store.Load())) (Some 1) "the last checkpoint is intact"
-                  Expect.isFalse (Path.Exists temporary) "the temporary file is gone"
-                  save store 3
-                  Expect.equal (stepOf (store.Load())) (Some 3) "saving works again once there is space")) ]
+                    save (CheckpointStore(folder, "c", Observer = observe)) 2
+                    let loaded = CheckpointStore(left, "c").Load()
+                    Expect.isSome (stepOf loaded) $"a checkpoint survives a kill at {stage}"))
+
+        testCase "host/checkpoint/no-space" (fun () ->
+            inFolder (fun folder ->
+                let store = CheckpointStore(folder, "c")
+                let temporary = Path.Combine(folder, "c.tmp")
+                save store 1
+                // Writing to /dev/full fails like writing to a full disk.
+                File.CreateSymbolicLink(temporary, "/dev/full") |> ignore
+                let sentence = sentenceOf (fun () -> save store 2)
+                Expect.stringContains sentence "no space left" "one sentence says what is wrong"
+                Expect.equal (stepOf (store.Load())) (Some 1) "the last checkpoint is intact"
+                Expect.isFalse (Path.Exists temporary) "the temporary file is gone"
+                save store 3
+                Expect.equal (stepOf (store.Load())) (Some 3) "saving works again once there is space"))
+    ]
 
 let private keyWith changes =
-    let value field standard = changes |> List.tryFind (fst >> (=) field) |> Option.map snd |> Option.defaultValue standard
+    let value field standard =
+        changes
+        |> List.tryFind (fst >> (=) field)
+        |> Option.map snd
+        |> Option.defaultValue standard
 
     RunKey(
         value "name" "ift1",
@@ -203,81 +233,112 @@ let private keyWith changes =
     )
 
 let private runs =
-    testList
-        "run store"
-        [ testCase "host/run/key" (fun () ->
-              let changed =
-                  [ []; [ "name", "ift2" ]; [ "rate", "0.01" ]; [ "seed", "2" ]; [ "data", "abd" ]; [ "engine", "x" ]; [ "code", "2" ] ]
+    testList "run store" [
+        testCase "host/run/key" (fun () ->
+            let changed = [
+                []
+                [ "name", "ift2" ]
+                [ "rate", "0.01" ]
+                [ "seed", "2" ]
+                [ "data", "abd" ]
+                [ "engine", "x" ]
+                [ "code", "2" ]
+            ]
 
-              let digests = changed |> List.map (fun changes -> (keyWith changes).Digest)
-              Expect.hasLength (List.distinct digests) changed.Length "every field changes the digest"
-              Expect.equal (keyWith []).Digest digests.Head "equal keys have equal digests"
-              Expect.equal digests.Head.Length 16 "sixteen digits"
-              Expect.throwsT<ArgumentException> (fun () -> keyWith [ "name", "a/b" ] |> ignore) "a name is a file name")
+            let digests = changed |> List.map (fun changes -> (keyWith changes).Digest)
+            Expect.hasLength (List.distinct digests) changed.Length "every field changes the digest"
+            Expect.equal (keyWith []).Digest digests.Head "equal keys have equal digests"
+            Expect.equal digests.Head.Length 16 "sixteen digits"
 
-          testCase "host/run/why" (fun () ->
-              inFolder (fun folder ->
-                  let store = RunStore folder
-                  let why changes = store.Why(keyWith changes).ToString()
-                  Expect.stringContains (why []) "there is no run named ift1" "nothing exists"
-                  store.Open(keyWith []).Complete(TimeSpan.Zero)
-                  store.Open(keyWith [ "rate", "0.01"; "code", "7" ]) |> ignore
-                  Expect.stringContains (why []) "is complete" "complete"
-                  Expect.stringContains (why [ "rate", "0.01"; "code", "7" ]) "resumed" "interrupted"
+            Expect.throwsT<ArgumentException>
+                (fun () -> keyWith [ "name", "a/b" ] |> ignore)
+                "a name is a file name")
 
-                  let report = store.Why(keyWith [ "seed", "2" ])
-                  Expect.equal (Seq.toList report.Changes) [ KeyChange("seed", "1", "2") ] "the nearest run is compared"
-                  Expect.stringContains (report.ToString()) "seed was 1, is now 2" "in words"))
+        testCase "host/run/why" (fun () ->
+            inFolder (fun folder ->
+                let store = RunStore folder
+                let why changes = store.Why(keyWith changes).ToString()
+                Expect.stringContains (why []) "there is no run named ift1" "nothing exists"
+                store.Open(keyWith []).Complete(TimeSpan.Zero)
+                store.Open(keyWith [ "rate", "0.01"; "code", "7" ]) |> ignore
+                Expect.stringContains (why []) "is complete" "complete"
+                Expect.stringContains (why [ "rate", "0.01"; "code", "7" ]) "resumed" "interrupted"
 
-          testCase "host/run/immutable" (fun () ->
-              inFolder (fun folder ->
-                  let store = RunStore folder
-                  let run = store.Open(keyWith [])
-                  run.SaveValues(readOnlyDict [ "third", 1.0 / 3.0; "nan", nan ])
-                  Expect.throwsT<ResearchException> (fun () -> store.Require(keyWith []) |> ignore) "not shown yet"
-                  run.Complete(TimeSpan.FromSeconds 2.0)
-                  let again = store.Require(keyWith [])
-                  Expect.equal (again.ReadValues()["third"]) (1.0 / 3.0) "values come back to the bit"
-                  Expect.isTrue (Double.IsNaN(again.ReadValues()["nan"])) "NaN too"
-                  Expect.equal again.Record.Seconds 2.0 "the time is kept"
+                let report = store.Why(keyWith [ "seed", "2" ])
 
-                  for write in
-                      [ (fun () -> again.PathForWriting "x.png" |> ignore)
+                Expect.equal
+                    (Seq.toList report.Changes)
+                    [ KeyChange("seed", "1", "2") ]
+                    "the nearest run is compared"
+
+                Expect.stringContains (report.ToString()) "seed was 1, is now 2" "in words"))
+
+        testCase "host/run/immutable" (fun () ->
+            inFolder (fun folder ->
+                let store = RunStore folder
+                let run = store.Open(keyWith [])
+                run.SaveValues(readOnlyDict [ "third", 1.0 / 3.0; "nan", nan ])
+
+                Expect.throwsT<ResearchException>
+                    (fun () -> store.Require(keyWith []) |> ignore)
+                    "not shown yet"
+
+                run.Complete(TimeSpan.FromSeconds 2.0)
+                let again = store.Require(keyWith [])
+                Expect.equal (again.ReadValues()["third"]) (1.0 / 3.0) "values come back to the bit"
+                Expect.isTrue (Double.IsNaN(again.ReadValues()["nan"])) "NaN too"
+                Expect.equal again.Record.Seconds 2.0 "the time is kept"
+
+                for write in
+                    [
+                        (fun () -> again.PathForWriting "x.png" |> ignore)
                         (fun () -> again.SaveTensors("x", sample))
-                        (fun () -> again.OpenMetrics().Dispose()) ] do
-                      Expect.throwsT<InvalidOperationException> write "a complete run is never written"))
+                        (fun () -> again.OpenMetrics().Dispose())
+                    ] do
+                    Expect.throwsT<InvalidOperationException> write "a complete run is never written"))
 
-          testCase "host/run/metrics" (fun () ->
-              inFolder (fun folder ->
-                  let path = Path.Combine(folder, "metrics.csv")
+        testCase "host/run/metrics" (fun () ->
+            inFolder (fun folder ->
+                let path = Path.Combine(folder, "metrics.csv")
 
-                  let kept =
-                      use log = new MetricsLog(path)
-                      log.Add(1L, "train", "loss", 0.1)
-                      log.Flush()
-                      let length = log.Length
-                      log.Add(2L, "train", "loss", nan)
-                      length
+                let kept =
+                    use log = new MetricsLog(path)
+                    log.Add(1L, "train", "loss", 0.1)
+                    log.Flush()
+                    let length = log.Length
+                    log.Add(2L, "train", "loss", nan)
+                    length
 
-                  do
-                      use log = new MetricsLog(path)
-                      log.Truncate kept
-                      log.Add(2L, "train", "loss", 1e-300 / 3.0)
+                do
+                    use log = new MetricsLog(path)
+                    log.Truncate kept
+                    log.Add(2L, "train", "loss", 1e-300 / 3.0)
 
-                  File.AppendAllText(path, "3,train,lo")
-                  let rows = MetricsLog.Read path |> Seq.toList
-                  let expected = [ MetricRow(1L, "train", "loss", 0.1); MetricRow(2L, "train", "loss", 1e-300 / 3.0) ]
-                  Expect.equal rows expected "cut back, continued, and a torn last line ignored"))
+                File.AppendAllText(path, "3,train,lo")
+                let rows = MetricsLog.Read path |> Seq.toList
 
-          testCase "host/run/lock" (fun () ->
-              inFolder (fun folder ->
-                  let held = ResultsLock.Take folder
-                  let sentence = sentenceOf (fun () -> (ResultsLock.Take folder).Dispose())
-                  Expect.stringStarts sentence $"results are in use by process {Environment.ProcessId}" "names the process"
-                  held.Dispose()
-                  // The lock's file is still there, as after a kill.
-                  Expect.isTrue (File.Exists(Path.Combine(folder, ".lock"))) "the file stays"
-                  (ResultsLock.Take folder).Dispose())) ]
+                let expected = [
+                    MetricRow(1L, "train", "loss", 0.1)
+                    MetricRow(2L, "train", "loss", 1e-300 / 3.0)
+                ]
+
+                Expect.equal rows expected "cut back, continued, and a torn last line ignored"))
+
+        testCase "host/run/lock" (fun () ->
+            inFolder (fun folder ->
+                let held = ResultsLock.Take folder
+                let sentence = sentenceOf (fun () -> (ResultsLock.Take folder).Dispose())
+
+                Expect.stringStarts
+                    sentence
+                    $"results are in use by process {Environment.ProcessId}"
+                    "names the process"
+
+                held.Dispose()
+                // The lock's file is still there, as after a kill.
+                Expect.isTrue (File.Exists(Path.Combine(folder, ".lock"))) "the file stays"
+                (ResultsLock.Take folder).Dispose()))
+    ]
 
 [<Tests>]
 let tests = testList "runtime" [ safetensors; checkpoints; runs ]

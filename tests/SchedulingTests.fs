@@ -11,7 +11,8 @@ open TorchSharp
 open Research.Host
 open Research.Tests.RuntimeTests
 
-let private item id needs threads (work: WorkContext -> unit) = WorkItem(id, List.toArray needs, threads, work)
+let private item id needs threads (work: WorkContext -> unit) =
+    WorkItem(id, List.toArray needs, threads, work)
 
 let private run jobs items =
     use board = new PlainBoard(TextWriter.Null)
@@ -20,125 +21,157 @@ let private run jobs items =
 let private statuses outcomes = outcomes |> List.map (fun (o: WorkOutcome) -> o.Id, o.Status)
 
 let private scheduling =
-    testList
-        "scheduler"
-        [ testCase "host/schedule/budget" (fun () ->
-              let mutable cores = 0
-              let mutable highest = 0
-              let gate = obj ()
-              let threads = ConcurrentDictionary<int, unit>()
+    testList "scheduler" [
+        testCase "host/schedule/budget" (fun () ->
+            let mutable cores = 0
+            let mutable highest = 0
+            let gate = obj ()
+            let threads = ConcurrentDictionary<int, unit>()
 
-              let work (at: WorkContext) =
-                  threads[Environment.CurrentManagedThreadId] <- ()
+            let work (at: WorkContext) =
+                threads[Environment.CurrentManagedThreadId] <- ()
 
-                  lock gate (fun () ->
-                      cores <- cores + at.Threads
-                      highest <- max highest cores)
+                lock gate (fun () ->
+                    cores <- cores + at.Threads
+                    highest <- max highest cores)
 
-                  Thread.Sleep 5
-                  lock gate (fun () -> cores <- cores - at.Threads)
+                Thread.Sleep 5
+                lock gate (fun () -> cores <- cores - at.Threads)
 
-              let items = [ for i in 1..12 -> item $"run {i}" [] (1 + i % 2) work ]
-              let outcomes = run 3 items
-              Expect.all outcomes (fun o -> o.Status = WorkStatus.Done) "all are done"
-              Expect.isLessThanOrEqual highest 3 "never more cores than the budget"
-              Expect.isGreaterThan highest 1 "side by side"
-              Expect.equal threads.Count 12 "every run has a thread of its own"
-              Expect.all (run 1 [ item "wide" [] 2 work ]) (fun o -> o.Status = WorkStatus.Done) "a wide run fits one core")
+            let items = [ for i in 1..12 -> item $"run {i}" [] (1 + i % 2) work ]
+            let outcomes = run 3 items
+            Expect.all outcomes (fun o -> o.Status = WorkStatus.Done) "all are done"
+            Expect.isLessThanOrEqual highest 3 "never more cores than the budget"
+            Expect.isGreaterThan highest 1 "side by side"
+            Expect.equal threads.Count 12 "every run has a thread of its own"
 
-          testCase "host/schedule/failure" (fun () ->
-              let order = ConcurrentQueue<string>()
-              let note id = fun (_: WorkContext) -> order.Enqueue id
+            Expect.all
+                (run 1 [ item "wide" [] 2 work ])
+                (fun o -> o.Status = WorkStatus.Done)
+                "a wide run fits one core")
 
-              let outcomes =
-                  run
-                      2
-                      [ item "grandchild" [ "child" ] 1 (note "grandchild")
-                        item "child" [ "bad" ] 1 (note "child")
-                        item "after" [ "good" ] 1 (note "after")
-                        item "bad" [] 1 (fun _ -> raise (ResearchException "the disk is made of cheese."))
-                        item "defect" [] 1 (fun _ -> invalidOp "oops")
-                        item "good" [] 1 (note "good") ]
+        testCase "host/schedule/failure" (fun () ->
+            let order = ConcurrentQueue<string>()
+            let note id = fun (_: WorkContext) -> order.Enqueue id
 
-              Expect.equal
-                  (statuses outcomes)
-                  [ "grandchild", WorkStatus.Skipped
+            let outcomes =
+                run 2 [
+                    item "grandchild" [ "child" ] 1 (note "grandchild")
+                    item "child" [ "bad" ] 1 (note "child")
+                    item "after" [ "good" ] 1 (note "after")
+                    item "bad" [] 1 (fun _ -> raise (ResearchException "the disk is made of cheese."))
+                    item "defect" [] 1 (fun _ -> invalidOp "oops")
+                    item "good" [] 1 (note "good")
+                ]
+
+            Expect.equal
+                (statuses outcomes)
+                [
+                    "grandchild", WorkStatus.Skipped
                     "child", WorkStatus.Skipped
                     "after", WorkStatus.Done
                     "bad", WorkStatus.Failed
                     "defect", WorkStatus.Failed
-                    "good", WorkStatus.Done ]
-                  "only what depends on a failure is skipped"
+                    "good", WorkStatus.Done
+                ]
+                "only what depends on a failure is skipped"
 
-              Expect.sequenceEqual order [ "good"; "after" ] "dependencies come first"
-              Expect.equal outcomes[3].Reason "the disk is made of cheese." "the user's error is its sentence"
-              Expect.stringContains (nonNull outcomes[1].Reason) "bad" "the reason names the run that is missing"
-              let summary = RunSummary(List.toArray outcomes, 3)
-              Expect.equal summary.ExitCode 1 "a failure is exit code 1"
-              Expect.hasLength (summary.Lines()) 5 "the summary lists what is not done")
+            Expect.sequenceEqual order [ "good"; "after" ] "dependencies come first"
+            Expect.equal outcomes[3].Reason "the disk is made of cheese." "the user's error is its sentence"
 
-          testCase "host/schedule/interruption" (fun () ->
-              use source = new CancellationTokenSource()
-              use board = new PlainBoard(TextWriter.Null)
+            Expect.stringContains
+                (nonNull outcomes[1].Reason)
+                "bad"
+                "the reason names the run that is missing"
 
-              let obey (at: WorkContext) =
-                  source.Cancel()
-                  at.Cancellation.ThrowIfCancellationRequested()
+            let summary = RunSummary(List.toArray outcomes, 3)
+            Expect.equal summary.ExitCode 1 "a failure is exit code 1"
+            Expect.hasLength (summary.Lines()) 5 "the summary lists what is not done")
 
-              let items = [| item "first" [] 1 obey; item "second" [] 1 ignore |]
-              let outcomes = Scheduler(1, board).Run(items, source.Token)
-              Expect.all outcomes (fun o -> o.Status = WorkStatus.Cancelled) "nothing starts after an interruption"
-              Expect.equal (RunSummary(outcomes, 0).ExitCode) 130 "exit code of an interrupted command")
+        testCase "host/schedule/interruption" (fun () ->
+            use source = new CancellationTokenSource()
+            use board = new PlainBoard(TextWriter.Null)
 
-          testCase "host/schedule/mistakes" (fun () ->
-              for items in
-                  [ [ item "a" [] 1 ignore; item "a" [] 1 ignore ]
+            let obey (at: WorkContext) =
+                source.Cancel()
+                at.Cancellation.ThrowIfCancellationRequested()
+
+            let items = [| item "first" [] 1 obey; item "second" [] 1 ignore |]
+            let outcomes = Scheduler(1, board).Run(items, source.Token)
+
+            Expect.all
+                outcomes
+                (fun o -> o.Status = WorkStatus.Cancelled)
+                "nothing starts after an interruption"
+
+            Expect.equal (RunSummary(outcomes, 0).ExitCode) 130 "exit code of an interrupted command")
+
+        testCase "host/schedule/mistakes" (fun () ->
+            for items in
+                [
+                    [ item "a" [] 1 ignore; item "a" [] 1 ignore ]
                     [ item "a" [ "b" ] 1 ignore ]
-                    [ item "a" [ "b" ] 1 ignore; item "b" [ "a" ] 1 ignore ] ] do
-                  Expect.throwsT<ArgumentException> (fun () -> run 1 items |> ignore) "refused before anything runs") ]
+                    [ item "a" [ "b" ] 1 ignore; item "b" [ "a" ] 1 ignore ]
+                ] do
+                Expect.throwsT<ArgumentException>
+                    (fun () -> run 1 items |> ignore)
+                    "refused before anything runs")
+    ]
 
 let private runner =
-    testList
-        "runner"
-        [ testCase "host/run/cache" (fun () ->
-              inFolder (fun folder ->
-                  let computed = ConcurrentQueue<string>()
+    testList "runner" [
+        testCase "host/run/cache" (fun () ->
+            inFolder (fun folder ->
+                let computed = ConcurrentQueue<string>()
 
-                  let request name needs =
-                      let key = RunKey(name, [ KeyValuePair("a", "b") ], 1L, "none", "test", 1, needs)
+                let request name needs =
+                    let key = RunKey(name, [ KeyValuePair("a", "b") ], 1L, "none", "test", 1, needs)
 
-                      let work (context: RunContext) =
-                          computed.Enqueue name
+                    let work (context: RunContext) =
+                        computed.Enqueue name
 
-                          for needed in needs do
-                              let values = context.Dependency(needed).ReadValues()
-                              Expect.equal values["seed"] 1.0 "a dependency is complete when it is read"
+                        for needed in needs do
+                            let values = context.Dependency(needed).ReadValues()
+                            Expect.equal values["seed"] 1.0 "a dependency is complete when it is read"
 
-                          context.Run.SaveValues(readOnlyDict [ "seed", float context.Key.Seed ])
+                        context.Run.SaveValues(readOnlyDict [ "seed", float context.Key.Seed ])
 
-                      RunRequest(key, 1, work)
+                    RunRequest(key, 1, work)
 
-                  let first = request "first" []
-                  let second = request "second" [ first.Key ]
-                  use board = new PlainBoard(TextWriter.Null)
-                  let runner = Runner(RunStore folder, torch.device "cpu", 2, board)
-                  // The same run asked for twice is one run.
-                  let once = runner.Run([ second; first; first ], CancellationToken.None)
-                  let again = runner.Run([ second; first ], CancellationToken.None)
-                  Expect.sequenceEqual computed [ "first"; "second" ] "each is computed once, dependencies first"
-                  Expect.equal (once.ExitCode, once.Cached) (0, 0) "all are new"
-                  Expect.equal (again.ExitCode, again.Cached) (0, 2) "the second command computes nothing"))
+                let first = request "first" []
+                let second = request "second" [ first.Key ]
+                use board = new PlainBoard(TextWriter.Null)
+                let runner = Runner(RunStore folder, torch.device "cpu", 2, board)
+                // The same run asked for twice is one run.
+                let once = runner.Run([ second; first; first ], CancellationToken.None)
+                let again = runner.Run([ second; first ], CancellationToken.None)
 
-          testCase "host/run/defect" (fun () ->
-              inFolder (fun folder ->
-                  let store = RunStore folder
-                  let key = RunKey("broken", [], 1L, "none", "test", 1)
-                  use board = new PlainBoard(TextWriter.Null)
-                  let runner = Runner(store, torch.device "cpu", 1, board)
-                  let summary = runner.Run([ RunRequest(key, 1, fun _ -> invalidOp "oops") ], CancellationToken.None)
-                  Expect.equal (Seq.last (summary.Lines())) $"  {key.Id}: InvalidOperationException: oops" "no stack trace"
-                  let notes = String.concat "\n" ((nonNull (store.Find key)).ReadNotes())
-                  Expect.stringContains notes "   at " "the trace is in the run's log")) ]
+                Expect.sequenceEqual
+                    computed
+                    [ "first"; "second" ]
+                    "each is computed once, dependencies first"
+
+                Expect.equal (once.ExitCode, once.Cached) (0, 0) "all are new"
+                Expect.equal (again.ExitCode, again.Cached) (0, 2) "the second command computes nothing"))
+
+        testCase "host/run/defect" (fun () ->
+            inFolder (fun folder ->
+                let store = RunStore folder
+                let key = RunKey("broken", [], 1L, "none", "test", 1)
+                use board = new PlainBoard(TextWriter.Null)
+                let runner = Runner(store, torch.device "cpu", 1, board)
+
+                let summary =
+                    runner.Run([ RunRequest(key, 1, fun _ -> invalidOp "oops") ], CancellationToken.None)
+
+                Expect.equal
+                    (Seq.last (summary.Lines()))
+                    $"  {key.Id}: InvalidOperationException: oops"
+                    "no stack trace"
+
+                let notes = String.concat "\n" ((nonNull (store.Find key)).ReadNotes())
+                Expect.stringContains notes "   at " "the trace is in the run's log"))
+    ]
 
 /// A clock that stands still until it is moved.
 type private Clock() =
@@ -149,56 +182,58 @@ type private Clock() =
     override _.GetTimestamp() = now
 
 let private progress =
-    testList
-        "progress"
-        [ testCase "host/progress/rate" (fun () ->
-              let clock = Clock()
-              let meter = ProgressMeter("run", ignore, clock)
-              Expect.equal (meter.Read().ToString()) "" "nothing to say before the first step"
-              meter.Report(1000L, Nullable 1500L, 3.0)
-              clock.Move 2.0
-              meter.Report(1200L, Nullable 1500L, 131.25)
+    testList "progress" [
+        testCase "host/progress/rate" (fun () ->
+            let clock = Clock()
+            let meter = ProgressMeter("run", ignore, clock)
+            Expect.equal (meter.Read().ToString()) "" "nothing to say before the first step"
+            meter.Report(1000L, Nullable 1500L, 3.0)
+            clock.Move 2.0
+            meter.Report(1200L, Nullable 1500L, 131.25)
 
-              Expect.equal
-                  (meter.Read().ToString())
-                  "step 1200/1500, 100 steps/s, 0:03 left, loss 131.2"
-                  "the rate counts this session's steps only")
+            Expect.equal
+                (meter.Read().ToString())
+                "step 1200/1500, 100 steps/s, 0:03 left, loss 131.2"
+                "the rate counts this session's steps only")
 
-          testCase "host/progress/lines" (fun () ->
-              use output = new StringWriter()
-              use board = new PlainBoard(output, TimeSpan.FromHours 1.0)
-              board.Plan 2
-              let first = board.Begin "first"
-              first.Report(1L, Nullable 2L, 1.0)
-              first.Say "resuming after step 1"
-              board.End(WorkOutcome("first", WorkStatus.Done, Elapsed = TimeSpan.FromSeconds 61.0))
-              board.End(WorkOutcome("second", WorkStatus.Skipped, "skipped because zero is not done"))
+        testCase "host/progress/lines" (fun () ->
+            use output = new StringWriter()
+            use board = new PlainBoard(output, TimeSpan.FromHours 1.0)
+            board.Plan 2
+            let first = board.Begin "first"
+            first.Report(1L, Nullable 2L, 1.0)
+            first.Say "resuming after step 1"
+            board.End(WorkOutcome("first", WorkStatus.Done, Elapsed = TimeSpan.FromSeconds 61.0))
+            board.End(WorkOutcome("second", WorkStatus.Skipped, "skipped because zero is not done"))
 
-              Expect.sequenceEqual
-                  (output.ToString().TrimEnd().Split '\n')
-                  [ "[0/2] first: started"
+            Expect.sequenceEqual
+                (output.ToString().TrimEnd().Split '\n')
+                [
+                    "[0/2] first: started"
                     "first: resuming after step 1"
                     "[1/2] first: done in 1:01"
-                    "[2/2] second: skipped because zero is not done" ]
-                  "one line for each event") ]
+                    "[2/2] second: skipped because zero is not done"
+                ]
+                "one line for each event")
+    ]
 
 let private devices =
-    testList
-        "devices"
-        [ testCase "host/device" (fun () ->
-              Expect.equal (Devices.Parse("cpu").ToString()) "cpu" "cpu"
-              let refused = [ "gpu"; "cuda:"; "cuda:-1"; "cuda:x"; "" ]
+    testList "devices" [
+        testCase "host/device" (fun () ->
+            Expect.equal (Devices.Parse("cpu").ToString()) "cpu" "cpu"
+            let refused = [ "gpu"; "cuda:"; "cuda:-1"; "cuda:x"; "" ]
 
-              for name in refused do
-                  let sentence = sentenceOf (fun () -> Devices.Parse name |> ignore)
-                  Expect.stringContains sentence "choose auto, cpu, cuda or cuda:N" "the choices are named"
+            for name in refused do
+                let sentence = sentenceOf (fun () -> Devices.Parse name |> ignore)
+                Expect.stringContains sentence "choose auto, cpu, cuda or cuda:N" "the choices are named"
 
-              if not (torch.cuda.is_available ()) then
-                  Expect.equal (Devices.Parse("auto").ToString()) "cpu" "auto without a GPU"
-                  let sentence = sentenceOf (fun () -> Devices.Parse "cuda" |> ignore)
-                  Expect.stringContains sentence "no CUDA" "the reason is named"
+            if not (torch.cuda.is_available ()) then
+                Expect.equal (Devices.Parse("auto").ToString()) "cpu" "auto without a GPU"
+                let sentence = sentenceOf (fun () -> Devices.Parse "cuda" |> ignore)
+                Expect.stringContains sentence "no CUDA" "the reason is named"
 
-              Expect.stringStarts (Devices.Engine(torch.device "cpu")) "libtorch " "library, version, kind") ]
+            Expect.stringStarts (Devices.Engine(torch.device "cpu")) "libtorch " "library, version, kind")
+    ]
 
 [<Tests>]
 let tests = testList "scheduling" [ scheduling; runner; progress; devices ]

@@ -43,10 +43,13 @@ type private Moments(parameters: NamedTensor list) =
 let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
     let weight name (rows: int) (columns: int) =
         let made = noise.Normal(name, 0L, [| int64 rows; int64 columns |])
-        NamedTensor(name, (made * 0.3).detach().requires_grad_ ())
+        NamedTensor(name, (made * 0.3).detach().requires_grad_())
 
-    let data = noise.Normal("data", 0L, [| int64 examples; int64 pixels |]).detach ()
-    let encoder, decoder = weight "encoder.weight" pixels (2 * latent), weight "decoder.weight" latent pixels
+    let data = noise.Normal("data", 0L, [| int64 examples; int64 pixels |]).detach()
+
+    let encoder, decoder =
+        weight "encoder.weight" pixels (2 * latent), weight "decoder.weight" latent pixels
+
     let parameters = [ encoder; decoder ]
     let optimiser = Moments parameters
 
@@ -54,10 +57,10 @@ let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
     let terms (x: Tensor) (epsilon: Tensor) =
         let code = x.matmul encoder.Tensor
         let mu, logVar = code.narrow (1, 0, latent), code.narrow (1, latent, latent)
-        let z = mu + (logVar * 0.5).exp () * epsilon
+        let z = mu + (logVar * 0.5).exp() * epsilon
         let rows = float x.shape[0]
-        let reconstruction = (x - z.matmul decoder.Tensor).square().sum () * (0.5 / rows)
-        let kl = (mu.square () + logVar.exp () - logVar - 1.0).sum () * (0.5 / rows)
+        let reconstruction = (x - z.matmul decoder.Tensor).square().sum() * (0.5 / rows)
+        let kl = (mu.square () + logVar.exp () - logVar - 1.0).sum() * (0.5 / rows)
         reconstruction + kl, kl
 
     let shape (rows: int) = [| int64 rows; int64 latent |]
@@ -83,12 +86,12 @@ let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
         Step = step,
         Evaluate = evaluate,
         LogEvery = 3L,
-        EarlyStopping = EarlyStopping(Metric = "validation/loss", Patience = 1000L, Keep = [| encoder; decoder |])
+        EarlyStopping =
+            EarlyStopping(Metric = "validation/loss", Patience = 1000L, Keep = [| encoder; decoder |])
     )
 
 /// A key that differs by seed alone.
-let key (seed: int64) =
-    RunKey("tiny", [ KeyValuePair("rate", "0.01") ], seed, "none", "test", 1)
+let key (seed: int64) = RunKey("tiny", [ KeyValuePair("rate", "0.01") ], seed, "none", "test", 1)
 
 /// Trains and keeps everything that must come out equal: weights, optimiser state, counters.
 let work (totalSteps: int64) (policy: CheckpointPolicy) (pause: unit -> unit) (context: RunContext) =
@@ -97,10 +100,11 @@ let work (totalSteps: int64) (policy: CheckpointPolicy) (pause: unit -> unit) (c
     context.SaveTensors("final", training.State)
 
     context.Run.SaveValues(
-        readOnlyDict
-            [ "best", outcome.Best.Value
-              "best step", float outcome.BestStep.Value
-              "adam steps", float (training.Counters[0].Read.Invoke()) ]
+        readOnlyDict [
+            "best", outcome.Best.Value
+            "best step", float outcome.BestStep.Value
+            "adam steps", float (training.Counters[0].Read.Invoke())
+        ]
     )
 
 /// Steps of the training that the child process runs.
@@ -115,7 +119,11 @@ let tryRunChild (argv: string array) =
     match argv with
     | [| "tiny-training"; root; seed; pause |] ->
         use _ = ResultsLock.Take root
-        let wait () = if int pause > 0 then Thread.Sleep(int pause)
+
+        let wait () =
+            if int pause > 0 then
+                Thread.Sleep(int pause)
+
         let mutable announced = false
 
         let step () =
