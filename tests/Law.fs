@@ -65,7 +65,7 @@ type LawRecord = {
     Statement: string
     Labels: string list
     Function: string
-    Instances: string list
+    Instances: int
     LargestError: float
     Tolerance: float
     Reason: string
@@ -115,7 +115,7 @@ module Law =
             Statement = law.Statement
             Labels = law.Labels
             Function = law.Function
-            Instances = law.Instances |> List.map fst
+            Instances = law.Instances.Length
             LargestError = errors |> List.map snd |> worst
             Tolerance = law.Tolerance.Bound
             Reason = law.Tolerance.Reason
@@ -137,7 +137,7 @@ module Law =
         json.WriteString("statement", record.Statement)
         strings "labels" record.Labels
         json.WriteString("function", record.Function)
-        strings "instances" record.Instances
+        json.WriteNumber("instances", record.Instances)
 
         json.WriteNumber("largestError", record.LargestError)
         json.WriteNumber("tolerance", record.Tolerance)
