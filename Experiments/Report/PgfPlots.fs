@@ -323,7 +323,7 @@ let render (suffix: string) (figure: Figure) : File list =
         |> String.concat "\\par\\medskip\n"
 
     let tex =
-        [ @"\begin{figure}[tbp]"
+        [ @"\begin{figure}[!htbp]"
           @"\centering"
           body
           $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)} {Markup.latex suffix}}}"

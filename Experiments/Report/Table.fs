@@ -113,7 +113,7 @@ module Table =
                   $@"\noindent\footnotesize {notes}\par"
               @"\endgroup" ]
         else
-            [ @"\begin{table}[tbp]"
+            [ @"\begin{table}[!htbp]"
               @"\centering\small"
               caption
               @"\smallskip"
