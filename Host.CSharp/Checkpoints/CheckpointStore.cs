@@ -60,7 +60,7 @@ public sealed class CheckpointStore
     {
         Directory.CreateDirectory(directory);
         var isFirst = true;
-        Durable.WriteFlushed(temporary, stream => SafetensorsFile.Write(stream, specs, (spec, append) =>
+        Durable.WriteFlushed(temporary, current, stream => SafetensorsFile.Write(stream, specs, (spec, append) =>
         {
             emit(spec, append);
             if (!isFirst)

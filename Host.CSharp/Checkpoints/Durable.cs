@@ -16,7 +16,7 @@ public static class Durable
     public static void Replace(string path, Action<FileStream> write)
     {
         var temporary = path + ".tmp";
-        WriteFlushed(temporary, write);
+        WriteFlushed(temporary, path, write);
         File.Move(temporary, path, overwrite: true);
         FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
@@ -26,22 +26,22 @@ public static class Durable
         Replace(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 
     /// <summary>
-    /// Creates or overwrites <paramref name="path"/> and returns once its bytes are on the disk.
-    /// When anything fails the file is removed before the error leaves.
+    /// Creates or overwrites a temporary file and returns once its bytes are on the disk. When anything fails the
+    /// file is removed before the error leaves; the error names <paramref name="target"/>, which the user knows.
     /// </summary>
-    internal static void WriteFlushed(string path, Action<FileStream> write)
+    internal static void WriteFlushed(string temporary, string target, Action<FileStream> write)
     {
         try
         {
-            using var stream = new FileStream(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, 1 << 16);
+            using var stream = new FileStream(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, 1 << 16);
             write(stream);
             stream.Flush(flushToDisk: true);
         }
         catch (Exception error)
         {
-            TryDelete(path);
+            TryDelete(temporary);
             if (error is IOException io && IsDiskFull(io))
-                throw DiskFull(path, io);
+                throw DiskFull(target, io);
             throw;
         }
     }

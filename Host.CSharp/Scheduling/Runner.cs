@@ -76,10 +76,22 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
         }
         catch (Exception error)
         {
-            run.Interrupt(watch.Elapsed);
+            TryRecord(run, watch.Elapsed, error);
+            throw;
+        }
+    }
+
+    private static void TryRecord(RunDirectory run, TimeSpan elapsed, Exception error)
+    {
+        try
+        {
+            run.Interrupt(elapsed);
             var isDefect = error is not (ResearchException or OperationCanceledException);
             run.Note(isDefect ? error.ToString() : error.Message);
-            throw;
+        }
+        catch (ResearchException)
+        {
+            // The disk is full. What ended the run is the error to show, and it needs no record to be shown.
         }
     }
 }
