@@ -56,8 +56,11 @@ let jacobian (f: Tensor -> Tensor) (x: Tensor) : Tensor =
     let y = f x
 
     let row i =
-        let g = torch.autograd.grad([| y[i] |], [| x |], create_graph = true, allow_unused = true)[0]
-        if isNull (box g) then torch.zeros_like x else g
+        if y.requires_grad then
+            let g = torch.autograd.grad([| y[i] |], [| x |], create_graph = true, allow_unused = true)[0]
+            if isNull (box g) then torch.zeros_like x else g
+        else
+            torch.zeros_like x
 
     torch.stack (Array.init (int (y.size 0)) (int64 >> row))
 
@@ -310,39 +313,25 @@ module Transform =
         transforms |> List.fold (fun f g -> andThen g f) identity
 
 /// u + (m(w.u) - w.u) w/|w|^2 with m(a) = softplus(a) - 1, so that w.u-hat > -1 and the planar map is invertible.
-/// `u, w: [L]`. Source: Rezende and Mohamed (2015), appendix A.1. Paper: eq:planar-invertible.
+/// `u, w: [..,L]`. Source: Rezende and Mohamed (2015), appendix A.1. Paper: eq:planar-invertible.
 let planarInvertibleU (u: Tensor) (w: Tensor) : Tensor =
-    let a = u.dot w
-    u + (softplus a - 1.0 - a) * w / w.dot w
+    let a = sumLast (u * w)
+    u + ((softplus a - 1.0 - a) / sumLast (w.square ())).unsqueeze -1L * w
 
-// 1 + (1 - h^2) w.u-hat with w.u-hat = softplus(a) - 1, written without the difference: near the boundary of
-// invertibility, and with large weights, the difference loses every digit and may even turn negative.
-let private planarLogDet (a: Tensor) (h: Tensor) : Tensor =
-    let h2 = h.square ()
-    (h2 + (1.0 - h2) * softplus a).log()
-
-/// The planar map f(z) = z + u-hat tanh(w.z + b) and log|1 + (1 - tanh^2(w.z + b)) w.u-hat|, which the matrix
-/// determinant lemma gives in O(L). `u, w: [L]`, `b: []`.
+/// The planar map f(z) = z + u-hat h with h = tanh(w.z + b), and log|1 + (1 - h^2) w.u-hat|, which the matrix
+/// determinant lemma gives in O(L). `u, w: [L]` and `b: []` for one map, or `[B,L]` and `[B]` for a map of its own
+/// for each example, as an amortised posterior needs; z `[..,B,L]`.
 /// Source: Rezende and Mohamed (2015), eq. 10-12. Paper: eq:planar, eq:planar-logdet.
 let planar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
     let uHat = planarInvertibleU u w
-    let a = u.dot w
+    let stretch = softplus (sumLast (u * w))
 
     let forward (z: Tensor) =
         let h = (sumLast (z * w) + b).tanh()
-        z + h.unsqueeze -1L * uHat, planarLogDet a h
-
-    { Forward = forward; Inverse = None }
-
-/// The planar map with parameters of their own for each example, as an amortised posterior needs.
-/// `u, w: [B,L]`, `b: [B]`, z `[..,B,L]`. Paper: eq:planar.
-let planarAmortised (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
-    let a = sumLast (u * w)
-    let uHat = u + ((softplus a - 1.0 - a) / sumLast (w.square ())).unsqueeze -1L * w
-
-    let forward (z: Tensor) =
-        let h = (sumLast (z * w) + b).tanh()
-        z + h.unsqueeze -1L * uHat, planarLogDet a h
+        // The determinant with w.u-hat = stretch - 1 inserted: both terms are positive, so nothing cancels where the
+        // map nearly folds.
+        let determinant = h.square () + (1.0 - h.square ()) * stretch
+        z + h.unsqueeze -1L * uHat, determinant.log ()
 
     { Forward = forward; Inverse = None }
 
@@ -861,13 +850,13 @@ module LinearGaussian =
 
     /// log p(x) = log N(x; b, W W' + sigma^2 I). `[B,D] -> [B]`. Paper: eq:linear-gaussian.
     let logEvidence (m: LinearGaussian) (x: Tensor) : Tensor =
-        let noise = torch.eye (m.W.size 0, m.W.dtype) * (m.Sigma * m.Sigma)
+        let noise = torch.eye (m.W.size 0, m.W.dtype, m.W.device) * (m.Sigma * m.Sigma)
         logNormal m.Offset (m.W.matmul (m.W.t ()) + noise) x
 
     /// The posterior N(M^-1 W'(x - b), sigma^2 M^-1), M = W'W + sigma^2 I: means `[B,L]` and covariance `[L,L]`.
     /// Source: Bishop (2006), eq. 12.42. Paper: eq:linear-gaussian.
     let posterior (m: LinearGaussian) (x: Tensor) : Tensor * Tensor =
-        let precision = m.W.t().matmul m.W + torch.eye (m.W.size 1, m.W.dtype) * (m.Sigma * m.Sigma)
+        let precision = m.W.t().matmul m.W + torch.eye (m.W.size 1, m.W.dtype, m.W.device) * (m.Sigma * m.Sigma)
         let inverse = torch.linalg.inv precision
         (x - m.Offset).matmul(m.W).matmul inverse, inverse * (m.Sigma * m.Sigma)
 

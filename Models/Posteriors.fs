@@ -80,7 +80,7 @@ module PosteriorShape =
                     for i in 0 .. maps - 1 do
                         let start = i * (2 * latent + 1)
                         let b = (slice (start + 2 * latent) 1).squeeze -1L
-                        planarAmortised (slice start latent) (slice (start + latent) latent) b
+                        planar (slice start latent) (slice (start + latent) latent) b
                 ]
 
                 { Base = diagonal h; Flow = Some(Transform.compose flow) }
