@@ -279,6 +279,68 @@ let private checks =
                   [ "experiments/flows.tex:12: The value 'a.b' is used in the text." ]
                   "An error stands alone") ]
 
+let private rendering =
+    let points = [| 1.0, 2.0; 10.0, 1.0 |]
+    let grey: Png.Image = { Width = 2; Height = 2; Channels = 1; Pixels = [| 0uy; 255uy; 0uy; 255uy |] }
+
+    let section =
+        { Row = "ift1"
+          Origin = origin
+          Figures =
+            [ Panel.axes "a < b" (Axis.log "$N$") (Axis.linear "y") [ Line("ours", points, None); Level("limit", 1.5) ]
+              |> Figure.single "ift1.curve" "Curve"
+              Panel.images "" 2 [| grey; grey |] |> Figure.single "ift1.samples" "Samples" ]
+          Tables = []
+          Values = [ Value.number "ift1.elbo" 2 101.0 ]
+          Claims = []
+          Guards = [] }
+
+    let report =
+        { Profile = "paper"
+          Data = "MNIST"
+          Device = "CPU"
+          Revision = "r1"
+          Sections = [ section ]
+          NotRun = [ "hw5.2", "this row is not built yet" ]
+          Laws = [] }
+
+    let inFolder act =
+        let folder = Directory.CreateTempSubdirectory "research-report"
+
+        try
+            act folder.FullName
+        finally
+            folder.Delete true
+
+    testList
+        "rendering"
+        [ testCase "report/generated" (fun () ->
+              inFolder (fun folder ->
+                  let paper = Path.Combine(folder, "paper")
+                  let stale = Path.Combine(paper, "generated", "figures", "old.curve.tex")
+                  Directory.CreateDirectory(Path.Combine(paper, "generated", "figures")) |> ignore
+                  File.WriteAllText(stale, "of an earlier rendering")
+                  File.WriteAllText(Path.Combine(paper, "main.tex"), @"\val{ift1.elbo} \reportfigure{ift1.curve}")
+                  let found = Render.write paper (Path.Combine(folder, "results")) report
+                  Expect.equal found [ @"'ift1.samples' is produced and no \reportfigure shows it" ] "The figure left out"
+                  Expect.isFalse (File.Exists stale) "A stale figure is gone"
+                  let values = File.ReadAllText(Path.Combine(paper, "generated", "values.tex"))
+                  Expect.stringContains values @"\defval{ift1.elbo}{$101.00$}" "The value"
+                  Expect.stringContains values @"\notrun{hw5.2}{this row is not built yet}" "The row that did not run"
+                  Expect.isTrue (File.Exists(Path.Combine(folder, "results", "claims.json"))) "Claims"))
+
+          testCase "report/foreign-id" (fun () ->
+              let foreign = { section with Values = [ Value.number "ift2.elbo" 2 101.0 ]; Figures = [] }
+              let found = Render.check [ source @"\val{ift2.elbo}" ] { report with Sections = [ foreign ] }
+              Expect.equal found [ "the experiment 'ift1' reports 'ift2.elbo', whose id belongs to another row" ] "Named")
+
+          testCase "report/html" (fun () ->
+              let html = Html.render report []
+              Expect.stringContains html "data:image/png;base64," "Images are inside the page"
+              Expect.stringContains html "Plotly.newPlot(\"ift1-curve-0\"" "The chart"
+              Expect.stringContains html "hw5.2: this row is not built yet" "What did not run"
+              Expect.isFalse (Regex.IsMatch(html, "(src|href)=\"?https?:")) "Nothing comes from the network") ]
+
 let private laws =
     lazy
         (fsharpSources "tests"
@@ -327,4 +389,4 @@ let private links =
                   Expect.isTrue (names.Contains file) $"{used.File}:{used.Line} inputs {file}") ]
 
 [<Tests>]
-let tests = testList "report" [ png; text; figures; claims; checks; links ]
+let tests = testList "report" [ png; text; figures; claims; checks; rendering; links ]

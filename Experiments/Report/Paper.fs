@@ -91,8 +91,11 @@ let private firsts macro sources =
 let equationLabels sources =
     firsts "label" sources |> List.filter (fun l -> l.StartsWith "eq:")
 
-/// Test ids that the paper cites.
-let verifiedBy sources = firsts "verifiedby" sources
+/// Test ids that the paper cites, also in its table of errata.
+let verifiedBy sources =
+    let errata = uses "erratum" 4 sources |> List.map (fun u -> u.Arguments[3])
+    // A definition speaks of its parameter, not of a test.
+    firsts "verifiedby" sources @ errata |> List.filter (fun id -> id <> "" && not (id.StartsWith '#'))
 
 /// Rows that have an answer: `\question` or `\experiment`.
 let answeredRows sources =
