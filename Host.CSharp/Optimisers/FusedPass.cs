@@ -14,16 +14,24 @@ internal static class FusedPass
         var p = MemoryMarshal.Cast<T, Vector<T>>(parameter);
         var g = MemoryMarshal.Cast<T, Vector<T>>(gradient)[..p.Length];
         var whole = p.Length * Vector<T>.Count;
-        // A rule without that state gets a scratch vector instead.
-        Vector<T> none = default;
+        // A rule without that state gets a scratch vector instead, fresh each time: an infinite gradient in one
+        // element must not reach the next through it.
         if (first.IsEmpty)
         {
-            for (var i = 0; i < p.Length; i++) rule.Apply(ref p[i], g[i], ref none, ref none);
+            for (var i = 0; i < p.Length; i++)
+            {
+                Vector<T> none = default;
+                rule.Apply(ref p[i], g[i], ref none, ref none);
+            }
         }
         else if (second.IsEmpty)
         {
             var a = MemoryMarshal.Cast<T, Vector<T>>(first)[..p.Length];
-            for (var i = 0; i < p.Length; i++) rule.Apply(ref p[i], g[i], ref a[i], ref none);
+            for (var i = 0; i < p.Length; i++)
+            {
+                Vector<T> none = default;
+                rule.Apply(ref p[i], g[i], ref a[i], ref none);
+            }
         }
         else
         {

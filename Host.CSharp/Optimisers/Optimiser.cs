@@ -7,7 +7,8 @@ namespace Research.Host;
 /// <summary>Changes parameters in place from their gradients.</summary>
 public interface IOptimiser
 {
-    /// <summary>One step. A null gradient leaves its parameter and state as they are.</summary>
+    /// <summary>One step. A null gradient leaves its parameter and state as they are; the bias correction counts
+    /// the optimiser's steps, not the parameter's.</summary>
     /// <param name="gradients">One per parameter, in the order given at creation.</param>
     /// <exception cref="ArgumentException">The number or a size of the gradients does not fit.</exception>
     void Step(IList<torch.Tensor?> gradients);
@@ -22,19 +23,21 @@ public interface IOptimiser
 }
 
 /// <summary>
-/// The optimisers of PyTorch over flat state. On the CPU a step is one fused SIMD pass over the memory of parameters,
-/// gradients and state; on a GPU the same formulas go through tensor operators.
+/// The optimisers of PyTorch over flat state. For float32 and float64 on the CPU a step is one fused SIMD pass over
+/// the memory of parameters, gradients and state; elsewhere the same formulas go through tensor operators.
 /// </summary>
 public sealed class Optimiser : IOptimiser
 {
     private readonly OptimiserSettings settings;
+    private readonly bool fused;
     private readonly torch.Tensor[] parameters;
     private readonly torch.Tensor[] first, second;
     private readonly (string, torch.Tensor)[] state;
 
-    private Optimiser(OptimiserSettings settings, IReadOnlyList<(string Name, torch.Tensor Parameter)> named)
+    private Optimiser(OptimiserSettings settings, IReadOnlyList<(string Name, torch.Tensor Parameter)> named, bool fused)
     {
         this.settings = settings;
+        this.fused = fused;
         LearningRate = settings.LearningRate;
         parameters = [.. named.Select(p => p.Parameter)];
         foreach (var (name, parameter) in named)
@@ -58,8 +61,12 @@ public sealed class Optimiser : IOptimiser
     }
 
     /// <summary>An optimiser over named parameters, whose state starts at zero.</summary>
-    public static IOptimiser Create(OptimiserSettings settings, IReadOnlyList<(string Name, torch.Tensor Parameter)> parameters) =>
-        new Optimiser(settings, parameters);
+    /// <param name="settings">Which rule, and its constants.</param>
+    /// <param name="parameters">Contiguous leaves of one element type on one device.</param>
+    /// <param name="fused">False takes tensor operators on the CPU too.</param>
+    public static IOptimiser Create(
+        OptimiserSettings settings, IReadOnlyList<(string Name, torch.Tensor Parameter)> parameters, bool fused = true) =>
+        new Optimiser(settings, parameters, fused);
 
     public IReadOnlyList<(string Name, torch.Tensor Tensor)> State => state;
     public long StepCount { get; set; }
@@ -73,10 +80,16 @@ public sealed class Optimiser : IOptimiser
         for (var i = 0; i < parameters.Length; i++)
         {
             if (gradients[i] is not { } gradient) continue;
-            if (parameters[i].device_type == DeviceType.CPU) OnCpu(i, gradient);
-            else OnDevice(i, gradient);
+            if (gradient.numel() != parameters[i].numel())
+                throw new ArgumentException(
+                    $"gradient {i} has {gradient.numel()} elements, its parameter {parameters[i].numel()}", nameof(gradients));
+            if (fused && IsFusible(parameters[i])) InMemory(i, gradient);
+            else ThroughOperators(i, gradient);
         }
     }
+
+    private static bool IsFusible(torch.Tensor parameter) =>
+        parameter.device_type == DeviceType.CPU && parameter.dtype is (torch.ScalarType.Float32 or torch.ScalarType.Float64);
 
     // One flat tensor cut into pieces of the parameters' shapes; none when the rule has no such state.
     private torch.Tensor[] Slices(string name)
@@ -93,25 +106,24 @@ public sealed class Optimiser : IOptimiser
         })];
     }
 
-    private void OnCpu(int i, torch.Tensor gradient)
+    private void InMemory(int i, torch.Tensor gradient)
     {
         // A gradient may come transposed from a matrix product; most are contiguous, and this is then no copy.
         using var rows = gradient.contiguous();
-        if (parameters[i].dtype == torch.ScalarType.Float64) OnCpu<double>(i, rows);
-        else OnCpu<float>(i, rows);
+        if (parameters[i].dtype == torch.ScalarType.Float64) InMemory<double>(i, rows);
+        else InMemory<float>(i, rows);
     }
 
-    private void OnCpu<T>(int i, torch.Tensor gradient) where T : unmanaged, IFloatingPointIeee754<T>
+    private void InMemory<T>(int i, torch.Tensor gradient) where T : unmanaged, IFloatingPointIeee754<T>
     {
         var p = MemoryMarshal.Cast<byte, T>(parameters[i].bytes);
         var g = MemoryMarshal.Cast<byte, T>(gradient.bytes);
-        if (g.Length != p.Length) throw new ArgumentException($"gradient {i} has {g.Length} elements, its parameter {p.Length}");
         var a = first.Length == 0 ? default : MemoryMarshal.Cast<byte, T>(first[i].bytes);
         var b = second.Length == 0 ? default : MemoryMarshal.Cast<byte, T>(second[i].bytes);
         switch (settings)
         {
             case OptimiserSettings.Sgd s:
-                FusedPass.Run(p, g, a, b, new SgdRule<T>(LearningRate, s.Momentum, StepCount == 1, s.WeightDecay));
+                FusedPass.Run(p, g, a, b, new SgdRule<T>(LearningRate, s.Momentum, s.WeightDecay));
                 break;
             case OptimiserSettings.Adam s:
                 FusedPass.Run(p, g, a, b, new AdamRule<T>(s, LearningRate, StepCount));
@@ -125,7 +137,7 @@ public sealed class Optimiser : IOptimiser
         }
     }
 
-    private void OnDevice(int i, torch.Tensor gradient)
+    private void ThroughOperators(int i, torch.Tensor gradient)
     {
         using var recording = torch.no_grad();
         using var scope = torch.NewDisposeScope();
@@ -137,7 +149,7 @@ public sealed class Optimiser : IOptimiser
                 p.add_(g, -LearningRate);
                 break;
             case OptimiserSettings.Sgd s:
-                first[i].mul_(StepCount == 1 ? 0 : s.Momentum).add_(g);
+                first[i].mul_(s.Momentum).add_(g);
                 p.add_(first[i], -LearningRate);
                 break;
             case OptimiserSettings.Adam s:

@@ -11,12 +11,12 @@ internal interface IUpdateRule<T> where T : unmanaged, IFloatingPointIeee754<T>
     void Apply(ref Vector<T> parameter, Vector<T> gradient, ref Vector<T> first, ref Vector<T> second);
 }
 
-/// <summary>b = momentum b + g (b = g in the first step); p -= rate b.</summary>
-internal readonly struct SgdRule<T>(double rate, double momentum, bool isFirst, double decay) : IUpdateRule<T>
+/// <summary>b = momentum b + g; p -= rate b. With b = 0 before the first step this is PyTorch's b = g there.</summary>
+internal readonly struct SgdRule<T>(double rate, double momentum, double decay) : IUpdateRule<T>
     where T : unmanaged, IFloatingPointIeee754<T>
 {
     private readonly Vector<T> rate = new(T.CreateChecked(rate));
-    private readonly Vector<T> momentum = new(T.CreateChecked(isFirst ? 0 : momentum));
+    private readonly Vector<T> momentum = new(T.CreateChecked(momentum));
     private readonly Vector<T> decay = new(T.CreateChecked(decay));
 
     public void Apply(ref Vector<T> parameter, Vector<T> gradient, ref Vector<T> first, ref Vector<T> second)
