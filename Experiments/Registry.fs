@@ -2,7 +2,12 @@
 module Research.Experiments.Registry
 
 /// Rows that are computed.
-let experiments: Experiment list = Ift.BinarizedMnist.experiments
+let experiments: Experiment list =
+    List.concat [
+        Ift.BinarizedMnist.experiments
+        Nora.GradientVariance.experiments
+        Uva.FloatingPoint.experiments
+    ]
 
 /// How a row is answered.
 type Answer =
