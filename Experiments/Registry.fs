@@ -9,3 +9,79 @@ let experiments: Experiment list =
         Nora.GradientVariance.experiments
         Uva.FloatingPoint.experiments
     ]
+
+/// How a row is answered.
+type Answer =
+    /// In the text alone.
+    | Derived
+    | Computed of Experiment
+    /// Needs a run that does not exist yet.
+    | NotBuilt
+
+type Row = { Id: string; Source: string; Question: string; Answer: Answer }
+
+let private question id source text computed = {
+    Id = id
+    Source = source
+    Question = text
+    Answer =
+        match experiments |> List.tryFind (fun e -> e.Row = id) with
+        | Some experiment -> Computed experiment
+        | None -> if computed then NotBuilt else Derived
+}
+
+let private text id source question' = question id source question' false
+let private run id source question' = question id source question' true
+
+let rows: Row list = [
+    text "hw1.1" "HW Q1" "The ELBO is a lower bound"
+    text "hw1.2" "HW Q1" "Its three equal forms"
+    text "hw1.3" "HW Q1" "Stochastic gradients for diagonal Gaussians"
+    text "hw1.4" "HW Q1" "The joint-space form"
+    text "hw1.5" "HW Q1" "Its equality with the data and latent forms"
+    text "hw2.1" "HW Q2" "The planar log-determinant"
+    text "hw2.2" "HW Q2" "The ELBO of a flow posterior"
+    text "hw2.3" "HW Q2" "How both sets of parameters are optimised"
+    text "hw2.4" "HW Q2" "Inverse autoregressive flow"
+    text "hw3.1" "HW Q3" "The ELBO in three terms"
+    text "hw3.2" "HW Q3" "The optimal prior"
+    text "hw3.3" "HW Q3" "Back-propagation through a VampPrior"
+    text "hw3.4" "HW Q3" "The number of pseudo-inputs"
+    text "hw3.5" "HW Q3" "A mixture of Gaussians as prior"
+    text "hw3.6" "HW Q3" "The prior in the encoder's gradient"
+    text "hw4.1" "HW Q4" "Posterior collapse and its cause"
+    run "hw4.2" "HW Q4" "InfoVAE: why, and its cost"
+    text "hw4.3" "HW Q4" "The rewritten objective"
+    text "hw4.4" "HW Q4" "A discriminator that estimates the marginal divergence"
+    run "hw5.1" "HW Q5" "A VAE on digits"
+    run "hw5.2" "HW Q5" "The weight of the divergence"
+    run "hw5.3" "HW Q5" "A conditional generator"
+    run "hw5.4" "HW Q5" "Learned priors: mixture and VampPrior"
+    run "hw5.5" "HW Q5" "A flow as the prior"
+    run "uva1.1" "UVA" "Autoencoder against VAE"
+    text "uva1.2" "UVA" "Ancestral sampling"
+    text "uva1.3" "UVA" "Why a simple prior is not restrictive"
+    run "uva1.4" "UVA" "Monte-Carlo against importance sampling"
+    run "uva1.5" "UVA" "Two divergences in floating point"
+    run "uva1.6" "UVA" "The gap of the bound"
+    text "uva1.7" "UVA" "What the gap is"
+    text "uva1.8" "UVA" "What pushes the bound up"
+    run "ift1" "IFT P1.1" "VAE on binarized MNIST"
+    run "ift2" "IFT P1.2" "log p(x) by importance sampling"
+    run "ift3" "IFT P2.1" "Twenty Dirac-GAN configurations"
+    run "ift4" "IFT P2.7" "Five CIFAR-10 GANs"
+    run "ift5" "IFT P3.1" "One planar layer"
+    run "ift6" "IFT P3.2-3.3" "The matrix determinant lemma"
+    run "ift7" "IFT P3.4" "Planar flows fitted to samples"
+    run "ift8" "IFT P3.5" "Planar flows fitted to densities"
+    run "ift9" "IFT P3.6" "VAE with a flow posterior"
+    run "cs1" "CS P1" "VAE on MNIST"
+    run "cs2.1" "CS P2.1" "The saturating generator loss"
+    run "cs2.2" "CS P2.2" "Non-saturating GAN on Fashion-MNIST"
+    text "nora1" "NORA" "The ELBO's terms in closed form"
+    run "nora2" "NORA" "Generation and interpolation"
+    run "nora3" "NORA" "Variance of two gradient estimators"
+    run "nora4" "NORA" "Mutual information and collapse"
+    run "nora5" "NORA" "ELBO surgery"
+    run "nora6" "NORA" "Semi-supervised learning with few labels"
+]
