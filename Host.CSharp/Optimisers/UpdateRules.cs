@@ -35,7 +35,8 @@ internal readonly struct AdamRule<T>(OptimiserSettings.Adam s, double rate, long
     private readonly Vector<T> beta1 = new(T.CreateChecked(s.Beta1)), rest1 = new(T.CreateChecked(1 - s.Beta1));
     private readonly Vector<T> beta2 = new(T.CreateChecked(s.Beta2)), rest2 = new(T.CreateChecked(1 - s.Beta2));
     private readonly Vector<T> step = new(T.CreateChecked(rate / (1 - Math.Pow(s.Beta1, t))));
-    private readonly Vector<T> scale = new(T.CreateChecked(Math.Sqrt(1 - Math.Pow(s.Beta2, t))));
+    // A factor, since a division costs as much as the rest of the element.
+    private readonly Vector<T> scale = new(T.CreateChecked(1 / Math.Sqrt(1 - Math.Pow(s.Beta2, t))));
     private readonly Vector<T> epsilon = new(T.CreateChecked(s.Epsilon)), decay = new(T.CreateChecked(s.WeightDecay));
 
     public void Apply(ref Vector<T> parameter, Vector<T> gradient, ref Vector<T> first, ref Vector<T> second)
@@ -43,7 +44,7 @@ internal readonly struct AdamRule<T>(OptimiserSettings.Adam s, double rate, long
         gradient += decay * parameter;
         first = beta1 * first + rest1 * gradient;
         second = beta2 * second + rest2 * gradient * gradient;
-        parameter -= step * first / (Vector.SquareRoot(second) / scale + epsilon);
+        parameter -= step * first / (Vector.SquareRoot(second) * scale + epsilon);
     }
 }
 
