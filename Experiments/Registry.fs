@@ -4,6 +4,7 @@ module Research.Experiments.Registry
 /// Rows that are computed.
 let experiments: Experiment list =
     List.concat [
+        [ Hw.DigitsVae.experiment ]
         Ift.BinarizedMnist.experiments
         Cs.Mnist.experiments
         Nora.GradientVariance.experiments

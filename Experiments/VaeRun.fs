@@ -11,7 +11,8 @@ open Research.Models
 type Length =
     | Steps of int
     | Epochs of int
-    /// Until the validation bound has not improved for `patience` epochs; the best model is kept.
+    /// Until the objective on the validation images (minus the bound for `elbo`, otherwise the loss that is trained)
+    /// has not improved for `patience` epochs; the best model is kept.
     | EarlyStop of maxEpochs: int * patience: int
 
 /// A variational auto-encoder and how it is trained: all that its run's key holds beside seed and data.
@@ -39,6 +40,14 @@ type BuiltVae = {
     Vae: Vae
     /// The parts for one step; a VampPrior depends on the encoder as it is now.
     Model: unit -> LatentModel
+}
+
+/// What a run trains and on what, where that is not the plain model on the plain images: a conditional model, say,
+/// has labels beside the pixels.
+type VaeSetup = {
+    Build: torch.Generator -> torch.Device -> BuiltVae
+    Train: unit -> Tensor
+    Validation: unit -> Tensor
 }
 
 [<RequireQualifiedAccess>]
@@ -105,50 +114,75 @@ module VaeRun =
         else
             x
 
-    /// Means over a set of images of the ELBO's parts with one sample each, in blocks: reconstruction
-    /// (-log p(x|z)), KL and their sum, minus the ELBO.
-    let evaluate
-        (run: VaeRun)
-        (levels: int)
-        (model: LatentModel)
+    /// The shape of the objective's noise for so many examples.
+    let private noiseShape (run: VaeRun) samples (examples: int64) = [|
+        if samples > 0 then
+            int64 samples
+        examples
+        int64 run.Shape.Latent
+    |]
+
+    /// Means over a set of images of an objective's terms, in blocks.
+    let private means
+        run
+        levels
+        samples
+        (objective: Objective)
+        model
         (images: Tensor)
         (noise: Noise)
-        (stream: string)
-        (step: int64)
+        stream
+        step
         =
         let n = images.size 0
         let block = 1000L
-        let mutable reconstruction, kl = 0.0, 0.0
 
-        for index, start in Seq.indexed (seq { 0L .. block .. n - 1L }) do
-            use _ = torch.NewDisposeScope()
-            let rows = [| start .. min n (start + block) - 1L |]
-            // Every block of every evaluation has noise of its own.
-            let at = step * 100000L + int64 index
-            let x = batch run levels images rows noise $"{stream}.binarise" at
+        [
+            for index, start in Seq.indexed (seq { 0L .. block .. n - 1L }) do
+                use _ = torch.NewDisposeScope()
+                let rows = [| start .. min n (start + block) - 1L |]
+                // Every block of every evaluation has noise of its own.
+                let at = step * 100000L + int64 index
+                let x = batch run levels images rows noise $"{stream}.binarise" at
 
-            let eps =
-                noise.Normal(
-                    stream,
-                    at,
-                    [| rows.LongLength; int64 run.Shape.Latent |],
-                    device = images.device
-                )
+                let eps =
+                    noise.Normal(stream, at, noiseShape run samples rows.LongLength, device = images.device)
 
-            let terms = Map.ofList (elbo model x eps)
-            let share = float rows.Length / float n
-            reconstruction <- reconstruction + share * terms["reconstruction"].ToDouble()
-            kl <- kl + share * terms["kl"].ToDouble()
+                let share = float rows.Length / float n
 
-        [ "nelbo", reconstruction + kl; "reconstruction", reconstruction; "kl", kl ]
+                for name, value in objective model x eps do
+                    name, share * value.ToDouble()
+        ]
+        |> List.groupBy fst
+        |> List.map (fun (name, parts) -> name, List.sumBy snd parts)
 
-    let private train (plan: Plan) (run: VaeRun) (context: RunContext) =
+    /// Means over a set of images of the ELBO's parts with one sample each: reconstruction (-log p(x|z)), KL and
+    /// their sum, minus the ELBO.
+    let evaluate (run: VaeRun) levels (model: LatentModel) (images: Tensor) (noise: Noise) stream step =
+        let parts = means run levels 0 elbo model images noise stream step
+        ("nelbo", List.sumBy snd parts) :: parts
+
+    /// The metric that ends an early-stopped training: the objective's own value, which for `elbo` is `nelbo`.
+    let private watched (run: VaeRun) = if fst run.Objective = "elbo" then "nelbo" else "loss"
+
+    let private validate run levels model images noise step = [
+        yield! evaluate run levels model images noise "validation" step
+        match run.Length, watched run with
+        | EarlyStop _, "loss" ->
+            let terms =
+                means run levels run.Samples (snd run.Objective) model images noise "validation" step
+
+            "loss", List.sumBy snd terms
+        | _ -> ()
+    ]
+
+    let private train (plan: Plan) (run: VaeRun) (setup: VaeSetup) (context: RunContext) =
         let dataset = plan.Data run.Data
         let levels = dataset.Train.Levels
-        let train, validation = plan.Train run.Data, plan.Validation run.Data
+        let train, validation = setup.Train(), setup.Validation()
         let n = dataset.Train.Count
         use generator = context.Noise.For("initialisation", 0L)
-        let built = build run generator context.Device
+        let built = setup.Build generator context.Device
         let parameters = [| for struct (_, tensor) in built.Parameters.All -> tensor |]
         let optimiser = Optimiser.Create(run.Optimiser, built.Parameters.All)
         let perEpoch = (n + run.Batch - 1) / run.Batch
@@ -156,14 +190,7 @@ module VaeRun =
         let step (at: StepContext) : IReadOnlyList<Term> =
             let rows = at.Batch(n, run.Batch)
             let x = batch run levels train rows at.Noise "binarise" at.Step
-            let latent = [| rows.LongLength; int64 run.Shape.Latent |]
-
-            let shape =
-                if run.Samples = 0 then
-                    latent
-                else
-                    Array.append [| int64 run.Samples |] latent
-
+            let shape = noiseShape run run.Samples rows.LongLength
             let eps = at.Noise.Normal("posterior", at.Step, shape, device = context.Device)
             let terms = snd run.Objective (built.Model()) x eps
             let loss = total terms
@@ -176,9 +203,7 @@ module VaeRun =
             |]
 
         let evaluation (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
-            dict (evaluate run levels (built.Model()) validation at.Noise "validation" at.Evaluation)
-            |> Dictionary
-            :> _
+            dict (validate run levels (built.Model()) validation at.Noise at.Evaluation) |> Dictionary :> _
 
         let kept = state built
 
@@ -204,7 +229,11 @@ module VaeRun =
                 EarlyStopping =
                     (match run.Length with
                      | EarlyStop(_, patience) ->
-                         EarlyStopping(Metric = "nelbo", Patience = int64 patience, Keep = Array.ofList kept)
+                         EarlyStopping(
+                             Metric = watched run,
+                             Patience = int64 patience,
+                             Keep = Array.ofList kept
+                         )
                      | Steps _
                      | Epochs _ -> null),
                 EvaluateEvery = (run.EvaluateEvery |> Option.map int64 |> Option.toNullable),
@@ -228,20 +257,37 @@ module VaeRun =
             )
         )
 
-    /// The training as a run; its results are `model.safetensors`, metrics and the values `steps`, `epochs`, `best`.
-    let request (plan: Plan) (name: string) (seed: int64) (run: VaeRun) : RunRequest =
-        plan.Run(name, configuration run, seed, Some run.Data, version, train plan run)
+    /// The training of a model of one's own as a run; `extra` is what it adds to the key. Its results are
+    /// `model.safetensors`, metrics and the values `steps`, `epochs`, `best`.
+    let requestOf (plan: Plan) name seed (run: VaeRun) (extra: (string * string) list) (setup: VaeSetup) =
+        plan.Run(name, configuration run @ extra, seed, Some run.Data, version, train plan run setup)
 
-    /// The trained model of a finished run, for evaluation.
-    let load (run: VaeRun) (trained: RunDirectory) (device: torch.Device) : BuiltVae =
+    /// The training of the plain model on the plain images as a run.
+    let request (plan: Plan) (name: string) (seed: int64) (run: VaeRun) : RunRequest =
+        requestOf plan name seed run [] {
+            Build = build run
+            Train = fun () -> plan.Train run.Data
+            Validation = fun () -> plan.Validation run.Data
+        }
+
+    /// A model with the parameters of a finished run, for evaluation.
+    let restore
+        (build: torch.Generator -> torch.Device -> BuiltVae)
+        (trained: RunDirectory)
+        (device: torch.Device)
+        =
         use generator = new torch.Generator(0UL)
-        let built = build run generator device
+        let built = build generator device
         let file = trained.ReadTensors "model"
 
         for named in state built do
             TensorBytes.CopyInto(file[named.Name], named.Tensor)
 
         built
+
+    /// The trained plain model of a finished run.
+    let load (run: VaeRun) (trained: RunDirectory) (device: torch.Device) : BuiltVae =
+        restore (build run) trained device
 
     /// log p(x) of every image by importance sampling with K samples, in blocks that keep K x block near 20,000
     /// decoded images. `[N]` on the CPU.
