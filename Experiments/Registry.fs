@@ -6,6 +6,7 @@ let experiments: Experiment list =
     List.concat [
         [ Hw.DigitsVae.experiment ]
         Ift.BinarizedMnist.experiments
+        Ift.FlowPosterior.experiments
         Cs.Mnist.experiments
         Nora.GradientVariance.experiments
         Uva.FloatingPoint.experiments
