@@ -13,8 +13,9 @@ let private kills = 20
 /// Milliseconds that the child waits in every step and at each stage of a save.
 let private pause = 2
 
-/// Longest time from the child's first step to its death: about ten steps and two saves.
-let private longestLife = 70
+/// From which of the child's announcements a kill counts, and the longest time from it to the kill, in
+/// milliseconds: some ten steps and two saves after the first step, or the length of the first save.
+let private instants = [ TinyTraining.stepping, 70; TinyTraining.saving, 8 ]
 
 let private start root (seed: int64) (pause: int) =
     let host = Environment.ProcessPath |> nonNull
@@ -46,16 +47,19 @@ let private results root seed =
     let values = [ for pair in run.ReadValues() -> pair.Key, BitConverter.DoubleToInt64Bits pair.Value ]
     tensors, values, File.ReadAllBytes(run.PathOf "metrics.csv")
 
-/// Kills a child some time after its first step; true when that was inside a save.
-let private killOnce (random: Random) root seed =
+/// Waits until the child says that it has got to an instant.
+let rec private await (child: Process) instant =
+    match child.StandardOutput.ReadLine() with
+    | null -> failtest $"the child ends before it is {instant}: {child.StandardError.ReadToEnd()}"
+    | line when line = instant -> ()
+    | _ -> await child instant
+
+/// Kills a child within some time of an instant; true when that was inside a save.
+let private killOnce (random: Random) root seed (instant, longest) =
     use child = start root seed pause
-
-    Expect.equal
-        (child.StandardOutput.ReadLine())
-        TinyTraining.ready
-        "the child reaches its first step, so no lock or file of its killed predecessor is in its way"
-
-    Threading.Thread.Sleep(random.Next longestLife)
+    // That it gets there shows that no lock or file of its killed predecessor is in its way.
+    await child instant
+    Threading.Thread.Sleep(random.Next longest)
     Expect.isFalse child.HasExited "the child is killed before it is done"
     child.Kill()
     child.WaitForExit()
@@ -72,7 +76,10 @@ let private killAndResume () =
         let random = Random 20
 
         let insideSave =
-            [ for _ in 1..kills -> killOnce random (root "killed") seed ] |> List.filter id
+            [
+                for i in 1..kills -> killOnce random (root "killed") seed instants[i % instants.Length]
+            ]
+            |> List.filter id
 
         use resumed = start (root "killed") seed 0
         use whole = start (root "whole") seed 0

@@ -17,28 +17,6 @@ let private batch = 8
 /// Steps of one epoch; the last batch is short.
 let stepsPerEpoch = int64 ((examples + batch - 1) / batch)
 
-/// Adam's moments beside the parameters they belong to, updated by plain tensor operators.
-type private Moments(parameters: NamedTensor list) =
-    let zeros (suffix: string) =
-        parameters
-        |> List.map (fun p -> NamedTensor($"{p.Name}.{suffix}", torch.zeros (p.Tensor.shape)))
-
-    let first, second = zeros "exp_avg", zeros "exp_avg_sq"
-    let mutable steps = 0L
-
-    member _.State = first @ second
-    member _.Counter = Counter("adam", (fun () -> steps), (fun n -> steps <- n))
-
-    member _.Step(gradients: Tensor list) =
-        use _ = torch.no_grad ()
-        steps <- steps + 1L
-        let rate = 0.01 * sqrt (1.0 - 0.999 ** float steps) / (1.0 - 0.9 ** float steps)
-
-        for p, (m, (v, g)) in List.zip parameters (List.zip first (List.zip second gradients)) do
-            m.Tensor.copy_ (m.Tensor * 0.9 + g * 0.1) |> ignore
-            v.Tensor.copy_ (v.Tensor * 0.999 + g * g * 0.001) |> ignore
-            p.Tensor.copy_ (p.Tensor - m.Tensor * rate / (v.Tensor.sqrt () + 1e-8)) |> ignore
-
 /// The training and all its tensors for a run; `pause` is called in every step.
 let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
     let weight name (rows: int) (columns: int) =
@@ -51,7 +29,9 @@ let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
         weight "encoder.weight" pixels (2 * latent), weight "decoder.weight" latent pixels
 
     let parameters = [ encoder; decoder ]
-    let optimiser = Moments parameters
+
+    let optimiser =
+        Optimiser.Create(OptimiserSettings.Adam 0.01, [| for p in parameters -> struct (p.Name, p.Tensor) |])
 
     /// Negative ELBO up to constants, and its KL term, in nats per example.
     let terms (x: Tensor) (epsilon: Tensor) =
@@ -71,7 +51,7 @@ let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
         let x = data.index_select (0, torch.tensor rows)
         let loss, kl = terms x (at.Noise.Normal("encoder", at.Step, shape rows.Length))
         let gradients = torch.autograd.grad ([| loss |], [| for p in parameters -> p.Tensor |])
-        optimiser.Step(List.ofSeq gradients)
+        optimiser.Step [| for gradient in gradients -> gradient |]
         [| Term("loss", loss); Term("kl", kl) |]
 
     let evaluate (at: EvaluationContext) =
@@ -79,8 +59,7 @@ let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
         readOnlyDict [ "validation/loss", loss.ToDouble() ]
 
     TrainingJob(
-        State = [| yield! parameters; yield! optimiser.State |],
-        Counters = [| optimiser.Counter |],
+        State = List.toArray parameters,
         TotalSteps = totalSteps,
         StepsPerEpoch = stepsPerEpoch,
         Step = step,
@@ -89,6 +68,7 @@ let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
         EarlyStopping =
             EarlyStopping(Metric = "validation/loss", Patience = 1000L, Keep = [| encoder; decoder |])
     )
+        .WithOptimiser("adam", optimiser)
 
 /// A key that differs by seed alone.
 let key (seed: int64) = RunKey("tiny", [ KeyValuePair("rate", "0.01") ], seed, "none", "test", 1)
@@ -108,10 +88,10 @@ let work (totalSteps: int64) (policy: CheckpointPolicy) (pause: unit -> unit) (c
     )
 
 /// Steps of the training that the child process runs.
-let childSteps = 600L
+let childSteps = 300L
 
-/// What the child prints when its first step begins.
-let ready = "training"
+/// What the child prints when its first step, and when its first save begins.
+let stepping, saving = "stepping", "saving"
 
 /// The hidden mode `tiny-training ROOT SEED PAUSE` of the test program: trains in ROOT, saving every five steps,
 /// and waits PAUSE milliseconds in each step and at each stage of a save, so that a kill can land anywhere.
@@ -119,26 +99,22 @@ let tryRunChild (argv: string array) =
     match argv with
     | [| "tiny-training"; root; seed; pause |] ->
         use _ = ResultsLock.Take root
+        let announced = HashSet<string>()
 
-        let wait () =
+        /// Announces the first time, then waits.
+        let reach (instant: string) =
+            if announced.Add instant then
+                Console.Out.WriteLine instant
+                Console.Out.Flush()
+
             if int pause > 0 then
                 Thread.Sleep(int pause)
 
-        let mutable announced = false
-
-        let step () =
-            if not announced then
-                announced <- true
-                Console.Out.WriteLine ready
-                Console.Out.Flush()
-
-            wait ()
-
-        let policy = CheckpointPolicy(EverySteps = 5L, Observer = fun _ -> wait ())
+        let policy = CheckpointPolicy(EverySteps = 5L, Observer = fun _ -> reach saving)
         use board = new PlainBoard(TextWriter.Null)
         let runner = Runner(RunStore root, torch.device "cpu", 1, board)
-        let request = RunRequest(key (int64 seed), 1, work childSteps policy step)
-        let summary = runner.Run([ request ], CancellationToken.None)
+        let work = work childSteps policy (fun () -> reach stepping)
+        let summary = runner.Run([ RunRequest(key (int64 seed), 1, work) ], CancellationToken.None)
         summary.Lines() |> Seq.iter Console.Error.WriteLine
         Some summary.ExitCode
     | _ -> None

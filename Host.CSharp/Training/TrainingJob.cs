@@ -101,6 +101,15 @@ public sealed record TrainingJob
 
     /// <summary>Steps between two lines of training metrics; there is also one at each evaluation.</summary>
     public long LogEvery { get; init; } = 100;
+
+    /// <summary>The same training with an optimiser's tensors and step count in its checkpoints.</summary>
+    /// <param name="name">Prefix of its tensors, which tells the optimisers of a training apart.</param>
+    /// <param name="optimiser">Used by <see cref="Step"/>.</param>
+    public TrainingJob WithOptimiser(string name, IOptimiser optimiser) => this with
+    {
+        State = [.. State, .. NamedTensor.From(optimiser.State.Select(pair => ($"{name}.{pair.Name}", pair.Tensor)))],
+        Counters = [.. Counters, new(name, () => optimiser.StepCount, count => optimiser.StepCount = count)],
+    };
 }
 
 /// <summary>When a training saves itself.</summary>
