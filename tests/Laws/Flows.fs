@@ -121,7 +121,7 @@ let private planarSinglePrecision =
 
     {
         Id = "planar/single-precision"
-        Statement = "float32 gives the log-determinant to four digits, also where the map nearly folds."
+        Statement = "float32 gives the log-determinant to rounding, also where the map nearly folds."
         Labels = []
         Function = "planar"
         Instances = [
@@ -129,7 +129,7 @@ let private planarSinglePrecision =
             "folded but for rounding", { Seed = 5; Dim = 2L; UW = -15.0 }
         ]
         Error = error planar
-        Tolerance = { Bound = 1e-4; Reason = "rounding of w.z in float32, amplified by the logarithm near zero" }
+        Tolerance = Tolerance.float32Identity
         Mutants = [ "log1p of the slope", error throughLog1p ]
     }
 
