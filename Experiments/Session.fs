@@ -114,12 +114,55 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
         Laws = Law.read (Path.Combine(places.Results, "laws.json"))
     }
 
+/// What was computed for the report, when and in how long.
+let private runTable (places: Places) (plan: Plan) (ids: string list) (report: Report) : Table =
+    let store = RunStore places.Results
+    let shown = report.Sections |> List.map _.Row |> Set.ofList
+
+    let records =
+        computed (select ids)
+        |> List.filter (fun e -> shown.Contains e.Row)
+        |> List.collect (fun e -> e.Runs plan)
+        |> List.distinctBy _.Key.Id
+        |> List.map (fun request -> (store.Require request.Key).Record)
+
+    {
+        Id = "runs"
+        Caption = "The runs behind this report."
+        Columns = [
+            Table.left "Run"
+            Table.left "Seed"
+            Table.left "Data"
+            Table.left "Engine"
+            Table.right "Seconds"
+            Table.left "Started"
+            Table.left "Revision"
+        ]
+        Rows = [
+            for record in records do
+                let field name =
+                    Text(if record.Fields.ContainsKey name then record.Fields[name] else "")
+
+                [
+                    Text $"{record.Name}-{record.Key}"
+                    field "seed"
+                    field "data"
+                    field "engine"
+                    Number(record.Seconds, 1)
+                    Text(record.Started.ToString "yyyy-MM-dd HH:mm")
+                    Text record.Revision
+                ]
+        ]
+        Note = ""
+    }
+
 /// Writes generated/, claims.json and index.html, and compiles the paper unless told not to. Raises
 /// ResearchException with one sentence per disagreement between text and results.
 let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : unit =
     let report = report places plan ids
     let directory = Path.Combine(places.Results, report.Profile)
     let disagreements = Render.write places.Paper directory report
+    Html.write directory report [ runTable places plan ids report ]
     printfn "wrote the claims and the figures to %s" directory
 
     if not disagreements.IsEmpty then

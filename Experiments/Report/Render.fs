@@ -34,9 +34,10 @@ module Render =
 
     let private meta (report: Report) =
         [ "profile", report.Profile
-          "data", report.Data
+          "data", (if report.Data = "" then "none" else report.Data)
           "device", report.Device
-          "revision", report.Revision ]
+          // Twelve digits of a commit name it well enough for a title page.
+          "revision", report.Revision[.. min 11 (report.Revision.Length - 1)] ]
         |> List.map (fun (key, value) -> $@"\defmeta{{{key}}}{{{Markup.latex value}}}" + "\n")
         |> String.concat ""
 
