@@ -15,6 +15,11 @@ let select (ids: string list) : Registry.Row list =
     let unknown =
         ids |> List.filter (fun id -> Registry.rows |> List.forall (fun row -> row.Id <> id))
 
+    match unknown |> List.tryFind (fun id -> id.StartsWith '-') with
+    | Some option ->
+        raise (ResearchException($"there is no option {option}; see --help.", ResearchException.BadUsage))
+    | None -> ()
+
     if not unknown.IsEmpty then
         let list = String.Join(", ", unknown)
         let verb = if unknown.Length = 1 then "is no row" else "are no rows"
