@@ -1,0 +1,46 @@
+/// README.md shows code and names files; both must be there.
+module Research.Tests.ReadmeTests
+
+open System
+open System.IO
+open System.Text.RegularExpressions
+open Expecto
+
+/// The root of the repository, found from where the tests run.
+let private root =
+    let rec up (directory: DirectoryInfo | null) =
+        match directory with
+        | null -> failwith "the tests do not run inside the repository"
+        | d when File.Exists(Path.Combine(d.FullName, "Research.sln")) -> d.FullName
+        | d -> up d.Parent
+
+    up (DirectoryInfo AppContext.BaseDirectory)
+
+let private readme = lazy (File.ReadAllText(Path.Combine(root, "README.md")))
+
+/// Code blocks of a language.
+let private blocks language =
+    Regex.Matches(readme.Value, $"```{language}\n(.*?)```", RegexOptions.Singleline)
+    |> Seq.map (fun m -> m.Groups[1].Value)
+    |> List.ofSeq
+
+[<Tests>]
+let tests =
+    testList "readme" [
+        testCase "objective" <| fun () ->
+            let core = File.ReadAllText(Path.Combine(root, "Core.fs"))
+            let shown = blocks "fsharp"
+            Expect.isNonEmpty shown "the README shows how to add an objective"
+
+            for block in shown do
+                // Compiled with Core.fs, and under every law of tests/Laws/Objectives.fs.
+                Expect.stringContains core (block.Trim()) "code shown in the README stands in Core.fs, letter by letter"
+
+        testCase "files" <| fun () ->
+            for m in Regex.Matches(readme.Value, @"`([A-Za-z.]+/[A-Za-z./]*)`|\]\(([^)#:]+)\)") do
+                let path = if m.Groups[1].Success then m.Groups[1].Value else m.Groups[2].Value
+                // Written by the commands, not kept in the repository.
+                let isOutput = Regex.IsMatch(path, @"^(\./)?(data|results|generated)/|^paper/build/")
+                let there = Path.Combine(root, path)
+                Expect.isTrue (isOutput || File.Exists there || Directory.Exists there) $"README.md names {path}, which is not there"
+    ]
