@@ -165,6 +165,13 @@ let private figures =
               Expect.stringContains tex @"\label{fig:ift1.curve}" "Label"
               Expect.stringContains tex "The bound. Data: MNIST. Profile paper, 3 seeds, CPU." "Origin in the caption")
 
+          testCase "report/empty-series" (fun () ->
+              let figure =
+                  Panel.axes "" (Axis.linear "x") (Axis.linear "y") [ Line("none", [||], None); Line("some", [| 0.0, 1.0 |], None) ]
+                  |> Figure.single "ift1.curve" "Curve"
+
+              Expect.equal (Regex.Count(tex (render figure), "addlegendentry")) 1 "Only what is drawn is in the legend")
+
           testCase "report/density" (fun () ->
               let map =
                   { Values = Array2D.init 2 2 (fun r c -> float (2 * r + c))
@@ -210,6 +217,19 @@ let private claims =
               Expect.equal (judge { origin with StandIn = true } [ 101.0 ]).Verdict NotComparable "Stand-in"
               Expect.equal (judge { origin with Profile = "smoke" } [ 101.0 ]).Verdict NotComparable "Smoke"
               Expect.equal (judge { origin with Shortened = Some "4 epochs" } [ 101.0 ]).Note "4 epochs" "Shortened")
+
+          testCase "report/replication" (fun () ->
+              let judge note =
+                  Claim.judge origin "cs1.kl" "CS P1" "KL" None (Rule.within 1.0 25.0) [ 25.5 ] note
+
+              let table = Claim.table [ judge "first"; judge ""; judge "second"; judge "first" ]
+
+              Expect.equal
+                  (table.Rows |> List.map (List.last >> Cell.plain))
+                  [ "reproduced (a)"; "reproduced"; "reproduced (b)"; "reproduced (a)" ]
+                  "Each note once, by letter"
+
+              Expect.stringContains (Table.latex "" table) "(a)~first. (b)~second." "Under the table")
 
           testCase "report/claims-json" (fun () ->
               let claim = Claim.judge origin "cs1.kl" "CS P1" "$-$KL" None (Rule.within 1.0 25.0) [ 25.5 ] ""

@@ -146,8 +146,19 @@ module Claim =
             if i < 0 then 2 else max 2 (text.Length - i - 1)
         | None -> 2
 
+    /// a, b, ... z, aa, ab, ...
+    let rec private letter i =
+        (if i < 26 then "" else letter (i / 26 - 1)) + string (char (int 'a' + i % 26))
+
     /// The replication table: what was compared, by which rule, with which outcome.
     let table (claims: Claim list) =
+        let notes = claims |> List.map (fun c -> c.Note) |> List.filter (fun n -> n <> "") |> List.distinct
+
+        let verdict claim =
+            match List.tryFindIndex ((=) claim.Note) notes with
+            | Some i -> $"{verdictText claim.Verdict} ({letter i})"
+            | None -> verdictText claim.Verdict
+
         let row claim =
             let decimals = decimalsOf claim.Reference
 
@@ -158,7 +169,7 @@ module Claim =
                | None -> Missing "the source states no number")
               MeanSe(claim.Mean, claim.Se, decimals)
               Text claim.Rule
-              Text(verdictText claim.Verdict) ]
+              Text(verdict claim) ]
 
         { Id = "replication"
           Caption = "Values of the sources beside ours. Every rule was fixed before the runs."
@@ -171,9 +182,6 @@ module Claim =
               Table.wrapped 0.12 "Verdict" ]
           Rows = claims |> List.map row
           Note =
-            claims
-            |> List.map (fun c -> c.Note)
-            |> List.filter (fun n -> n <> "")
-            |> List.distinct
-            |> List.map Markup.sentence
+            notes
+            |> List.mapi (fun i note -> $"({letter i})\u00A0{Markup.sentence note}")
             |> String.concat " " }

@@ -102,6 +102,11 @@ let private series (path: string) (scale: Scale) (index: int) (item: Series) : s
     let colour, _ = Colours.colour index
 
     match item with
+    // pgfplots gives the legend entry of an empty plot to the next one.
+    | Line(_, [||], _)
+    | Scatter(_, [||])
+    | ErrorBars(_, [||], _)
+    | Reference(_, [||]) -> [], []
     | Line(name, points, error) ->
         let kept = thin maxPoints (Array.map snd points)
         let drawn = pick kept points
