@@ -397,7 +397,7 @@ let flowDensityLoss
 /// `[..,2] -> [..]`. Source: Rezende and Mohamed (2015), table 1. Paper: eq:energy-arcs.
 let energyArcs (z: Tensor) : Tensor =
     let z1 = z.select (-1L, 0L)
-    let radius = (sumLast (z.square ())).sqrt()
+    let radius = z.norm -1
     let bump (centre: float) = -0.5 * ((z1 - centre) / 0.6).square()
     0.5 * ((radius - 2.0) / 0.4).square() - torch.logaddexp (bump 2.0, bump -2.0)
 
@@ -667,8 +667,8 @@ let r1Penalty (critic: Tensor -> Tensor) (x: Tensor) : Tensor =
 let gradientPenalty (critic: Tensor -> Tensor) (data: Tensor) (model: Tensor) (eps: Tensor) : Tensor =
     let weight = eps.view (Array.append [| -1L |] (Array.create (int data.ndim - 1) 1L))
     let between = weight * data + (1.0 - weight) * model
-    let norm = (sumLast ((inputGradient critic between).square())).sqrt()
-    (norm - 1.0).square().mean()
+    // libtorch's norm has the subgradient 0 where the critic is flat; the root of a sum of squares would give NaN.
+    ((inputGradient critic between).norm -1 - 1.0).square().mean()
 
 /// Which distance a Dirac-GAN plays for, and with what penalty on the critic (with its coefficient).
 type DiracMetric =

@@ -136,6 +136,7 @@ internal static class Operators
     internal static readonly Operator neg_ = new("neg_");
     internal static readonly Operator nonzero = new("nonzero");
     internal static readonly Operator norm_Scalar = new("norm", "Scalar");
+    internal static readonly Operator norm_ScalarOpt_dim = new("norm", "ScalarOpt_dim");
     internal static readonly Operator normal_ = new("normal_");
     internal static readonly Operator one_hot = new("one_hot");
     internal static readonly Operator ones = new("ones");

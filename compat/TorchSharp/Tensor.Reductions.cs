@@ -28,6 +28,7 @@ public static partial class torch
         public Tensor all() => Operators.all.Call(this);
         public Tensor any() => Operators.any.Call(this);
         public Tensor norm(float p = 2.0f) => Operators.norm_Scalar.Call(this, (double)p);
+        public Tensor norm(int dim, bool keepdim = false, float p = 2.0f) => Operators.norm_ScalarOpt_dim.Call(this, (double)p, new[] { (long)dim }, keepdim);
         public (Tensor Values, Tensor Indices) sort(long dim = -1, bool descending = false) => Operators.sort.CallMany(this, dim, descending) switch { var r => (r[0], r[1]) };
         public Tensor argsort(long dim = -1, bool descending = false) => Operators.argsort.Call(this, dim, descending);
         public (Tensor values, Tensor indexes) topk(int k, int dim = -1, bool largest = true, bool sorted = true) => Operators.topk.CallMany(this, k, dim, largest, sorted) switch { var r => (r[0], r[1]) };

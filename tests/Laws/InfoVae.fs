@@ -144,7 +144,8 @@ let counted = [
     "far apart", { P = [ 99; 1 ]; Q = [ 1; 99 ] }
 ]
 
-let private shares (counts: int list) =
+/// The probability of each support point.
+let shares (counts: int list) =
     let n = float (List.sum counts)
     vector [ for c in counts -> float c / n ]
 
