@@ -11,6 +11,7 @@ let experiments: Experiment list =
         Nora.GradientVariance.experiments
         Uva.FloatingPoint.experiments
     ]
+let experiments: Experiment list = Ift.BinarizedMnist.experiments @ [ Ift.PlanarSamples.experiment ]
 
 /// How a row is answered.
 type Answer =

@@ -1,0 +1,144 @@
+/// The fused planar chain computes what the composed operators compute.
+module Research.Tests.PlanarKernelTests
+
+open System
+open Expecto
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+
+type private Case = {
+    Layers: int
+    Batch: int
+    Energy: string
+    /// Parameters, float32.
+    Chain: PlanarChain
+    Points: Tensor
+}
+
+let private standardNormal (z: Tensor) = (logStandardNormal z).neg()
+
+let private energies: Map<string, IPlaneEnergy * (Tensor -> Tensor)> =
+    Map.ofList [
+        "normal", (PlaneEnergies.StandardNormal, standardNormal)
+        "arcs", (PlaneEnergies.Arcs, energyArcs)
+        "sine", (PlaneEnergies.Sine, energySine)
+    ]
+
+/// Parameters of a scale; `slope` turns every u so that w.u has that value.
+let private case (seed: int64) layers batch (scale: float) (slope: float option) energy =
+    let noise = Noise seed
+    let normal (name: string) (shape: int64[]) : Tensor = noise.Normal(name, 0L, shape)
+    let w = scale * normal "w" [| int64 layers; 2L |]
+    let u = scale * normal "u" [| int64 layers; 2L |]
+
+    let turned =
+        match slope with
+        | None -> u
+        | Some a -> u + ((a - (u * w).sum (1L, true)) / w.square().sum (1L, true)) * w
+
+    {
+        Layers = layers
+        Batch = batch
+        Energy = energy
+        Chain = { U = turned; W = w; B = scale * normal "b" [| int64 layers |] }
+        Points = 2.0 * normal "points" [| int64 batch; 2L |]
+    }
+
+let private fused (case: Case) =
+    let kernel = PlanarKernel(case.Layers, case.Batch)
+    let chain = case.Chain
+
+    let gradients =
+        [| chain.U; chain.W; chain.B |] |> Array.map (fun p -> torch.zeros_like p)
+
+    let loss =
+        kernel.ValueAndGradient(chain.U, chain.W, chain.B, case.Points, fst energies[case.Energy], gradients)
+
+    loss, gradients
+
+/// The operators in a precision at the same float32 numbers.
+let private operators (dtype: torch.ScalarType) (case: Case) =
+    let leaf (t: Tensor) = t.``to``(dtype).detach().clone().requires_grad_ true
+    let chain = { U = leaf case.Chain.U; W = leaf case.Chain.W; B = leaf case.Chain.B }
+    PlanarChain.composed (snd energies[case.Energy]) chain (case.Points.``to`` dtype)
+
+/// Largest difference of two tensors relative to the largest entry of the second.
+let private relative (a: Tensor) (b: Tensor) =
+    let difference = (a.double () - b.double ()).abs().max().ToDouble()
+    difference / max 1e-30 (b.double().abs().max().ToDouble())
+
+let private errors gradients expected = Array.map2 relative gradients expected
+
+/// The loss and all gradients within 1e-5 of autograd in float64. Where float32 itself cannot give that, `conditioned`
+/// is false and the error of the operators in float32 is the measure, up to a factor of three.
+let private agree conditioned (case: Case) =
+    use _ = torch.NewDisposeScope()
+    let loss, gradients = fused case
+    let expected, expectedGradients = operators torch.float64 case
+
+    let admitted =
+        if conditioned then
+            1e-5
+        else
+            max 1e-5 (3.0 * Array.max (errors (snd (operators torch.float32 case)) expectedGradients))
+
+    Expect.isTrue
+        (abs (loss - expected) <= admitted * max 1.0 (abs expected))
+        $"loss {loss}, by operators {expected}"
+
+    for name, error in Array.zip [| "u"; "w"; "b" |] (errors gradients expectedGradients) do
+        Expect.isTrue
+            (error <= admitted)
+            $"gradient of {name} for k={case.Layers}, B={case.Batch}, {case.Energy}: relative error {error}, admitted {admitted}"
+
+[<Tests>]
+let tests =
+    testList "planar kernel" [
+        testCase "equals autograd over random parameters" (fun () ->
+            for seed in 1L .. 20L do
+                for energy in [ "normal"; "arcs"; "sine" ] do
+                    for layers, batch in [ 1, 128; 3, 13; 8, 5 ] do
+                        agree true (case seed layers batch 0.5 None energy))
+
+        testCase "equals autograd at the start of training and for a deep chain" (fun () ->
+            for energy in [ "normal"; "arcs"; "sine" ] do
+                agree true (case 3L 32 128 0.01 None energy))
+
+        testCase "equals autograd at the boundary of invertibility" (fun () ->
+            // w.u-hat = softplus(a) - 1 comes within 5e-5, 2e-9 of the boundary -1.
+            for slope in [ -2.0; -10.0; -20.0 ] do
+                for seed in 1L .. 5L do
+                    agree false (case seed 2 64 1.0 (Some slope) "normal"))
+
+        testCase "equals autograd with large weights, where tanh saturates" (fun () ->
+            for seed in 1L .. 5L do
+                agree false (case seed 1 64 5.0 None "normal"))
+
+        testCase "the energies are those of Core" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let points: Tensor = Noise(7L).Normal("points", 0L, [| 500L; 2L |]) * 2.5
+            let column i = (points.select (1L, int64 i)).contiguous().data<float32>().ToArray()
+
+            for KeyValue(name, (ours, theirs)) in energies do
+                let expected = theirs (points.double ())
+                let gradient = grad (fun z -> (theirs z).sum ()) (points.double ())
+                let x, y = column 0, column 1
+                let value, gx, gy = Array.zeroCreate 500, Array.zeroCreate 500, Array.zeroCreate 500
+                ours.Evaluate(ReadOnlySpan x, ReadOnlySpan y, Span value, Span gx, Span gy)
+                let close (a: float32[]) (b: Tensor) = relative (torch.tensor a) b
+
+                for part, error in
+                    [
+                        "value", close value expected
+                        "x", close gx (gradient.select (1L, 0L))
+                        "y", close gy (gradient.select (1L, 1L))
+                    ] do
+                    Expect.isTrue (error < 2e-6) $"{name}, {part}: {error}")
+
+        testCase "refuses tensors of another shape" (fun () ->
+            let wrong = { case 1L 4 8 0.5 None "normal" with Batch = 16 }
+
+            Expect.throwsT<ArgumentException> (fun () -> fused wrong |> ignore) "the batch has 8 points, not 16")
+    ]
