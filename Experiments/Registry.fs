@@ -7,11 +7,11 @@ let experiments: Experiment list =
         [ Hw.DigitsVae.experiment ]
         Ift.BinarizedMnist.experiments
         Ift.FlowPosterior.experiments
+        [ Ift.PlanarSamples.experiment ]
         Cs.Mnist.experiments
         Nora.GradientVariance.experiments
         Uva.FloatingPoint.experiments
     ]
-let experiments: Experiment list = Ift.BinarizedMnist.experiments @ [ Ift.PlanarSamples.experiment ]
 
 /// How a row is answered.
 type Answer =

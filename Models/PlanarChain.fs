@@ -3,8 +3,17 @@ namespace Research.Models
 open TorchSharp
 open Research.Core
 
-/// The parameters of k planar layers: u, w `[k,D]`, b `[k]`.
-type PlanarChain = { U: Tensor; W: Tensor; B: Tensor }
+/// k planar layers, their constraint w.u-hat > -1 built in as w.u-hat = softplus(w.u + Offset) - 1.
+type PlanarChain = {
+    /// `[k,D]`
+    U: Tensor
+    /// `[k,D]`
+    W: Tensor
+    /// `[k]`
+    B: Tensor
+    /// 0 as Rezende and Mohamed print it; `PlanarChain.centred` makes small parameters a map near the identity.
+    Offset: float
+}
 
 /// A loss over a batch `[B,D]` and its gradients with respect to U, W and B, which are valid until the next call:
 /// what a training step needs, however it is computed.
@@ -12,21 +21,35 @@ type ValueAndGradient = Tensor -> float * Tensor[]
 
 [<RequireQualifiedAccess>]
 module PlanarChain =
-    /// Layers close to the source's start: u, w ~ N(0, 0.01^2), b = 0.
-    let create (parameters: Parameters) (name: string) (layers: int) (dimension: int) : PlanarChain =
+    /// The offset log(e - 1), for which w.u = 0 gives w.u-hat = 0. Without it a layer with small u and w squeezes
+    /// space by log 2 along w however small they are.
+    let centred = log (System.Math.E - 1.0)
+
+    /// Layers at the source's start: u, w ~ N(0, 0.01^2), b = 0.
+    let create
+        (parameters: Parameters)
+        (name: string)
+        (offset: float)
+        (layers: int)
+        (dimension: int)
+        : PlanarChain =
         let shape = [| int64 layers; int64 dimension |]
 
         {
             U = parameters.Normal($"{name}.u", shape, 0.0, 0.01)
             W = parameters.Normal($"{name}.w", shape, 0.0, 0.01)
             B = parameters.Zeros($"{name}.b", [| int64 layers |])
+            Offset = offset
         }
 
     /// The chain as one transform, layer 0 applied first.
     let transform (chain: PlanarChain) : Transform =
+        // Moving u along w by offset/|w|^2 adds the offset to w.u and leaves the map's form as Core has it.
+        let u = chain.U + chain.Offset * chain.W / chain.W.square().sum(1L, true)
+
         Transform.compose [
             for layer in 0L .. chain.U.size 0 - 1L ->
-                planar (chain.U.select (0L, layer)) (chain.W.select (0L, layer)) (chain.B.select (0L, layer))
+                planar (u.select (0L, layer)) (chain.W.select (0L, layer)) (chain.B.select (0L, layer))
         ]
 
     /// E_z [E(f(z)) - log|det J_f(z)|] for a batch z `[B,D]`: the negative log-likelihood when f maps data to a base

@@ -27,7 +27,7 @@ let private energies: Map<string, IPlaneEnergy * (Tensor -> Tensor)> =
     ]
 
 /// Parameters of a scale; `slope` turns every u so that w.u has that value.
-let private case (seed: int64) layers batch (scale: float) (slope: float option) energy =
+let private case (seed: int64) layers batch (scale: float) (offset: float) (slope: float option) energy =
     let noise = Noise seed
     let normal (name: string) (shape: int64[]) : Tensor = noise.Normal(name, 0L, shape)
     let w = scale * normal "w" [| int64 layers; 2L |]
@@ -36,22 +36,26 @@ let private case (seed: int64) layers batch (scale: float) (slope: float option)
     let turned =
         match slope with
         | None -> u
-        | Some a -> u + ((a - (u * w).sum (1L, true)) / w.square().sum (1L, true)) * w
+        | Some a -> u + ((a - (u * w).sum(1L, true)) / w.square().sum(1L, true)) * w
 
     {
         Layers = layers
         Batch = batch
         Energy = energy
-        Chain = { U = turned; W = w; B = scale * normal "b" [| int64 layers |] }
+        Chain = {
+            U = turned
+            W = w
+            B = scale * normal "b" [| int64 layers |]
+            Offset = offset
+        }
         Points = 2.0 * normal "points" [| int64 batch; 2L |]
     }
 
 let private fused (case: Case) =
-    let kernel = PlanarKernel(case.Layers, case.Batch)
+    let kernel = PlanarKernel(case.Layers, case.Batch, case.Chain.Offset)
     let chain = case.Chain
 
-    let gradients =
-        [| chain.U; chain.W; chain.B |] |> Array.map (fun p -> torch.zeros_like p)
+    let gradients = [| chain.U; chain.W; chain.B |] |> Array.map (fun p -> torch.zeros_like p)
 
     let loss =
         kernel.ValueAndGradient(chain.U, chain.W, chain.B, case.Points, fst energies[case.Energy], gradients)
@@ -61,7 +65,14 @@ let private fused (case: Case) =
 /// The operators in a precision at the same float32 numbers.
 let private operators (dtype: torch.ScalarType) (case: Case) =
     let leaf (t: Tensor) = t.``to``(dtype).detach().clone().requires_grad_ true
-    let chain = { U = leaf case.Chain.U; W = leaf case.Chain.W; B = leaf case.Chain.B }
+
+    let chain = {
+        case.Chain with
+            U = leaf case.Chain.U
+            W = leaf case.Chain.W
+            B = leaf case.Chain.B
+    }
+
     PlanarChain.composed (snd energies[case.Energy]) chain (case.Points.``to`` dtype)
 
 /// Largest difference of two tensors relative to the largest entry of the second.
@@ -100,21 +111,23 @@ let tests =
             for seed in 1L .. 20L do
                 for energy in [ "normal"; "arcs"; "sine" ] do
                     for layers, batch in [ 1, 128; 3, 13; 8, 5 ] do
-                        agree true (case seed layers batch 0.5 None energy))
+                        for offset in [ 0.0; PlanarChain.centred ] do
+                            agree true (case seed layers batch 0.5 offset None energy))
 
         testCase "equals autograd at the start of training and for a deep chain" (fun () ->
             for energy in [ "normal"; "arcs"; "sine" ] do
-                agree true (case 3L 32 128 0.01 None energy))
+                agree true (case 3L 32 128 0.01 0.0 None energy)
+                agree true (case 3L 32 128 0.01 PlanarChain.centred None energy))
 
         testCase "equals autograd at the boundary of invertibility" (fun () ->
             // w.u-hat = softplus(a) - 1 comes within 5e-5, 2e-9 of the boundary -1.
             for slope in [ -2.0; -10.0; -20.0 ] do
                 for seed in 1L .. 5L do
-                    agree false (case seed 2 64 1.0 (Some slope) "normal"))
+                    agree false (case seed 2 64 1.0 0.0 (Some slope) "normal"))
 
         testCase "equals autograd with large weights, where tanh saturates" (fun () ->
             for seed in 1L .. 5L do
-                agree false (case seed 1 64 5.0 None "normal"))
+                agree false (case seed 1 64 5.0 0.0 None "normal"))
 
         testCase "the energies are those of Core" (fun () ->
             use _ = torch.NewDisposeScope()
@@ -123,7 +136,7 @@ let tests =
 
             for KeyValue(name, (ours, theirs)) in energies do
                 let expected = theirs (points.double ())
-                let gradient = grad (fun z -> (theirs z).sum ()) (points.double ())
+                let gradient = grad (fun z -> (theirs z).sum()) (points.double ())
                 let x, y = column 0, column 1
                 let value, gx, gy = Array.zeroCreate 500, Array.zeroCreate 500, Array.zeroCreate 500
                 ours.Evaluate(ReadOnlySpan x, ReadOnlySpan y, Span value, Span gx, Span gy)
@@ -137,8 +150,17 @@ let tests =
                     ] do
                     Expect.isTrue (error < 2e-6) $"{name}, {part}: {error}")
 
-        testCase "refuses tensors of another shape" (fun () ->
-            let wrong = { case 1L 4 8 0.5 None "normal" with Batch = 16 }
+        testCase "small centred parameters are near the identity" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let small = case 5L 32 64 1e-3 PlanarChain.centred None "normal"
+            let image, logDet = (PlanarChain.transform small.Chain).Forward small.Points
+            Expect.isTrue ((image - small.Points).abs().max().ToDouble() < 1e-2) "the map"
+            Expect.isTrue (logDet.abs().max().ToDouble() < 1e-2) "the log-determinant")
 
-            Expect.throwsT<ArgumentException> (fun () -> fused wrong |> ignore) "the batch has 8 points, not 16")
+        testCase "refuses tensors of another shape" (fun () ->
+            let wrong = { case 1L 4 8 0.5 0.0 None "normal" with Batch = 16 }
+
+            Expect.throwsT<ArgumentException>
+                (fun () -> fused wrong |> ignore)
+                "the batch has 8 points, not 16")
     ]

@@ -16,6 +16,18 @@ type Objective =
     /// Base to data: the reverse divergence from exp(-U), up to log Z.
     | FromDensity
 
+/// How the constraint w.u > -1 is built in.
+type Constraint =
+    /// w.u-hat = softplus(w.u) - 1, as the source prints it.
+    | AsPrinted
+    /// The same moved so that the layers start near the identity.
+    | Centred
+
+let private offset built =
+    match built with
+    | AsPrinted -> 0.0
+    | Centred -> PlanarChain.centred
+
 let batch = 128
 let private fullSteps = 20000
 
@@ -30,13 +42,16 @@ let private trainingSamples = 100 * batch
 let heldOutSamples = 20000
 
 /// Loss and gradients over batches of one size: the fused kernel on the plane and the CPU, operators elsewhere.
-let valueAndGradient (energy: Tensor -> Tensor) (fused: IPlaneEnergy) (chain: PlanarChain) : ValueAndGradient =
+let valueAndGradient
+    (energy: Tensor -> Tensor)
+    (fused: IPlaneEnergy)
+    (chain: PlanarChain)
+    : ValueAndGradient =
     if chain.U.device_type = DeviceType.CPU && chain.U.size 1 = 2L then
-        let kernel = PlanarKernel(int (chain.U.size 0), batch)
+        let kernel = PlanarKernel(int (chain.U.size 0), batch, chain.Offset)
         let gradients = [| chain.U; chain.W; chain.B |] |> Array.map (fun p -> torch.zeros_like p)
 
-        fun z ->
-            kernel.ValueAndGradient(chain.U, chain.W, chain.B, z, fused, gradients), gradients
+        fun z -> kernel.ValueAndGradient(chain.U, chain.W, chain.B, z, fused, gradients), gradients
     else
         PlanarChain.composed energy chain
 
@@ -45,11 +60,11 @@ let standardNormal (z: Tensor) : Tensor = (logStandardNormal z).neg()
 /// E[log q0] of the base: what the density-matching loss adds to the energy loss.
 let private meanLogBase (z0: Tensor) = (logStandardNormal z0).mean().ToDouble()
 
-let private train (objective: Objective) (target: Target) (layers: int) (steps: int) (context: RunContext) =
+let private train objective (target: Target) built (layers: int) (steps: int) (context: RunContext) =
     let device = context.Device
     use generator = context.Noise.For("initialisation", 0L)
     let parameters = Parameters(generator, device)
-    let chain = PlanarChain.create parameters "flow" layers 2
+    let chain = PlanarChain.create parameters "flow" (offset built) layers 2
     let optimiser = Optimiser.Create(OptimiserSettings.RmsProp 5e-4, parameters.All)
 
     let energy, fused =
@@ -84,7 +99,11 @@ let private train (objective: Objective) (target: Target) (layers: int) (steps: 
                 for struct (name, tensor) in optimiser.State -> NamedTensor(name, tensor)
             |],
             Counters = [|
-                Counter("optimiser.step", (fun () -> optimiser.StepCount), (fun s -> optimiser.StepCount <- s))
+                Counter(
+                    "optimiser.step",
+                    (fun () -> optimiser.StepCount),
+                    (fun s -> optimiser.StepCount <- s)
+                )
             |],
             StepsPerEpoch = int64 (trainingSamples / batch),
             TotalSteps = int64 steps,
@@ -96,7 +115,7 @@ let private train (objective: Objective) (target: Target) (layers: int) (steps: 
     context.SaveTensors("model", state)
 
 /// A training: `model.safetensors` and the loss at every 100 steps.
-let request (plan: Plan) (objective: Objective) (target: Target) (layers: int) (seed: int64) : RunRequest =
+let request (plan: Plan) objective (target: Target) built (layers: int) (seed: int64) : RunRequest =
     let row =
         match objective with
         | FromSamples -> "ift7"
@@ -105,6 +124,7 @@ let request (plan: Plan) (objective: Objective) (target: Target) (layers: int) (
     let configuration = [
         "objective", string objective
         "target", target.Name
+        "constraint", string built
         "layers", string layers
         "optimiser", "RMSprop 5e-4"
         "batch", string batch
@@ -112,20 +132,25 @@ let request (plan: Plan) (objective: Objective) (target: Target) (layers: int) (
         "samples", string trainingSamples
     ]
 
+    let variant =
+        match built with
+        | AsPrinted -> ".as-printed"
+        | Centred -> ""
+
     plan.Run(
-        $"{row}.{target.Name}.k{layers}.seed{seed}",
+        $"{row}.{target.Name}.k{layers}{variant}.seed{seed}",
         configuration,
         seed,
         None,
         1,
-        train objective target layers (steps plan)
+        train objective target built layers (steps plan)
     )
 
 /// The trained chain on the CPU.
-let load (trained: RunDirectory) : PlanarChain =
+let load (built: Constraint) (trained: RunDirectory) : PlanarChain =
     let file = trained.ReadTensors "model"
     let tensor name = TensorBytes.ToTensor file[$"flow.{name}"]
-    { U = tensor "u"; W = tensor "w"; B = tensor "b" }
+    { U = tensor "u"; W = tensor "w"; B = tensor "b"; Offset = offset built }
 
 /// Mean loss over the last 200 steps.
 let lastLoss (results: Results) (training: RunRequest) : float =

@@ -25,8 +25,7 @@ let private quadrature (energy: Tensor -> Tensor) =
     let n, half = 1200, 6.0
     let cell = 2.0 * half / float n
 
-    let axis =
-        torch.linspace (-half + cell / 2.0, half - cell / 2.0, int64 n, torch.float64)
+    let axis = torch.linspace (-half + cell / 2.0, half - cell / 2.0, int64 n, torch.float64)
 
     let x, y = axis.repeat [| int64 n |], axis.repeat_interleave (int64 n)
     let u = energy (torch.stack ([| x; y |], 1L))
@@ -57,8 +56,13 @@ let private sampleArcs (noise: Noise) (stream: string) (count: int) : Tensor =
 
     let draw (part: int64) = [|
         let shape = [| int64 block |]
-        let uniform name = noise.Uniform($"{stream}.{name}", part, shape, torch.float64).data<float>().ToArray()
-        let radius = noise.Normal($"{stream}.radius", part, shape, torch.float64).data<float>().ToArray()
+
+        let uniform name =
+            noise.Uniform($"{stream}.{name}", part, shape, torch.float64).data<float>().ToArray()
+
+        let radius =
+            noise.Normal($"{stream}.radius", part, shape, torch.float64).data<float>().ToArray()
+
         let angle, accept = uniform "angle", uniform "accept"
 
         for i in 0 .. block - 1 do

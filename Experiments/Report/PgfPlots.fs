@@ -185,7 +185,8 @@ let private range (key: string) (axis: Axis) =
 
 let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
     let isMap = panel.Series |> List.exists (function Density _ -> true | _ -> false)
-    let width = min 110.0 (textWidth / float columns - 4.0)
+    // A map's own side, so that the tick labels beside it do not shrink it; for curves with all that belongs to them.
+    let width = if isMap then min 90.0 (textWidth / float columns - 14.0) else min 110.0 (textWidth / float columns - 4.0)
     // Maps are square; curves are wider than high.
     let height = if isMap then width else max 42.0 (width * 0.62)
 
@@ -209,6 +210,8 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
         [ (if isMap then "report image axis" else "report axis")
           $"width={Markup.coordinate width}mm"
           $"height={Markup.coordinate height}mm"
+          if isMap then
+              "scale only axis"
           if panel.Title <> "" then
               $"title={{{Markup.latex panel.Title}}}"
           if panel.X.Label <> "" then

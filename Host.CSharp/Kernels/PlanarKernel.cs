@@ -13,6 +13,7 @@ namespace Research.Host;
 public sealed class PlanarKernel
 {
     private readonly int layers, batch, width;
+    private readonly double offset;
 
     // Structure of arrays, padded to whole vectors. z[l] and the activations of layer l are kept for the way back.
     private readonly float[] zx, zy, tanh, sech2;
@@ -21,12 +22,13 @@ public sealed class PlanarKernel
 
     /// <param name="layers">k, at least 1.</param>
     /// <param name="batch">Examples in a batch, at least 1.</param>
-    /// <exception cref="ArgumentOutOfRangeException">One of them is not positive.</exception>
-    public PlanarKernel(int layers, int batch)
+    /// <param name="offset">Added to w.u inside m, so that w.uHat = softplus(w.u + offset) - 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A count is not positive.</exception>
+    public PlanarKernel(int layers, int batch, double offset = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(layers);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batch);
-        (this.layers, this.batch) = (layers, batch);
+        (this.layers, this.batch, this.offset) = (layers, batch, offset);
         width = (batch + Vector<float>.Count - 1) / Vector<float>.Count * Vector<float>.Count;
         (zx, zy) = (new float[(layers + 1) * width], new float[(layers + 1) * width]);
         (tanh, sech2) = (new float[layers * width], new float[layers * width]);
@@ -78,14 +80,16 @@ public sealed class PlanarKernel
 
     /// <summary>What of a layer does not depend on the example; in double, because kappa is large for a small w.</summary>
     private readonly record struct Layer(
-        double Ux, double Uy, double Wx, double Wy, double B, double Slope, double Softplus, double Kappa, double Norm2)
+        double Ux, double Uy, double Wx, double Wy, double B, double Softplus, double Sigmoid, double Kappa, double Norm2)
     {
-        public static Layer Of(double ux, double uy, double wx, double wy, double b)
+        public static Layer Of(double ux, double uy, double wx, double wy, double b, double offset)
         {
             var a = ux * wx + uy * wy;
+            var argument = a + offset;
             var norm2 = wx * wx + wy * wy;
-            var softplus = Math.Max(a, 0) + double.LogP1(Math.Exp(-Math.Abs(a)));
-            return new(ux, uy, wx, wy, b, a, softplus, (softplus - 1 - a) / norm2, norm2);
+            var softplus = Math.Max(argument, 0) + double.LogP1(Math.Exp(-Math.Abs(argument)));
+            var sigmoid = 1 / (1 + Math.Exp(-argument));
+            return new(ux, uy, wx, wy, b, softplus, sigmoid, (softplus - 1 - a) / norm2, norm2);
         }
 
         public float HatX => (float)(Ux + Kappa * Wx);
@@ -96,7 +100,7 @@ public sealed class PlanarKernel
     private void Prepare(ReadOnlySpan<float> u, ReadOnlySpan<float> w, ReadOnlySpan<float> b)
     {
         for (var l = 0; l < layers; l++)
-            scalars[l] = Layer.Of(u[2 * l], u[2 * l + 1], w[2 * l], w[2 * l + 1], b[l]);
+            scalars[l] = Layer.Of(u[2 * l], u[2 * l + 1], w[2 * l], w[2 * l + 1], b[l], offset);
     }
 
     private void Forward(ReadOnlySpan<float> points)
@@ -180,8 +184,7 @@ public sealed class PlanarKernel
         }
         double barX = Vector.Sum(sumHatX), barY = Vector.Sum(sumHatY);
         var barKappa = barX * layer.Wx + barY * layer.Wy;
-        var sigmoid = 1 / (1 + Math.Exp(-layer.Slope));
-        var barSlope = Vector.Sum(sumDet) * sigmoid + barKappa * (sigmoid - 1) / layer.Norm2;
+        var barSlope = Vector.Sum(sumDet) * layer.Sigmoid + barKappa * (layer.Sigmoid - 1) / layer.Norm2;
         gradientU[0] = (float)(barX + barSlope * layer.Wx);
         gradientU[1] = (float)(barY + barSlope * layer.Wy);
         var shrink = 2 * layer.Kappa * barKappa / layer.Norm2;
