@@ -11,6 +11,9 @@ let experiments: Experiment list =
         Cs.Mnist.experiments
         Nora.GradientVariance.experiments
         Uva.FloatingPoint.experiments
+        Ift.Cifar.experiments
+        Cs.GanLosses.experiments
+        Cs.FashionMnist.experiments
     ]
 
 /// How a row is answered.

@@ -1,0 +1,337 @@
+namespace Research.Experiments
+
+open System
+open System.Collections.Generic
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+
+/// Which pair of networks plays.
+type GanNetworks =
+    /// cs2.2: 28x28 grey images, 64 latents.
+    | FashionNetworks
+    /// ift4: 32x32 colour images, 100 latents, width h, spectral normalisation of the critic or not.
+    | ResidualNetworks of width: int * spectral: bool
+
+/// What both players lower. The critic sees its values on data and on samples, the generator on samples.
+type Adversary = {
+    Name: string
+    CriticLoss: Tensor -> Tensor -> Tensor
+    GeneratorLoss: Tensor -> Tensor
+}
+
+[<RequireQualifiedAccess>]
+module Adversary =
+    /// Discriminator: both cross-entropies. Generator: -E log D(G(z)).
+    let nonSaturating = {
+        Name = "non-saturating"
+        CriticLoss = densityRatioLoss
+        GeneratorLoss = nonSaturatingGeneratorLoss
+    }
+
+    /// Both play for the JSD metric; only half its second expectation depends on the generator.
+    let jsd = {
+        Name = "jsd"
+        CriticLoss = fun onData onModel -> (jsdMetric onData onModel).neg()
+        GeneratorLoss = fun onModel -> 0.5 * minimaxGeneratorLoss onModel
+    }
+
+    /// Both play for the Wasserstein metric.
+    let w1 = {
+        Name = "w1"
+        CriticLoss = fun onData onModel -> (wassersteinMetric onData onModel).neg()
+        GeneratorLoss = fun onModel -> (onModel.mean ()).neg()
+    }
+
+/// What a training keeps of its generator on the way, and after how many steps each.
+type Snapshots =
+    /// The images of 100 fixed latents under the running batch statistics.
+    | Pictures of every: int
+    /// The generator's weights, averaged where there is an average.
+    | Weights of every: int
+
+/// A generative adversarial network and how it is trained: all that its run's key holds beside seed and data.
+type GanRun = {
+    Data: DataSetId
+    Networks: GanNetworks
+    Adversary: Adversary
+    /// Coefficient of the R1 penalty on the critic; 0 for none.
+    R1: float
+    GeneratorOptimiser: OptimiserSettings
+    CriticOptimiser: OptimiserSettings
+    /// Critic steps before each generator step.
+    CriticSteps: int
+    /// Decay of the generator's moving average; 0 keeps the last weights.
+    Ema: float
+    Batch: int
+    /// Generator steps.
+    Steps: int
+    Snapshots: Snapshots
+    /// Steps that a recorded loss is the mean of.
+    LogEvery: int
+}
+
+/// Both players and the generator's moving average in memory.
+type BuiltGan = {
+    Generator: Generator
+    GeneratorParameters: Parameters
+    Critic: Critic
+    CriticParameters: Parameters
+    /// The averaged generator's weights, under the generator's names.
+    Averaged: Parameters
+}
+
+[<RequireQualifiedAccess>]
+module GanRun =
+    /// Raised by hand when a change below changes results.
+    let private version = 1
+
+    /// Shape of one image.
+    let imageShape (networks: GanNetworks) =
+        match networks with
+        | FashionNetworks -> [| 1L; 28L; 28L |]
+        | ResidualNetworks _ -> [| 3L; 32L; 32L |]
+
+    let private generatorOf networks parameters =
+        match networks with
+        | FashionNetworks -> FashionGan.generator parameters "generator"
+        | ResidualNetworks(width, _) -> ResidualGan.generator parameters "generator" 100 width
+
+    let configuration (run: GanRun) : (string * string) list =
+        let networks, snapshots =
+            (match run.Networks with
+             | FashionNetworks -> "Fashion-MNIST convolutions"
+             | ResidualNetworks(width, spectral) -> $"residual, width {width}, spectral {spectral}"),
+            (match run.Snapshots with
+             | Pictures every -> $"pictures every {every}"
+             | Weights every -> $"weights every {every}")
+
+        let optimiser (settings: OptimiserSettings) = string settings
+
+        [
+            "data", string run.Data
+            "networks", networks
+            "adversary", run.Adversary.Name
+            "r1", inv run.R1
+            "generator optimiser", optimiser run.GeneratorOptimiser
+            "critic optimiser", optimiser run.CriticOptimiser
+            "critic steps", string run.CriticSteps
+            "ema", inv run.Ema
+            "batch", string run.Batch
+            "steps", string run.Steps
+            "snapshots", snapshots
+            "log every", string run.LogEvery
+        ]
+
+    /// Both networks at their start, and the average equal to the generator.
+    let build (networks: GanNetworks) (random: torch.Generator) (device: torch.Device) : BuiltGan =
+        let generator, critic, averaged =
+            Parameters(random, device), Parameters(random, device), Parameters(random, device)
+
+        let built = {
+            Generator = generatorOf networks generator
+            GeneratorParameters = generator
+            Critic =
+                (match networks with
+                 | FashionNetworks -> FashionGan.discriminator critic "critic"
+                 | ResidualNetworks(width, spectral) -> ResidualGan.critic critic "critic" width spectral)
+            CriticParameters = critic
+            Averaged = averaged
+        }
+
+        generatorOf networks averaged |> ignore
+        use _ = torch.no_grad ()
+
+        for struct (_, target), struct (_, source) in Seq.zip averaged.All generator.All do
+            target.copy_ source |> ignore
+
+        built
+
+    let private tensors (parameters: Parameters) = Seq.append parameters.All parameters.Buffers
+
+    let private named prefix (pairs: seq<struct (string * Tensor)>) = [
+        for struct (name, tensor) in pairs -> NamedTensor(prefix + name, tensor)
+    ]
+
+    let private gradients (loss: Tensor) (parameters: Parameters) =
+        torch.autograd.grad ([| loss |], [| for struct (_, tensor) in parameters.All -> tensor |])
+
+    /// Noise for one batch of latents; `stream` names it.
+    let latents
+        (generator: Generator)
+        (noise: Noise)
+        stream
+        step
+        (count: int)
+        (device: torch.Device)
+        : Tensor =
+        noise.Normal(stream, step, [| int64 count; int64 generator.Latent |], device = device)
+
+    /// Images of raw values 0 .. levels as `[B,C,H,W]` in [-1,1].
+    let scaled (networks: GanNetworks) (levels: int) (rows: Tensor) : Tensor =
+        (rows * (2.0 / float levels) - 1.0).view(Array.append [| -1L |] (imageShape networks))
+
+    /// Name of the file that holds what was kept after so many steps.
+    let snapshotFile (step: int64) = $"snapshot-{step}"
+
+    /// Steps after which something is kept, in order; the last step is one of them.
+    let snapshotSteps (run: GanRun) : int64 list =
+        let every =
+            match run.Snapshots with
+            | Pictures every
+            | Weights every -> every
+
+        [ for step in every..every .. run.Steps - 1 -> int64 step ] @ [ int64 run.Steps ]
+
+    // PyTorch's share of the new batch in the running statistics.
+    let private training = OfBatch 0.1
+
+    /// One critic update; returns its loss and the penalty before the coefficient.
+    let private criticStep (run: GanRun) (built: BuiltGan) (optimiser: IOptimiser) (x: Tensor) (z: Tensor) =
+        let fake =
+            use _ = torch.no_grad ()
+            built.Generator.Apply training z
+
+        let critic = built.Critic.Ready()
+
+        // The penalty's forward pass gives the values on data as well.
+        let onData, penalty =
+            if run.R1 > 0.0 then
+                let seen = ref None
+
+                let watched (input: Tensor) =
+                    let values = critic input
+                    seen.Value <- Some values
+                    values
+
+                let penalty = r1Penalty watched x
+                seen.Value.Value, penalty
+            else
+                critic x, torch.zeros ([||], device = x.device)
+
+        let loss = run.Adversary.CriticLoss onData (critic fake)
+
+        let total = if run.R1 > 0.0 then loss + run.R1 * penalty else loss
+        optimiser.Step(gradients total built.CriticParameters)
+        loss, penalty
+
+    let private generatorStep (run: GanRun) (built: BuiltGan) (optimiser: IOptimiser) (z: Tensor) =
+        let loss =
+            z |> built.Generator.Apply training |> built.Critic.Ready() |> run.Adversary.GeneratorLoss
+
+        optimiser.Step(gradients loss built.GeneratorParameters)
+        loss
+
+    let private average (decay: float) (built: BuiltGan) =
+        use _ = torch.no_grad ()
+
+        for struct (_, target), struct (_, source) in Seq.zip built.Averaged.All built.GeneratorParameters.All do
+            target.lerp_ (source, Scalar.op_Implicit (1.0 - decay)) |> ignore
+
+    let private keepSnapshot (run: GanRun) (built: BuiltGan) (context: RunContext) (step: int64) =
+        let kept =
+            match run.Snapshots with
+            | Weights _ when run.Ema > 0.0 -> named "" built.Averaged.All
+            | Weights _ -> named "" built.GeneratorParameters.All
+            | Pictures _ ->
+                let z = latents built.Generator context.Noise "fixed" 0L 100 context.Device
+                [ NamedTensor("images", (built.Generator.Apply Running z).flatten 1L) ]
+
+        // A training that was killed after this and resumed before it writes the same bits again.
+        context.SaveTensors(snapshotFile step, kept)
+
+    /// The training over these images `[N,D]`, raw values 0 .. levels. Its state is both players, both optimisers,
+    /// the moving average, and the buffers of batch and spectral normalisation.
+    let job (run: GanRun) (levels: int) (images: Tensor) (context: RunContext) =
+        let n = int (images.size 0)
+        let perStep = run.Batch * run.CriticSteps
+        let device = context.Device
+
+        if n < perStep then
+            invalidArg (nameof images) $"{n} images are fewer than a step's {perStep}"
+
+        use random = context.Noise.For("initialisation", 0L)
+        let built = build run.Networks random device
+        let forGenerator = Optimiser.Create(run.GeneratorOptimiser, built.GeneratorParameters.All)
+        let forCritic = Optimiser.Create(run.CriticOptimiser, built.CriticParameters.All)
+        let counter name (o: IOptimiser) = Counter(name, (fun () -> o.StepCount), (fun s -> o.StepCount <- s))
+
+        let step (at: StepContext) : IReadOnlyList<Term> =
+            let rows = at.Batch(n, perStep)
+
+            let critics = [
+                for i in 0 .. run.CriticSteps - 1 do
+                    let part = rows[i * run.Batch .. (i + 1) * run.Batch - 1]
+                    let x = images.index_select (0L, torch.tensor (part, device = device))
+                    let z = latents built.Generator at.Noise $"critic.{i}" at.Step run.Batch device
+                    criticStep run built forCritic (scaled run.Networks levels x) z
+            ]
+
+            let z = latents built.Generator at.Noise "generator" at.Step run.Batch device
+            let generatorLoss = generatorStep run built forGenerator z
+
+            if run.Ema > 0.0 then
+                average run.Ema built
+
+            let criticLoss, penalty = List.last critics
+
+            [|
+                Term("critic", criticLoss)
+                Term("generator", generatorLoss)
+                if run.R1 > 0.0 then
+                    Term("r1", penalty)
+            |]
+
+        let keep (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
+            keepSnapshot run built context at.Step
+            Dictionary()
+
+        built,
+        TrainingJob(
+            State = [|
+                yield! named "" (tensors built.GeneratorParameters)
+                yield! named "" (tensors built.CriticParameters)
+                if run.Ema > 0.0 then
+                    yield! named "averaged." built.Averaged.All
+                for part, optimiser in
+                    [ "generator.optimiser.", forGenerator; "critic.optimiser.", forCritic ] do
+                    yield! named part optimiser.State
+            |],
+            Counters = [| counter "generator.step" forGenerator; counter "critic.step" forCritic |],
+            // A batch that the epoch has no room for is dropped.
+            StepsPerEpoch = int64 (n / perStep),
+            TotalSteps = Nullable(int64 run.Steps),
+            EvaluateEvery =
+                (match run.Snapshots with
+                 | Pictures every
+                 | Weights every -> Nullable(int64 every)),
+            LogEvery = int64 run.LogEvery,
+            Step = step,
+            Evaluate = keep
+        )
+
+    let private train (plan: Plan) (run: GanRun) (context: RunContext) =
+        let levels = (plan.Data run.Data).Train.Levels
+        let built, training = job run levels (plan.Train run.Data) context
+        let outcome = context.Train training
+        context.SaveTensors("model", named "" (tensors built.GeneratorParameters))
+        context.Run.SaveValues(Dictionary(dict [ "steps", float outcome.Steps ]))
+
+    /// The training as a run: snapshots, losses as metrics, and the last generator in `model.safetensors`.
+    let request (plan: Plan) (name: string) (seed: int64) (threads: int) (run: GanRun) : RunRequest =
+        plan.Run(name, configuration run, seed, Some run.Data, version, train plan run, threads)
+
+    /// The generator with the tensors of a file of a finished run; those that the file lacks keep their start.
+    let load (networks: GanNetworks) (run: RunDirectory) (file: string) (device: torch.Device) : Generator =
+        use random = new torch.Generator(0UL)
+        let parameters = Parameters(random, device)
+        let generator = generatorOf networks parameters
+        let saved = run.ReadTensors file
+
+        for named in named "" (tensors parameters) do
+            match saved.Find named.Name with
+            | null -> ()
+            | entry -> TensorBytes.CopyInto(entry, named.Tensor)
+
+        generator

@@ -1,0 +1,204 @@
+namespace Research.Experiments
+
+open System
+open System.Collections.Generic
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+
+/// The classifier whose features judge generated images, and how it is trained.
+type JudgeRun = { Data: DataSetId; Width: int; Epochs: int; Batch: int; LearningRate: float }
+
+/// Mean `[F]` and covariance `[F,F]` of features, float64.
+type Moments = { Mean: Tensor; Covariance: Tensor }
+
+/// Scores of a set of images.
+type Scores = { Frechet: float; Inception: float }
+
+[<RequireQualifiedAccess>]
+module Moments =
+    /// Of features `[N,F]`, with Bessel's correction.
+    let ofFeatures (features: Tensor) : Moments =
+        let x = features.double ()
+        let mean = x.mean [| 0L |]
+        let centred = x - mean
+        { Mean = mean; Covariance = centred.t().matmul centred / float (x.size 0 - 1L) }
+
+[<RequireQualifiedAccess>]
+module Judge =
+    /// Raised by hand when a change below changes results.
+    let private version = 1
+
+    let private classes = 10
+
+    /// Images in one block of an evaluation.
+    let private block = 250L
+
+    let private scaled (levels: int) (rows: Tensor) =
+        (rows * (2.0 / float levels) - 1.0).view(-1L, 3L, 32L, 32L)
+
+    let private blocks (levels: int) (images: Tensor) =
+        seq {
+            for start in 0L .. block .. images.size 0 - 1L do
+                scaled levels (images.narrow (0L, start, min block (images.size 0 - start)))
+        }
+
+    /// Features and logits of images that come in blocks; every block is freed before the next one is made.
+    let extract (network: FeatureNetwork) (blocks: seq<Tensor>) : Tensor * Tensor =
+        use _ = torch.no_grad ()
+
+        let features, logits =
+            [
+                use blocks = blocks.GetEnumerator()
+                let mutable more = true
+
+                while more do
+                    use _ = torch.NewDisposeScope()
+                    more <- blocks.MoveNext()
+
+                    if more then
+                        let features, logits = network.Extract blocks.Current
+                        features.MoveToOuterDisposeScope(), logits.MoveToOuterDisposeScope()
+            ]
+            |> List.unzip
+
+        torch.cat (List.toArray features), torch.cat (List.toArray logits)
+
+    /// Frechet distance from the reference and inception score, in one split, in the network's feature space.
+    let score (network: FeatureNetwork) (reference: Moments) (blocks: seq<Tensor>) : Scores =
+        use _ = torch.NewDisposeScope()
+        let features, logits = extract network blocks
+        let moments = Moments.ofFeatures features
+
+        {
+            Frechet =
+                (frechetDistance moments.Mean moments.Covariance reference.Mean reference.Covariance)
+                    .ToDouble()
+            Inception = (inceptionScore (logits.double ())).ToDouble()
+        }
+
+    let private create (run: JudgeRun) (random: torch.Generator) (device: torch.Device) =
+        let parameters = Parameters(random, device)
+        parameters, Classifier.create parameters run.Width classes
+
+    let private state (parameters: Parameters) = [
+        for struct (name, tensor) in Seq.append parameters.All parameters.Buffers -> NamedTensor(name, tensor)
+    ]
+
+    let private labels (set: ImageSet) (device: torch.Device) =
+        torch.tensor (Array.map int64 set.Labels, device = device)
+
+    let private train (plan: Plan) (run: JudgeRun) (context: RunContext) =
+        let set = (plan.Data run.Data).Train
+        let images, device = plan.Train run.Data, context.Device
+        let labels = labels set device
+        use random = context.Noise.For("initialisation", 0L)
+        let parameters, classifier = create run random device
+        let weights = [| for struct (_, tensor) in parameters.All -> tensor |]
+        let optimiser = Optimiser.Create(OptimiserSettings.Adam run.LearningRate, parameters.All)
+        let perEpoch = (set.Count + run.Batch - 1) / run.Batch
+
+        let step (at: StepContext) : IReadOnlyList<Term> =
+            let rows = torch.tensor (at.Batch(set.Count, run.Batch), device = device)
+            let x = scaled set.Levels (images.index_select (0L, rows))
+            let _, logits = Classifier.apply classifier (OfBatch 0.1) x
+            let loss = torch.nn.functional.cross_entropy (logits, labels.index_select (0L, rows))
+            optimiser.Step(torch.autograd.grad ([| loss |], weights))
+            [| Term("loss", loss) |]
+
+        let kept = state parameters
+
+        let job =
+            TrainingJob(
+                State = [|
+                    yield! kept
+                    for struct (name, tensor) in optimiser.State -> NamedTensor(name, tensor)
+                |],
+                Counters = [|
+                    Counter(
+                        "optimiser.step",
+                        (fun () -> optimiser.StepCount),
+                        (fun s -> optimiser.StepCount <- s)
+                    )
+                |],
+                StepsPerEpoch = int64 perEpoch,
+                TotalSteps = Nullable(int64 (run.Epochs * perEpoch)),
+                Step = step
+            )
+
+        context.Train job |> ignore
+        context.SaveTensors("model", kept)
+
+    /// The training of the classifier as a run.
+    let training (plan: Plan) (run: JudgeRun) (threads: int) : RunRequest =
+        let configuration = [
+            "data", string run.Data
+            "width", string run.Width
+            "epochs", string run.Epochs
+            "batch", string run.Batch
+            "learning rate", inv run.LearningRate
+        ]
+
+        plan.Run("judge", configuration, 1L, Some run.Data, version, train plan run, threads)
+
+    /// The classifier of a finished training.
+    let load (run: JudgeRun) (trained: RunDirectory) (device: torch.Device) : FeatureNetwork =
+        use random = new torch.Generator(0UL)
+        let parameters, classifier = create run random device
+        let file = trained.ReadTensors "model"
+
+        for named in state parameters do
+            TensorBytes.CopyInto(file[named.Name], named.Tensor)
+
+        Classifier.network $"a classifier of width {run.Width} trained on the same data" classifier
+
+    let private referenceOf (plan: Plan) (run: JudgeRun) (samples: int) trained (context: RunContext) =
+        let set = plan.Data run.Data
+        let network = load run (context.Dependency trained) context.Device
+        let test = plan.Test run.Data
+        use _ = torch.NewDisposeScope()
+        let features, logits = extract network (blocks set.Test.Levels test)
+        let moments = Moments.ofFeatures features
+        let right = (logits.argmax 1L).eq(labels set.Test context.Device).double().mean()
+        let train = plan.Train run.Data
+        let some = train.narrow (0L, 0L, min (int64 samples) (train.size 0))
+        let data = score network moments (blocks set.Train.Levels some)
+
+        context.SaveTensors(
+            "moments",
+            [ NamedTensor("mean", moments.Mean); NamedTensor("covariance", moments.Covariance) ]
+        )
+
+        context.Run.SaveValues(
+            Dictionary(dict [ "accuracy", right.ToDouble(); "fid", data.Frechet; "is", data.Inception ])
+        )
+
+    /// What samples are compared with: the moments of the test images' features, the classifier's accuracy on them,
+    /// and the scores of as many training images as samples are scored, the best that a generator could hope for.
+    let reference
+        (plan: Plan)
+        (run: JudgeRun)
+        (samples: int)
+        (threads: int)
+        (training: RunRequest)
+        : RunRequest =
+        plan.Run(
+            "judge.reference",
+            [ "samples", string samples ],
+            1L,
+            Some run.Data,
+            version,
+            referenceOf plan run samples training.Key,
+            threads,
+            [ training ]
+        )
+
+    /// The moments that a reference run saved.
+    let readMoments (reference: RunDirectory) (device: torch.Device) : Moments =
+        let file = reference.ReadTensors "moments"
+
+        {
+            Mean = TensorBytes.ToTensor(file["mean"], device)
+            Covariance = TensorBytes.ToTensor(file["covariance"], device)
+        }

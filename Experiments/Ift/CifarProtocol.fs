@@ -1,0 +1,168 @@
+/// The five configurations of ift4 and their runs: trainings, and scores by a classifier trained on the same images.
+module Research.Experiments.Ift.CifarProtocol
+
+open TorchSharp
+open Research.Host
+open Research.Experiments
+
+/// A configuration, with the scores that the source prints for it (inception score and FID, Inception's features).
+type Configuration = {
+    /// The source's name, which claims and figures carry.
+    Id: string
+    Adversary: Adversary
+    Spectral: bool
+    R1: float
+    SourceInception: float
+    SourceFrechet: float
+}
+
+let private configuration id adversary spectral r1 (inception, frechet) = {
+    Id = id
+    Adversary = adversary
+    Spectral = spectral
+    R1 = r1
+    SourceInception = inception
+    SourceFrechet = frechet
+}
+
+let configurations = [
+    configuration "jsd-1" Adversary.jsd false 0.0 (3.483, 124.472)
+    configuration "jsd-2" Adversary.jsd true 0.0 (4.873, 40.891)
+    configuration "jsd-3" Adversary.jsd false 1.0 (5.424, 33.065)
+    configuration "w1-2" Adversary.w1 true 0.0 (3.642, 84.269)
+    configuration "w1-3" Adversary.w1 false 1.0 (5.812, 24.911)
+]
+
+/// What tames the critic, in words.
+let penalty (c: Configuration) =
+    if c.Spectral then "spectral norm"
+    elif c.R1 > 0.0 then "R1"
+    else "none"
+
+/// How large the networks are and how long they train.
+type Scale = {
+    Width: int
+    /// Generator steps.
+    Steps: int
+    /// Generator steps between two evaluations.
+    Every: int
+    /// Images behind every score.
+    Samples: int
+    Judge: JudgeRun
+    /// Cores of each training.
+    Threads: int
+}
+
+let fullWidth, fullSteps = 128, 100000
+
+let private judge width epochs : JudgeRun = {
+    Data = DataSetId.Cifar10
+    Width = width
+    Epochs = epochs
+    Batch = 64
+    LearningRate = 1e-3
+}
+
+/// The source's width and length need a GPU; on a CPU both are cut so that all five end in the profile's time.
+let scale (plan: Plan) : Scale =
+    let onGpu = plan.Device.``type`` <> DeviceType.CPU
+
+    match plan.Profile with
+    | Paper when onGpu -> {
+        Width = fullWidth
+        Steps = fullSteps
+        Every = 2000
+        Samples = 10000
+        Judge = judge 64 20
+        Threads = 1
+      }
+    | Paper -> {
+        Width = 16
+        Steps = 1200
+        Every = 200
+        Samples = 2000
+        Judge = judge 24 6
+        Threads = 1
+      }
+    | Quick -> {
+        Width = 8
+        Steps = 120
+        Every = 40
+        Samples = 500
+        Judge = judge 8 1
+        Threads = 1
+      }
+    | Smoke -> {
+        Width = 4
+        Steps = 2
+        Every = 1
+        Samples = 100
+        Judge = judge 4 1
+        Threads = 1
+      }
+
+let gan (scale: Scale) (c: Configuration) : GanRun = {
+    Data = DataSetId.Cifar10
+    Networks = ResidualNetworks(scale.Width, c.Spectral)
+    Adversary = c.Adversary
+    R1 = c.R1
+    GeneratorOptimiser = OptimiserSettings.Adam(2e-4, 0.0, 0.99)
+    CriticOptimiser = OptimiserSettings.Adam(4e-4, 0.0, 0.99, WeightDecay = 1e-6)
+    CriticSteps = 2
+    Ema = 0.998
+    Batch = 64
+    Steps = scale.Steps
+    Snapshots = Weights scale.Every
+    // Every evaluation stands for the mean metric of the steps before it.
+    LogEvery = max 1 (scale.Every / 10)
+}
+
+/// The runs behind one configuration: its training, and its scores.
+type Runs = { Configuration: Configuration; Training: RunRequest; Scores: RunRequest }
+
+/// The classifier, what samples are compared with, and all configurations.
+type AllRuns = { Judged: RunRequest; Reference: RunRequest; Gans: Runs list }
+
+/// One seed: the source has one run of each configuration, and five are what the time allows.
+let runs (plan: Plan) : AllRuns =
+    let scale = scale plan
+    let judged = Judge.training plan scale.Judge scale.Threads
+    let reference = Judge.reference plan scale.Judge scale.Samples scale.Threads judged
+
+    {
+        Judged = judged
+        Reference = reference
+        Gans = [
+            for c in configurations do
+                let run = gan scale c
+                let training = GanRun.request plan $"ift4.{c.Id}" 1L scale.Threads run
+
+                {
+                    Configuration = c
+                    Training = training
+                    Scores =
+                        GanScores.request
+                            plan
+                            run
+                            scale.Judge
+                            scale.Samples
+                            scale.Threads
+                            training
+                            judged
+                            reference
+                }
+        ]
+    }
+
+/// In what the runs differ from the source's protocol.
+let differences (plan: Plan) : string =
+    let scale = scale plan
+
+    String.concat ", " [
+        "scored by a classifier trained here"
+        if scale.Width < fullWidth then
+            $"width {scale.Width} of {fullWidth}"
+        if scale.Steps < fullSteps then
+            $"{scale.Steps} of 100,000 steps"
+        "1 seed"
+    ]
