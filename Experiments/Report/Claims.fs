@@ -12,45 +12,50 @@ type Verdict =
 
 /// When a measured mean counts as the source's value. Stated before the run:
 /// the text is printed, the function decides, both live in the experiment.
-type Rule =
-    { Text: string
-      /// Mean and standard error (NaN with one seed) to verdict.
-      Holds: float -> float -> bool }
+type Rule = {
+    Text: string
+    /// Mean and standard error (NaN with one seed) to verdict.
+    Holds: float -> float -> bool
+}
 
 module Rule =
     /// The mean is at most `limit`.
-    let atMost (limit: float) =
-        { Text = $"mean at most {Markup.coordinate limit}"
-          Holds = fun mean _ -> mean <= limit }
+    let atMost (limit: float) = {
+        Text = $"mean at most {Markup.coordinate limit}"
+        Holds = fun mean _ -> mean <= limit
+    }
 
     /// The mean is at most `tolerance` away from `reference`.
-    let within (tolerance: float) (reference: float) =
-        { Text = $"mean within {Markup.coordinate tolerance} of {Markup.coordinate reference}"
-          Holds = fun mean _ -> abs (mean - reference) <= tolerance }
+    let within (tolerance: float) (reference: float) = {
+        Text = $"mean within {Markup.coordinate tolerance} of {Markup.coordinate reference}"
+        Holds = fun mean _ -> abs (mean - reference) <= tolerance
+    }
 
     /// The mean lies in [low, high].
-    let between (low: float) (high: float) =
-        { Text = $"mean between {Markup.coordinate low} and {Markup.coordinate high}"
-          Holds = fun mean _ -> low <= mean && mean <= high }
+    let between (low: float) (high: float) = {
+        Text = $"mean between {Markup.coordinate low} and {Markup.coordinate high}"
+        Holds = fun mean _ -> low <= mean && mean <= high
+    }
 
 /// A figure of a source beside ours.
-type Claim =
-    { /// Row id, then what: `ift1.elbo`.
-      Id: string
-      /// E.g. `IFT P1.1`.
-      Source: string
-      What: string
-      Reference: float option
-      Mean: float
-      /// Standard error over seeds; NaN with fewer than two.
-      Se: float
-      Seeds: int
-      Rule: string
-      Verdict: Verdict
-      Profile: string
-      Data: string
-      Device: string
-      Note: string }
+type Claim = {
+    /// Row id, then what: `ift1.elbo`.
+    Id: string
+    /// E.g. `IFT P1.1`.
+    Source: string
+    What: string
+    Reference: float option
+    Mean: float
+    /// Standard error over seeds; NaN with fewer than two.
+    Se: float
+    Seeds: int
+    Rule: string
+    Verdict: Verdict
+    Profile: string
+    Data: string
+    Device: string
+    Note: string
+}
 
 module Claim =
     /// Mean and standard error (Bessel's correction) of one value per seed;
@@ -72,30 +77,45 @@ module Claim =
 
     /// Applies the rule to one value per seed. Results on the stand-in, in
     /// profile smoke or from a shortened protocol are not comparable whatever they are.
-    let judge (origin: Origin) id source what (reference: float option) (rule: Rule) (values: float seq) note =
+    let judge
+        (origin: Origin)
+        id
+        source
+        what
+        (reference: float option)
+        (rule: Rule)
+        (values: float seq)
+        note
+        =
         let values = Seq.toArray values
         let mean, se = meanSe values
         let reason = Origin.notComparable origin
 
-        { Id = id
-          Source = source
-          What = what
-          Reference = reference
-          Mean = mean
-          Se = se
-          Seeds = values.Length
-          Rule = rule.Text
-          Verdict =
-            match reason with
-            | Some _ -> NotComparable
-            | None -> if Double.IsFinite mean && rule.Holds mean se then Reproduced else Differs
-          Profile = origin.Profile
-          Data = origin.Data
-          Device = origin.Device
-          Note =
-            [ reason |> Option.defaultValue ""; note ]
-            |> List.filter (fun s -> s <> "")
-            |> String.concat "; " }
+        {
+            Id = id
+            Source = source
+            What = what
+            Reference = reference
+            Mean = mean
+            Se = se
+            Seeds = values.Length
+            Rule = rule.Text
+            Verdict =
+                match reason with
+                | Some _ -> NotComparable
+                | None ->
+                    if Double.IsFinite mean && rule.Holds mean se then
+                        Reproduced
+                    else
+                        Differs
+            Profile = origin.Profile
+            Data = origin.Data
+            Device = origin.Device
+            Note =
+                [ reason |> Option.defaultValue ""; note ]
+                |> List.filter (fun s -> s <> "")
+                |> String.concat "; "
+        }
 
     let verdictText verdict =
         match verdict with
@@ -112,7 +132,10 @@ module Claim =
             use writer = new Utf8JsonWriter(buffer, options)
 
             let number (name: string) (value: float) =
-                if Double.IsFinite value then writer.WriteNumber(name, value) else writer.WriteNull name
+                if Double.IsFinite value then
+                    writer.WriteNumber(name, value)
+                else
+                    writer.WriteNull name
 
             writer.WriteStartArray()
 
@@ -147,12 +170,12 @@ module Claim =
         | None -> 2
 
     /// a, b, ... z, aa, ab, ...
-    let rec private letter i =
-        (if i < 26 then "" else letter (i / 26 - 1)) + string (char (int 'a' + i % 26))
+    let rec private letter i = (if i < 26 then "" else letter (i / 26 - 1)) + string (char (int 'a' + i % 26))
 
     /// The replication table: what was compared, by which rule, with which outcome.
     let table (claims: Claim list) =
-        let notes = claims |> List.map (fun c -> c.Note) |> List.filter (fun n -> n <> "") |> List.distinct
+        let notes =
+            claims |> List.map (fun c -> c.Note) |> List.filter (fun n -> n <> "") |> List.distinct
 
         let verdict claim =
             match List.tryFindIndex ((=) claim.Note) notes with
@@ -162,26 +185,31 @@ module Claim =
         let row claim =
             let decimals = decimalsOf claim.Reference
 
-            [ Text claim.Source
-              Text claim.What
-              (match claim.Reference with
-               | Some r -> Source(r, decimals)
-               | None -> Missing "the source states no number")
-              MeanSe(claim.Mean, claim.Se, decimals)
-              Text claim.Rule
-              Text(verdict claim) ]
+            [
+                Text claim.Source
+                Text claim.What
+                (match claim.Reference with
+                 | Some r -> Source(r, decimals)
+                 | None -> Missing "the source states no number")
+                MeanSe(claim.Mean, claim.Se, decimals)
+                Text claim.Rule
+                Text(verdict claim)
+            ]
 
-        { Id = "replication"
-          Caption = "Values of the sources beside ours. Every rule was fixed before the runs."
-          Columns =
-            [ Table.wrapped 0.1 "Source"
-              Table.wrapped 0.25 "What"
-              Table.right "Reference"
-              Table.right "Ours"
-              Table.wrapped 0.17 "Rule"
-              Table.wrapped 0.12 "Verdict" ]
-          Rows = claims |> List.map row
-          Note =
-            notes
-            |> List.mapi (fun i note -> $"({letter i})\u00A0{Markup.sentence note}")
-            |> String.concat " " }
+        {
+            Id = "replication"
+            Caption = "Values of the sources beside ours. Every rule was fixed before the runs."
+            Columns = [
+                Table.wrapped 0.1 "Source"
+                Table.wrapped 0.25 "What"
+                Table.right "Reference"
+                Table.right "Ours"
+                Table.wrapped 0.17 "Rule"
+                Table.wrapped 0.12 "Verdict"
+            ]
+            Rows = claims |> List.map row
+            Note =
+                notes
+                |> List.mapi (fun i note -> $"({letter i})\u00A0{Markup.sentence note}")
+                |> String.concat " "
+        }

@@ -4,18 +4,16 @@ type Scale =
     | Linear
     | Logarithmic
 
-type Axis =
-    { Label: string
-      Scale: Scale
-      /// `None`: from the data.
-      Range: (float * float) option }
+type Axis = {
+    Label: string
+    Scale: Scale
+    /// `None`: from the data.
+    Range: (float * float) option
+}
 
 /// A function sampled on a grid: `Values[row, column]`, row 0 at the lower end
 /// of `Y`, column 0 at the lower end of `X`. Brighter is larger.
-type DensityMap =
-    { Values: float[,]
-      X: float * float
-      Y: float * float }
+type DensityMap = { Values: float[,]; X: float * float; Y: float * float }
 
 /// What is drawn in a panel with axes. Points are (x, y).
 type Series =
@@ -54,22 +52,18 @@ type Legend =
     | Below
     | NoLegend
 
-type AxesPanel =
-    { Title: string
-      X: Axis
-      Y: Axis
-      Series: Series list
-      Legend: Legend }
+type AxesPanel = { Title: string; X: Axis; Y: Axis; Series: Series list; Legend: Legend }
 
 /// Equal images in rows. Captions may be empty lists.
-type ImageGrid =
-    { Title: string
-      /// Images to a row.
-      Columns: int
-      /// One size, grey or RGB; in reading order.
-      Images: Png.Image[]
-      RowCaptions: string list
-      ColumnCaptions: string list }
+type ImageGrid = {
+    Title: string
+    /// Images to a row.
+    Columns: int
+    /// One size, grey or RGB; in reading order.
+    Images: Png.Image[]
+    RowCaptions: string list
+    ColumnCaptions: string list
+}
 
 type Panel =
     | Axes of AxesPanel
@@ -77,36 +71,25 @@ type Panel =
 
 /// A figure of the report: the same value becomes pgfplots in the paper and
 /// Plotly in the browser. Strings are text with `$...$` for mathematics.
-type Figure =
-    { /// Row id, then what: `ift1.curve`.
-      Id: string
-      Caption: string
-      Panels: Panel list
-      /// Panels to a row.
-      Columns: int }
+type Figure = {
+    /// Row id, then what: `ift1.curve`.
+    Id: string
+    Caption: string
+    Panels: Panel list
+    /// Panels to a row.
+    Columns: int
+}
 
 module Axis =
-    let linear label =
-        { Label = label
-          Scale = Linear
-          Range = None }
+    let linear label = { Label = label; Scale = Linear; Range = None }
 
-    let log label =
-        { Label = label
-          Scale = Logarithmic
-          Range = None }
+    let log label = { Label = label; Scale = Logarithmic; Range = None }
 
     let between low high axis = { axis with Range = Some(low, high) }
 
 module Panel =
     /// Axes with a title, a legend in the upper right corner and these series.
-    let axes title x y series =
-        Axes
-            { Title = title
-              X = x
-              Y = y
-              Series = series
-              Legend = NorthEast }
+    let axes title x y series = Axes { Title = title; X = x; Y = y; Series = series; Legend = NorthEast }
 
     let withLegend legend panel =
         match panel with
@@ -115,33 +98,22 @@ module Panel =
 
     /// A grid of images without captions.
     let images title columns images =
-        Images
-            { Title = title
-              Columns = columns
-              Images = images
-              RowCaptions = []
-              ColumnCaptions = [] }
+        Images {
+            Title = title
+            Columns = columns
+            Images = images
+            RowCaptions = []
+            ColumnCaptions = []
+        }
 
     let withCaptions rows columns panel =
         match panel with
-        | Images grid ->
-            Images
-                { grid with
-                    RowCaptions = rows
-                    ColumnCaptions = columns }
+        | Images grid -> Images { grid with RowCaptions = rows; ColumnCaptions = columns }
         | Axes _ -> panel
 
 module Figure =
     /// A figure of one panel.
-    let single id caption panel =
-        { Id = id
-          Caption = caption
-          Panels = [ panel ]
-          Columns = 1 }
+    let single id caption panel = { Id = id; Caption = caption; Panels = [ panel ]; Columns = 1 }
 
     /// A figure of several panels, `columns` to a row.
-    let grid id caption columns panels =
-        { Id = id
-          Caption = caption
-          Panels = panels
-          Columns = columns }
+    let grid id caption columns panels = { Id = id; Caption = caption; Panels = panels; Columns = columns }

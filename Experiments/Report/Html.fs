@@ -61,66 +61,80 @@ let private lines name colour dash (points: (float * float)[]) =
 let private traces (extent: float * float) (index: int) (series: Series) : Trace list =
     let _, colour = Colours.colour index
     let dash = dashes[index % dashes.Length]
-    let thinned points = PgfPlots.thin maxPoints (ys points)
+    let thinned points = Thinning.indices maxPoints (ys points)
 
     match series with
     | Line(name, points, error) ->
         let kept = thinned points
         let drawn = kept |> Array.map (fun i -> points[i])
 
-        [ match error with
-          | Some e when e |> Array.exists (fun v -> v > 0.0) -> band colour drawn (kept |> Array.map (fun i -> e[i]))
-          | _ -> ()
-          lines name colour dash drawn ]
-    | Reference(name, points) -> [ lines name "#000000" "dash" (thinned points |> Array.map (fun i -> points[i])) ]
+        [
+            match error with
+            | Some e when e |> Array.exists (fun v -> v > 0.0) ->
+                band colour drawn (kept |> Array.map (fun i -> e[i]))
+            | _ -> ()
+            lines name colour dash drawn
+        ]
+    | Reference(name, points) -> [
+        lines name "#000000" "dash" (thinned points |> Array.map (fun i -> points[i]))
+      ]
     | Level(name, value) -> [ lines name "#000000" "dot" [| fst extent, value; snd extent, value |] ]
-    | Scatter(name, points) ->
-        [ XPlot.Plotly.Scatter(
-              x = xs points,
-              y = ys points,
-              mode = "markers",
-              name = Markup.plain name,
-              showlegend = (name <> ""),
-              marker = Marker(color = colour, size = 4.0, opacity = 0.6)
-          ) ]
-    | ErrorBars(name, points, error) ->
-        [ XPlot.Plotly.Scatter(
-              x = xs points,
-              y = ys points,
-              mode = "markers",
-              name = Markup.plain name,
-              showlegend = (name <> ""),
-              marker = Marker(color = colour, size = 6.0),
-              error_y = ErrorY(``type`` = "data", array = error, visible = true)
-          ) ]
+    | Scatter(name, points) -> [
+        XPlot.Plotly.Scatter(
+            x = xs points,
+            y = ys points,
+            mode = "markers",
+            name = Markup.plain name,
+            showlegend = (name <> ""),
+            marker = Marker(color = colour, size = 4.0, opacity = 0.6)
+        )
+      ]
+    | ErrorBars(name, points, error) -> [
+        XPlot.Plotly.Scatter(
+            x = xs points,
+            y = ys points,
+            mode = "markers",
+            name = Markup.plain name,
+            showlegend = (name <> ""),
+            marker = Marker(color = colour, size = 6.0),
+            error_y = ErrorY(``type`` = "data", array = error, visible = true)
+        )
+      ]
     | Density map ->
         let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
 
-        let centres (low, high) n =
-            [| for i in 0 .. n - 1 -> low + (high - low) * (float i + 0.5) / float n |]
+        let centres (low, high) n = [|
+            for i in 0 .. n - 1 -> low + (high - low) * (float i + 0.5) / float n
+        |]
 
-        [ Heatmap(
-              z = [| for r in 0 .. rows - 1 -> map.Values[r, *] |],
-              x = centres map.X columns,
-              y = centres map.Y rows,
-              colorscale = "Viridis",
-              showscale = false
-          ) ]
+        [
+            Heatmap(
+                z = [| for r in 0 .. rows - 1 -> map.Values[r, *] |],
+                x = centres map.X columns,
+                y = centres map.Y rows,
+                colorscale = "Viridis",
+                showscale = false
+            )
+        ]
     | Bars(name, edges, heights) ->
         let middles = Array.pairwise edges |> Array.map (fun (a, b) -> (a + b) / 2.0)
         let widths = Array.pairwise edges |> Array.map (fun (a, b) -> b - a)
 
-        [ Bar(
-              x = middles,
-              y = heights,
-              width = widths,
-              name = Markup.plain name,
-              showlegend = (name <> ""),
-              marker = Marker(color = colour, opacity = 0.6)
-          ) ]
+        [
+            Bar(
+                x = middles,
+                y = heights,
+                width = widths,
+                name = Markup.plain name,
+                showlegend = (name <> ""),
+                marker = Marker(color = colour, opacity = 0.6)
+            )
+        ]
     | Arrows(name, arrows) ->
         // A missing point between two segments lifts the pen.
-        [ arrows |> Array.collect (fun (a, b) -> [| a; b; nan, nan |]) |> lines name colour "solid" ]
+        [
+            arrows |> Array.collect (fun (a, b) -> [| a; b; nan, nan |]) |> lines name colour "solid"
+        ]
 
 /// Plotly wants the exponents of ten on a logarithmic axis.
 let private range (axis: Axis) =
@@ -142,8 +156,18 @@ let private chart (id: string) (width: int) (panel: AxesPanel) =
             | Density _ -> true
             | _ -> false)
 
-    let across = panel.Series |> Seq.collect points |> Seq.map fst |> Seq.filter Double.IsFinite |> Seq.toArray
-    let extent = if across.Length = 0 then 0.0, 1.0 else Array.min across, Array.max across
+    let across =
+        panel.Series
+        |> Seq.collect points
+        |> Seq.map fst
+        |> Seq.filter Double.IsFinite
+        |> Seq.toArray
+
+    let extent =
+        if across.Length = 0 then
+            0.0, 1.0
+        else
+            Array.min across, Array.max across
 
     let data, _ =
         panel.Series
@@ -181,8 +205,7 @@ let private chart (id: string) (width: int) (panel: AxesPanel) =
     chart.WithHeight(if isMap then width else width * 5 / 8)
     chart
 
-let private dataUri (image: Png.Image) =
-    "data:image/png;base64," + Convert.ToBase64String(Png.encode image)
+let private dataUri (image: Png.Image) = "data:image/png;base64," + Convert.ToBase64String(Png.encode image)
 
 let private gridHtml (grid: ImageGrid) =
     let rows = grid.RowCaptions |> List.map words |> String.concat ", "
@@ -211,10 +234,14 @@ let private figureHtml (suffix: string) (figure: Figure) =
 
 let private tableHtml (suffix: string) (table: Table) =
     let row tag cells =
-        "<tr>" + (cells |> List.map (fun c -> $"<{tag}>{c}</{tag}>") |> String.concat "") + "</tr>"
+        "<tr>"
+        + (cells |> List.map (fun c -> $"<{tag}>{c}</{tag}>") |> String.concat "")
+        + "</tr>"
 
     let header = row "th" (table.Columns |> List.map (fun c -> words c.Header))
-    let body = table.Rows |> List.map (List.map (Cell.plain >> encode) >> row "td") |> String.concat "\n"
+
+    let body =
+        table.Rows |> List.map (List.map (Cell.plain >> encode) >> row "td") |> String.concat "\n"
 
     $"""<table id="{encode table.Id}"><caption>{words (Markup.sentence table.Caption)} {words suffix}</caption>
 {header}
@@ -224,9 +251,11 @@ let private tableHtml (suffix: string) (table: Table) =
 let private sectionHtml (section: Section) =
     let suffix = Origin.describe section.Origin
 
-    [ $"<h2>{encode section.Row}</h2>"
-      yield! section.Figures |> List.map (figureHtml suffix)
-      yield! section.Tables |> List.map (tableHtml suffix) ]
+    [
+        $"<h2>{encode section.Row}</h2>"
+        yield! section.Figures |> List.map (figureHtml suffix)
+        yield! section.Tables |> List.map (tableHtml suffix)
+    ]
     |> String.concat "\n"
 
 let private style =
@@ -245,19 +274,21 @@ let private head () =
 let render (report: Report) (tables: Table list) =
     let claims = report.Sections |> List.collect (fun s -> s.Claims)
 
-    [ head ()
-      $"<style>{style}</style></head><body>"
-      "<h1>Deep generative models: experiments</h1>"
-      $"<p>Profile {encode report.Profile}. Data: {words report.Data}. Device: {words report.Device}. Revision: {encode report.Revision}.</p>"
-      yield! report.Sections |> List.map sectionHtml
-      if not claims.IsEmpty then
-          tableHtml "" (Claim.table claims)
-      yield! tables |> List.map (tableHtml "")
-      if not report.NotRun.IsEmpty then
-          "<h2>Not run</h2><ul>"
-          yield! report.NotRun |> List.map (fun (row, reason) -> $"<li>{encode row}: {words reason}</li>")
-          "</ul>"
-      "</body></html>" ]
+    [
+        head ()
+        $"<style>{style}</style></head><body>"
+        "<h1>Deep generative models: experiments</h1>"
+        $"<p>Profile {encode report.Profile}. Data: {words report.Data}. Device: {words report.Device}. Revision: {encode report.Revision}.</p>"
+        yield! report.Sections |> List.map sectionHtml
+        if not claims.IsEmpty then
+            tableHtml "" (Claim.table claims)
+        yield! tables |> List.map (tableHtml "")
+        if not report.NotRun.IsEmpty then
+            "<h2>Not run</h2><ul>"
+            yield! report.NotRun |> List.map (fun (row, reason) -> $"<li>{encode row}: {words reason}</li>")
+            "</ul>"
+        "</body></html>"
+    ]
     |> String.concat "\n"
 
 /// Writes `index.html` into the directory.

@@ -66,7 +66,13 @@ let problems (log: string) =
         // The last source that TeX opened is where a box most likely belongs.
         let folder file line =
             let opened = Regex.Matches(line, @"\(\./([^\s()]+\.tex)")
-            let file = if opened.Count > 0 then opened[opened.Count - 1].Groups[1].Value else file
+
+            let file =
+                if opened.Count > 0 then
+                    opened[opened.Count - 1].Groups[1].Value
+                else
+                    file
+
             (overfull file line |> Option.orElse (unresolved line)), file
 
         lines |> List.mapFold folder "main.tex" |> fst |> List.choose id |> List.distinct
@@ -87,7 +93,8 @@ let private start (directory: string) (program: string) (arguments: string list)
 
 /// Whether a program is on the PATH.
 let private installed (program: string) =
-    (Environment.GetEnvironmentVariable "PATH" |> Option.ofObj |> Option.defaultValue "").Split Path.PathSeparator
+    (Environment.GetEnvironmentVariable "PATH" |> Option.ofObj |> Option.defaultValue "").Split
+        Path.PathSeparator
     |> Array.exists (fun directory -> directory <> "" && File.Exists(Path.Combine(directory, program)))
 
 /// Builds `paperDirectory/build/report.pdf` from `main.tex` and returns its path,
@@ -96,14 +103,15 @@ let compile (paperDirectory: string) : Result<string, string list> =
     if not (installed "latexmk" && installed "pdflatex") then
         Error [ missing ]
     else
-        let arguments =
-            [ "-pdf"
-              "-interaction=nonstopmode"
-              "-halt-on-error"
-              "-file-line-error"
-              "-outdir=build"
-              "-jobname=report"
-              "main.tex" ]
+        let arguments = [
+            "-pdf"
+            "-interaction=nonstopmode"
+            "-halt-on-error"
+            "-file-line-error"
+            "-outdir=build"
+            "-jobname=report"
+            "main.tex"
+        ]
 
         use latexmk = start paperDirectory "latexmk" arguments
         let errors = latexmk.StandardError.ReadToEndAsync()
@@ -112,7 +120,11 @@ let compile (paperDirectory: string) : Result<string, string list> =
 
         let log = Path.Combine(paperDirectory, "build", "report.log")
         // TeX writes the bytes of its input, which need not be UTF-8.
-        let found = if File.Exists log then problems (File.ReadAllText(log, Text.Encoding.Latin1)) else []
+        let found =
+            if File.Exists log then
+                problems (File.ReadAllText(log, Text.Encoding.Latin1))
+            else
+                []
 
         if latexmk.ExitCode = 0 && found.IsEmpty then
             Ok(Path.Combine(paperDirectory, "build", "report.pdf"))

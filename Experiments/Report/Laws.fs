@@ -4,24 +4,24 @@ open System.IO
 open System.Text.Json
 
 /// Result of a law test, as the test program records it.
-type Law =
-    { /// Stable test id, e.g. `elbo/three-forms`.
-      Id: string
-      Statement: string
-      /// Labels of the equations that it verifies, e.g. `eq:elbo-joint`.
-      Labels: string list
-      /// The functions of Core.fs that it calls.
-      Function: string
-      /// What it was tested on, by name.
-      Instances: string list
-      LargestError: float
-      Tolerance: float
-      /// Planted wrong formulas that it rejected.
-      Mutants: string list }
+type Law = {
+    /// Stable test id, e.g. `elbo/three-forms`.
+    Id: string
+    Statement: string
+    /// Labels of the equations that it verifies, e.g. `eq:elbo-joint`.
+    Labels: string list
+    /// The functions of Core.fs that it calls.
+    Function: string
+    /// What it was tested on, by name.
+    Instances: string list
+    LargestError: float
+    Tolerance: float
+    /// Planted wrong formulas that it rejected.
+    Mutants: string list
+}
 
 module Law =
-    let private string (e: JsonElement) =
-        e.GetString() |> Option.ofObj |> Option.defaultValue ""
+    let private string (e: JsonElement) = e.GetString() |> Option.ofObj |> Option.defaultValue ""
 
     let private ofJson (e: JsonElement) =
         let text (name: string) =
@@ -39,14 +39,16 @@ module Law =
             | true, v when v.ValueKind = JsonValueKind.Array -> [ for s in v.EnumerateArray() -> string s ]
             | _ -> []
 
-        { Id = text "id"
-          Statement = text "statement"
-          Labels = list "labels"
-          Function = text "function"
-          Instances = list "instances"
-          LargestError = number "largestError"
-          Tolerance = number "tolerance"
-          Mutants = list "mutants" }
+        {
+            Id = text "id"
+            Statement = text "statement"
+            Labels = list "labels"
+            Function = text "function"
+            Instances = list "instances"
+            LargestError = number "largestError"
+            Tolerance = number "tolerance"
+            Mutants = list "mutants"
+        }
 
     /// Reads `[{id, statement, labels, function, instances, largestError, tolerance, mutants}]`;
     /// a missing file is an empty list. Raises `JsonException` for anything else.
@@ -60,10 +62,16 @@ module Law =
     /// One row of the appendix. Labels that the paper lacks are printed, not linked.
     let latex (paperLabels: Set<string>) law =
         let label l =
-            if paperLabels.Contains l then $@"\cref{{{l}}}" else Markup.escape l
+            if paperLabels.Contains l then
+                $@"\cref{{{l}}}"
+            else
+                Markup.escape l
 
         let error e =
-            if System.Double.IsNaN e then "--" else $"${Markup.scientific 2 e}$"
+            if System.Double.IsNaN e then
+                "--"
+            else
+                $"${Markup.scientific 2 e}$"
 
         let labels = law.Labels |> List.map label |> String.concat ", "
         let mutants = law.Mutants |> List.map Markup.latex |> String.concat "; "

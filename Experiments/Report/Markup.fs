@@ -11,29 +11,30 @@ open System.Text
 open System.Text.RegularExpressions
 
 let private escapes =
-    dict
-        [ '\\', @"\textbackslash{}"
-          '{', @"\{"
-          '}', @"\}"
-          '$', @"\$"
-          '&', @"\&"
-          '#', @"\#"
-          '%', @"\%"
-          '_', @"\_"
-          '~', @"\textasciitilde{}"
-          '^', @"\textasciicircum{}"
-          '<', @"\textless{}"
-          '>', @"\textgreater{}"
-          '|', @"\textbar{}"
-          '"', @"\textquotedbl{}"
-          '±', @"$\pm$"
-          '×', @"$\times$"
-          '≤', @"$\le$"
-          '≥', @"$\ge$"
-          '–', "--"
-          '\u00A0', "~"
-          '\u2212', "$-$"
-          '…', @"\dots{}" ]
+    dict [
+        '\\', @"\textbackslash{}"
+        '{', @"\{"
+        '}', @"\}"
+        '$', @"\$"
+        '&', @"\&"
+        '#', @"\#"
+        '%', @"\%"
+        '_', @"\_"
+        '~', @"\textasciitilde{}"
+        '^', @"\textasciicircum{}"
+        '<', @"\textless{}"
+        '>', @"\textgreater{}"
+        '|', @"\textbar{}"
+        '"', @"\textquotedbl{}"
+        '±', @"$\pm$"
+        '×', @"$\times$"
+        '≤', @"$\le$"
+        '≥', @"$\ge$"
+        '–', "--"
+        '\u00A0', "~"
+        '\u2212', "$-$"
+        '…', @"\dots{}"
+    ]
 
 /// Plain text as LaTeX: every character typesets as itself.
 let escape (text: string) =
@@ -62,30 +63,31 @@ let latex (text: string) =
     |> Array.map (fun (isMath, part) -> if isMath then $"${part}$" else escape part)
     |> String.concat ""
 
-let private symbols =
-    [ @"\theta", "θ"
-      @"\phi", "φ"
-      @"\lambda", "λ"
-      @"\beta", "β"
-      @"\alpha", "α"
-      @"\psi", "ψ"
-      @"\mu", "μ"
-      @"\sigma", "σ"
-      @"\varepsilon", "ε"
-      @"\epsilon", "ε"
-      @"\pi", "π"
-      @"\pm", "±"
-      @"\times", "×"
-      @"\cdot", "·"
-      @"\le", "≤"
-      @"\ge", "≥"
-      @"\in", "∈"
-      @"\log", "log"
-      @"\exp", "exp"
-      @"\mathrm", ""
-      @"\E", "E"
-      @"\,", " "
-      @"\|", "‖" ]
+let private symbols = [
+    @"\theta", "θ"
+    @"\phi", "φ"
+    @"\lambda", "λ"
+    @"\beta", "β"
+    @"\alpha", "α"
+    @"\psi", "ψ"
+    @"\mu", "μ"
+    @"\sigma", "σ"
+    @"\varepsilon", "ε"
+    @"\epsilon", "ε"
+    @"\pi", "π"
+    @"\pm", "±"
+    @"\times", "×"
+    @"\cdot", "·"
+    @"\le", "≤"
+    @"\ge", "≥"
+    @"\in", "∈"
+    @"\log", "log"
+    @"\exp", "exp"
+    @"\mathrm", ""
+    @"\E", "E"
+    @"\,", " "
+    @"\|", "‖"
+]
 
 /// The same text without LaTeX: mathematics becomes its nearest Unicode spelling.
 let plain (text: string) =
@@ -95,7 +97,12 @@ let plain (text: string) =
             |> List.fold
                 (fun (s: string) (name: string, symbol: string) ->
                     // A control word ends where its letters end: \le must not eat \left.
-                    let boundary = if Char.IsLetter name[name.Length - 1] then "(?![A-Za-z])" else ""
+                    let boundary =
+                        if Char.IsLetter name[name.Length - 1] then
+                            "(?![A-Za-z])"
+                        else
+                            ""
+
                     Regex.Replace(s, Regex.Escape name + boundary, symbol))
                 part
 
@@ -124,7 +131,10 @@ let private grouped (digits: string) =
         digits
     else
         let rec go (s: string) =
-            if s.Length <= 3 then [ s ] else go s[.. s.Length - 4] @ [ s[s.Length - 3 ..] ]
+            if s.Length <= 3 then
+                [ s ]
+            else
+                go s[.. s.Length - 4] @ [ s[s.Length - 3 ..] ]
 
         String.concat @"\," (go digits)
 
@@ -157,4 +167,8 @@ let scientific (digits: int) (value: float) =
         let text = value.ToString("E" + string (digits - 1), CultureInfo.InvariantCulture)
         let i = text.IndexOf 'E'
         let exponent = int text[i + 1 ..]
-        if exponent = 0 then text[.. i - 1] else $@"{text[.. i - 1]}\cdot10^{{{exponent}}}"
+
+        if exponent = 0 then
+            text[.. i - 1]
+        else
+            $@"{text[.. i - 1]}\cdot10^{{{exponent}}}"

@@ -2,20 +2,21 @@ namespace Research.Report
 
 /// Where results come from. Captions, claims and guards name it, so that no
 /// number can be read without its data, profile and device.
-type Origin =
-    { /// smoke, quick or paper.
-      Profile: string
-      /// E.g. `MNIST`, `procedural stand-in`; empty when no data are involved.
-      Data: string
-      /// The data are drawn by a procedure, not the publisher's.
-      StandIn: bool
-      /// E.g. `CPU`, `NVIDIA A100`.
-      Device: string
-      /// Number of seeds behind every mean; 0 when nothing is random.
-      Seeds: int
-      /// How the protocol was shortened against the source's, e.g. `4 of 20 epochs`;
-      /// `None` when it is the source's.
-      Shortened: string option }
+type Origin = {
+    /// smoke, quick or paper.
+    Profile: string
+    /// E.g. `MNIST`, `procedural stand-in`; empty when no data are involved.
+    Data: string
+    /// The data are drawn by a procedure, not the publisher's.
+    StandIn: bool
+    /// E.g. `CPU`, `NVIDIA A100`.
+    Device: string
+    /// Number of seeds behind every mean; 0 when nothing is random.
+    Seeds: int
+    /// How the protocol was shortened against the source's, e.g. `4 of 20 epochs`;
+    /// `None` when it is the source's.
+    Shortened: string option
+}
 
 module Origin =
     /// Why results from here prove nothing about the source; `None` when they may.
@@ -25,8 +26,7 @@ module Origin =
         else origin.Shortened
 
     /// Whether sentences about these results are asserted.
-    let assessed (origin: Origin) =
-        not origin.StandIn && origin.Profile <> "smoke"
+    let assessed (origin: Origin) = not origin.StandIn && origin.Profile <> "smoke"
 
     /// One sentence for the end of a caption,
     /// e.g. `Data: MNIST. Profile paper, 3 seeds, CPU.`

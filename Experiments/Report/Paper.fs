@@ -10,15 +10,10 @@ open System.Text.RegularExpressions
 type Source = { Name: string; Text: string }
 
 /// A macro with its brace arguments, and where it stands.
-type Use =
-    { Macro: string
-      Arguments: string list
-      File: string
-      Line: int }
+type Use = { Macro: string; Arguments: string list; File: string; Line: int }
 
 /// `text` without LaTeX comments; the line structure stays.
-let stripComments (text: string) =
-    Regex.Replace(text, @"(?<!\\)((?:\\\\)*)%[^\n]*", "$1")
+let stripComments (text: string) = Regex.Replace(text, @"(?<!\\)((?:\\\\)*)%[^\n]*", "$1")
 
 /// All `.tex` files under `directory`, except what is generated or built.
 let read (directory: string) =
@@ -28,9 +23,7 @@ let read (directory: string) =
     |> Array.map (fun path -> Path.GetRelativePath(directory, path).Replace('\\', '/'), path)
     |> Array.filter (fun (name, _) -> not (List.contains (name.Split('/')[0]) skipped))
     |> Array.sortBy fst
-    |> Array.map (fun (name, path) ->
-        { Name = name
-          Text = stripComments (File.ReadAllText path) })
+    |> Array.map (fun (name, path) -> { Name = name; Text = stripComments (File.ReadAllText path) })
     |> Array.toList
 
 /// The index after the brace that closes the one at `start`, or -1.
@@ -54,8 +47,7 @@ let private closing (text: string) start =
 
     result
 
-let private lineOf (text: string) index =
-    1 + (text.AsSpan(0, index).Count '\n')
+let private lineOf (text: string) index = 1 + (text.AsSpan(0, index).Count '\n')
 
 /// Every use of `\macro` with `count` arguments in braces.
 let uses (macro: string) (count: int) (sources: Source list) =
@@ -63,7 +55,9 @@ let uses (macro: string) (count: int) (sources: Source list) =
         if n = 0 then
             Some []
         else
-            let start = Seq.initInfinite (fun i -> at + i) |> Seq.find (fun i -> i >= text.Length || not (Char.IsWhiteSpace text[i]))
+            let start =
+                Seq.initInfinite (fun i -> at + i)
+                |> Seq.find (fun i -> i >= text.Length || not (Char.IsWhiteSpace text[i]))
 
             if start >= text.Length || text[start] <> '{' then
                 None
@@ -74,28 +68,30 @@ let uses (macro: string) (count: int) (sources: Source list) =
                     arguments text stop (n - 1)
                     |> Option.map (fun rest -> text[start + 1 .. stop - 2] :: rest)
 
-    [ for source in sources do
-          for m in Regex.Matches(source.Text, @"\\" + macro + @"(?![A-Za-z])") do
-              match arguments source.Text (m.Index + m.Length) count with
-              | Some args ->
-                  { Macro = macro
+    [
+        for source in sources do
+            for m in Regex.Matches(source.Text, @"\\" + macro + @"(?![A-Za-z])") do
+                match arguments source.Text (m.Index + m.Length) count with
+                | Some args -> {
+                    Macro = macro
                     Arguments = args
                     File = source.Name
-                    Line = lineOf source.Text m.Index }
-              | None -> () ]
+                    Line = lineOf source.Text m.Index
+                  }
+                | None -> ()
+    ]
 
-let private firsts macro sources =
-    uses macro 1 sources |> List.map (fun u -> u.Arguments.Head)
+let private firsts macro sources = uses macro 1 sources |> List.map (fun u -> u.Arguments.Head)
 
 /// Labels of numbered equations that Core.fs implements: `\label{eq:...}`.
-let equationLabels sources =
-    firsts "label" sources |> List.filter (fun l -> l.StartsWith "eq:")
+let equationLabels sources = firsts "label" sources |> List.filter (fun l -> l.StartsWith "eq:")
 
 /// Test ids that the paper cites, also in its table of errata.
 let verifiedBy sources =
     let errata = uses "erratum" 4 sources |> List.map (fun u -> u.Arguments[3])
     // A definition speaks of its parameter, not of a test.
-    firsts "verifiedby" sources @ errata |> List.filter (fun id -> id <> "" && not (id.StartsWith '#'))
+    firsts "verifiedby" sources @ errata
+    |> List.filter (fun id -> id <> "" && not (id.StartsWith '#'))
 
 /// Rows that have an answer: `\question` or `\experiment`.
 let answeredRows sources =
@@ -104,12 +100,10 @@ let answeredRows sources =
     |> List.distinct
 
 /// Rows of the table at the front.
-let contentsRows sources =
-    uses "contentsrow" 2 sources |> List.map (fun u -> u.Arguments.Head)
+let contentsRows sources = uses "contentsrow" 2 sources |> List.map (fun u -> u.Arguments.Head)
 
 /// Whether an id such as `hw5.1.elbo` belongs to a row such as `hw5.1`.
-let belongsTo (row: string) (id: string) =
-    id = row || id.StartsWith(row + ".", StringComparison.Ordinal)
+let belongsTo (row: string) (id: string) = id = row || id.StartsWith(row + ".", StringComparison.Ordinal)
 
 /// Values that the text uses and `defined` lacks, unless their row did not run.
 let undefinedValues (sources: Source list) (notRun: string list) (defined: Set<string>) =
@@ -117,7 +111,8 @@ let undefinedValues (sources: Source list) (notRun: string list) (defined: Set<s
     |> List.filter (fun u ->
         let id = u.Arguments.Head
         not (defined.Contains id) && not (notRun |> List.exists (fun row -> belongsTo row id)))
-    |> List.map (fun u -> $"{u.File}:{u.Line}: the text uses the value '{u.Arguments.Head}', which no experiment reports")
+    |> List.map (fun u ->
+        $"{u.File}:{u.Line}: the text uses the value '{u.Arguments.Head}', which no experiment reports")
 
 /// Values that experiments report and the text never uses.
 let unusedValues (sources: Source list) (defined: Set<string>) =
@@ -133,23 +128,23 @@ let brokenGuards (sources: Source list) (notRun: string list) (guards: Guard lis
     let byId = guards |> List.map (fun g -> g.Id, g) |> Map.ofList
     let oneLine (s: string) = Regex.Replace(s.Trim(), @"\s+", " ")
 
-    [ for u in sentences do
-          let id = u.Arguments[0]
+    [
+        for u in sentences do
+            let id = u.Arguments[0]
 
-          match byId.TryFind id with
-          | Some { Outcome = Fails
-                   Check = check
-                   Evidence = evidence } ->
-              $"{u.File}:{u.Line}: the results do not support \"{oneLine u.Arguments[1]}\" (guard '{id}': {check}; found {evidence})"
-          | Some _ -> ()
-          | None ->
-              if not (notRun |> List.exists (fun row -> belongsTo row id)) then
-                  $"{u.File}:{u.Line}: the sentence guarded by '{id}' has no check"
-      let guarded = sentences |> List.map (fun u -> u.Arguments[0]) |> Set.ofList
+            match byId.TryFind id with
+            | Some { Outcome = Fails; Check = check; Evidence = evidence } ->
+                $"{u.File}:{u.Line}: the results do not support \"{oneLine u.Arguments[1]}\" (guard '{id}': {check}; found {evidence})"
+            | Some _ -> ()
+            | None ->
+                if not (notRun |> List.exists (fun row -> belongsTo row id)) then
+                    $"{u.File}:{u.Line}: the sentence guarded by '{id}' has no check"
+        let guarded = sentences |> List.map (fun u -> u.Arguments[0]) |> Set.ofList
 
-      for g in guards do
-          if not (guarded.Contains g.Id) then
-              $"the guard '{g.Id}' guards no sentence of the text" ]
+        for g in guards do
+            if not (guarded.Contains g.Id) then
+                $"the guard '{g.Id}' guards no sentence of the text"
+    ]
 
 /// Figures or tables that are produced and never shown; `macro` is
 /// `reportfigure` or `reporttable`.
@@ -170,8 +165,10 @@ let typedDecimals (sources: Source list) =
     let hidden =
         @"\\(source|val|guarded|reportfigure|reporttable|question|experiment|verifiedby|c?ref|label|citep?|citet|input)\s*\{[^{}]*\}|\d*\.\d+\s*\\(linewidth|textwidth)"
 
-    [ for source in sources do
-          let visible = Regex.Replace(source.Text, hidden, blank)
+    [
+        for source in sources do
+            let visible = Regex.Replace(source.Text, hidden, blank)
 
-          for m in decimal.Matches visible do
-              $"{source.Name}:{lineOf visible m.Index}: the number {m.Value} is typed by hand; use \\val{{...}} for a result or \\source{{...}} for a source's" ]
+            for m in decimal.Matches visible do
+                $"{source.Name}:{lineOf visible m.Index}: the number {m.Value} is typed by hand; use \\val{{...}} for a result or \\source{{...}} for a source's"
+    ]

@@ -13,41 +13,36 @@ let maxPoints = 400
 /// Points of one cloud that TeX gets at most.
 let private maxScatter = 1000
 
-/// Which of the values to draw: in each of `limit / 2` equal stretches the
-/// smallest and the largest, and both ends, so that no extreme is lost.
-let thin (limit: int) (ys: float[]) =
-    if ys.Length <= limit then
-        [| 0 .. ys.Length - 1 |]
-    else
-        let buckets = (limit - 2) / 2
-
-        [| yield 0
-           for b in 0 .. buckets - 1 do
-               let first = b * ys.Length / buckets
-               let last = (b + 1) * ys.Length / buckets - 1
-               let mutable low, high = first, first
-
-               for i in first..last do
-                   if ys[i] < ys[low] then low <- i
-                   if ys[i] > ys[high] then high <- i
-
-               yield min low high
-               yield max low high
-           yield ys.Length - 1 |]
-        |> Array.distinct
-        |> Array.sort
-
 let private coordinates (points: (float * float)[]) =
-    points |> Array.map (fun (x, y) -> $"({Markup.coordinate x},{Markup.coordinate y})") |> String.concat " "
+    points
+    |> Array.map (fun (x, y) -> $"({Markup.coordinate x},{Markup.coordinate y})")
+    |> String.concat " "
 
 let private pick (indices: int[]) (items: 'a[]) = indices |> Array.map (fun i -> items[i])
 
 // Series differ in dash pattern and mark as well as in colour.
-let private dashes =
-    [| "solid"; "densely dashed"; "densely dotted"; "dash dot"; "loosely dashed"; "dashed"; "dotted" |]
+let private dashes = [|
+    "solid"
+    "densely dashed"
+    "densely dotted"
+    "dash dot"
+    "loosely dashed"
+    "dashed"
+    "dotted"
+|]
 
-let private marks =
-    [| "*"; "square*"; "triangle*"; "diamond*"; "pentagon*"; "o"; "square"; "triangle"; "diamond"; "x" |]
+let private marks = [|
+    "*"
+    "square*"
+    "triangle*"
+    "diamond*"
+    "pentagon*"
+    "o"
+    "square"
+    "triangle"
+    "diamond"
+    "x"
+|]
 
 /// Curves with few points show them.
 let private markLimit = 30
@@ -56,7 +51,7 @@ let private markLimit = 30
 let densityImage (map: DensityMap) : Png.Image =
     let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
     let largest = map.Values |> Seq.cast<float> |> Seq.filter Double.IsFinite |> Seq.fold max 0.0
-    let pixels = Array.zeroCreate<byte> (rows * columns * 3)
+    let pixels = Array.zeroCreate<byte>(rows * columns * 3)
 
     for r in 0 .. rows - 1 do
         for c in 0 .. columns - 1 do
@@ -67,13 +62,13 @@ let densityImage (map: DensityMap) : Png.Image =
             pixels[at + 1] <- green
             pixels[at + 2] <- blue
 
-    { Width = columns
-      Height = rows
-      Channels = 3
-      Pixels = pixels }
+    { Width = columns; Height = rows; Channels = 3; Pixels = pixels }
 
 let private legendEntry name =
-    if name = "" then [] else [ $@"\addlegendentry{{{Markup.latex name}}}" ]
+    if name = "" then
+        []
+    else
+        [ $@"\addlegendentry{{{Markup.latex name}}}" ]
 
 let private forget name = if name = "" then ", forget plot" else ""
 
@@ -95,7 +90,9 @@ let private band colour (scale: Scale) (points: (float * float)[]) (error: float
     if outline.Length < 3 then
         []
     else
-        [ $@"\addplot[draw=none, fill={colour}, fill opacity=0.2, forget plot] coordinates {{{coordinates outline}}} -- cycle;" ]
+        [
+            $@"\addplot[draw=none, fill={colour}, fill opacity=0.2, forget plot] coordinates {{{coordinates outline}}} -- cycle;"
+        ]
 
 /// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark.
 let private series (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
@@ -108,48 +105,67 @@ let private series (path: string) (scale: Scale) (index: int) (item: Series) : s
     | ErrorBars(_, [||], _)
     | Reference(_, [||]) -> [], []
     | Line(name, points, error) ->
-        let kept = thin maxPoints (Array.map snd points)
+        let kept = Thinning.indices maxPoints (Array.map snd points)
         let drawn = pick kept points
-        let mark = if drawn.Length <= markLimit then $"mark={marks[index % marks.Length]}, mark size=1.2pt, mark options=solid" else "no marks"
+
+        let mark =
+            if drawn.Length <= markLimit then
+                $"mark={marks[index % marks.Length]}, mark size=1.2pt, mark options=solid"
+            else
+                "no marks"
 
         let area =
             match error with
             | Some e when e |> Array.exists (fun v -> v > 0.0) -> band colour scale drawn (pick kept e)
             | _ -> []
 
-        [ yield! area
-          $@"\addplot[{colour}, {dashes[index % dashes.Length]}, {mark}{forget name}] coordinates {{{coordinates drawn}}};"
-          yield! legendEntry name ],
+        [
+            yield! area
+            $@"\addplot[{colour}, {dashes[index % dashes.Length]}, {mark}{forget name}] coordinates {{{coordinates drawn}}};"
+            yield! legendEntry name
+        ],
         []
     | Scatter(name, points) ->
         let stride = max 1 ((points.Length + maxScatter - 1) / maxScatter)
         let drawn = [| for i in 0..stride .. points.Length - 1 -> points[i] |]
 
-        [ $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=0.8pt, fill opacity=0.6, draw opacity=0.6{forget name}] coordinates {{{coordinates drawn}}};"
-          yield! legendEntry name ],
+        [
+            $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=0.8pt, fill opacity=0.6, draw opacity=0.6{forget name}] coordinates {{{coordinates drawn}}};"
+            yield! legendEntry name
+        ],
         []
     | ErrorBars(name, points, error) ->
         let items =
-            Array.map2 (fun (x, y) e -> $"({Markup.coordinate x},{Markup.coordinate y}) +- (0,{Markup.coordinate e})") points error
+            Array.map2
+                (fun (x, y) e ->
+                    $"({Markup.coordinate x},{Markup.coordinate y}) +- (0,{Markup.coordinate e})")
+                points
+                error
             |> String.concat " "
 
-        [ $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=1.4pt{forget name}, error bars/.cd, y dir=both, y explicit] coordinates {{{items}}};"
-          yield! legendEntry name ],
+        [
+            $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=1.4pt{forget name}, error bars/.cd, y dir=both, y explicit] coordinates {{{items}}};"
+            yield! legendEntry name
+        ],
         []
     | Reference(name, points) ->
-        let drawn = pick (thin maxPoints (Array.map snd points)) points
+        let drawn = pick (Thinning.indices maxPoints (Array.map snd points)) points
 
-        [ $@"\addplot[report-black, dashed, line width=0.6pt, no marks{forget name}] coordinates {{{coordinates drawn}}};"
-          yield! legendEntry name ],
+        [
+            $@"\addplot[report-black, dashed, line width=0.6pt, no marks{forget name}] coordinates {{{coordinates drawn}}};"
+            yield! legendEntry name
+        ],
         []
     | Level(name, value) ->
         // Drawn across the axis whatever its range, without influencing it.
         let y = Markup.coordinate value
 
-        [ $@"\draw[report-black, dotted, line width=0.7pt] ({{rel axis cs:0,0}} |- {{axis cs:1,{y}}}) -- ({{rel axis cs:1,0}} |- {{axis cs:1,{y}}});"
-          if name <> "" then
-              @"\addlegendimage{report-black, dotted, line width=0.7pt, no marks}"
-          yield! legendEntry name ],
+        [
+            $@"\draw[report-black, dotted, line width=0.7pt] ({{rel axis cs:0,0}} |- {{axis cs:1,{y}}}) -- ({{rel axis cs:1,0}} |- {{axis cs:1,{y}}});"
+            if name <> "" then
+                @"\addlegendimage{report-black, dotted, line width=0.7pt, no marks}"
+            yield! legendEntry name
+        ],
         []
     | Density map ->
         let (x0, x1), (y0, y1) = map.X, map.Y
@@ -157,22 +173,28 @@ let private series (path: string) (scale: Scale) (index: int) (item: Series) : s
         let factor = max 1 (300 / max image.Width image.Height)
         let c = Markup.coordinate
 
-        [ $@"\addplot[forget plot] graphics[xmin={c x0}, xmax={c x1}, ymin={c y0}, ymax={c y1}] {{{path}}};" ],
-        [ { Path = path
-            Bytes = Png.encode (Png.enlarge factor image) } ]
+        [
+            $@"\addplot[forget plot] graphics[xmin={c x0}, xmax={c x1}, ymin={c y0}, ymax={c y1}] {{{path}}};"
+        ],
+        [ { Path = path; Bytes = Png.encode (Png.enlarge factor image) } ]
     | Bars(name, edges, heights) ->
-        let points = Array.append (Array.zip edges[.. heights.Length - 1] heights) [| edges[edges.Length - 1], 0.0 |]
+        let points =
+            Array.append (Array.zip edges[.. heights.Length - 1] heights) [| edges[edges.Length - 1], 0.0 |]
 
-        [ $@"\addplot[{colour}, fill={colour}, fill opacity=0.4, ybar interval, no marks{forget name}] coordinates {{{coordinates points}}};"
-          yield! legendEntry name ],
+        [
+            $@"\addplot[{colour}, fill={colour}, fill opacity=0.4, ybar interval, no marks{forget name}] coordinates {{{coordinates points}}};"
+            yield! legendEntry name
+        ],
         []
     | Arrows(name, arrows) ->
-        [ for (x0, y0), (x1, y1) in arrows do
-              let c = Markup.coordinate
-              $@"\draw[{colour}, -stealth, line width=0.4pt] (axis cs:{c x0},{c y0}) -- (axis cs:{c x1},{c y1});"
-          if name <> "" then
-              $@"\addlegendimage{{{colour}, -stealth, no marks}}"
-          yield! legendEntry name ],
+        [
+            for (x0, y0), (x1, y1) in arrows do
+                let c = Markup.coordinate
+                $@"\draw[{colour}, -stealth, line width=0.4pt] (axis cs:{c x0},{c y0}) -- (axis cs:{c x1},{c y1});"
+            if name <> "" then
+                $@"\addlegendimage{{{colour}, -stealth, no marks}}"
+            yield! legendEntry name
+        ],
         []
 
 /// Width of the text in millimetres, as preamble.tex sets it.
@@ -184,9 +206,19 @@ let private range (key: string) (axis: Axis) =
     | None -> []
 
 let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
-    let isMap = panel.Series |> List.exists (function Density _ -> true | _ -> false)
+    let isMap =
+        panel.Series
+        |> List.exists (function
+            | Density _ -> true
+            | _ -> false)
+
     // A map's own side, so that the tick labels beside it do not shrink it; for curves with all that belongs to them.
-    let width = if isMap then min 90.0 (textWidth / float columns - 14.0) else min 110.0 (textWidth / float columns - 4.0)
+    let width =
+        if isMap then
+            min 90.0 (textWidth / float columns - 14.0)
+        else
+            min 110.0 (textWidth / float columns - 4.0)
+
     // Maps are square; curves are wider than high.
     let height = if isMap then width else max 42.0 (width * 0.62)
 
@@ -207,24 +239,27 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
         | NoLegend -> []
 
     let options =
-        [ (if isMap then "report image axis" else "report axis")
-          $"width={Markup.coordinate width}mm"
-          $"height={Markup.coordinate height}mm"
-          if isMap then
-              "scale only axis"
-          if panel.Title <> "" then
-              $"title={{{Markup.latex panel.Title}}}"
-          if panel.X.Label <> "" then
-              $"xlabel={{{Markup.latex panel.X.Label}}}"
-          if panel.Y.Label <> "" then
-              $"ylabel={{{Markup.latex panel.Y.Label}}}"
-          yield! range "x" panel.X
-          yield! range "y" panel.Y
-          if not isMap then
-              "enlarge x limits=0.02"
-              if panel.Y.Range.IsNone then
-                  "enlarge y limits=0.05"
-          yield! legend ]
+        [
+            (if isMap then "report image axis" else "report axis")
+            $"width={Markup.coordinate width}mm"
+            $"height={Markup.coordinate height}mm"
+            if isMap then
+                "scale only axis"
+            if panel.Title <> "" then
+                $"title={{{Markup.latex panel.Title}}}"
+            if panel.X.Label <> "" then
+                $"xlabel={{{Markup.latex panel.X.Label}}}"
+            if panel.Y.Label <> "" then
+                $"ylabel={{{Markup.latex panel.Y.Label}}}"
+            yield! range "x" panel.X
+            yield! range "y" panel.Y
+            if not isMap then
+                "enlarge x limits=0.02"
+
+                if panel.Y.Range.IsNone then
+                    "enlarge y limits=0.05"
+            yield! legend
+        ]
         |> String.concat ", "
 
     let named item =
@@ -255,16 +290,16 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
             (fun (lines, files, (index, maps)) item ->
                 let text, png = series (path maps) panel.Y.Scale index (named item)
 
-                lines @ text,
-                files @ png,
-                ((if coloured item then index + 1 else index), maps + png.Length))
+                lines @ text, files @ png, ((if coloured item then index + 1 else index), maps + png.Length))
             ([], [], (0, 0))
 
-    [ @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
-      $@"\begin{{{environment}}}[{options}]"
-      yield! drawn
-      $@"\end{{{environment}}}"
-      @"\end{tikzpicture}" ],
+    [
+        @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
+        $@"\begin{{{environment}}}[{options}]"
+        yield! drawn
+        $@"\end{{{environment}}}"
+        @"\end{tikzpicture}"
+    ],
     files
 
 /// Images smaller than this many pixels a side are enlarged before they are written.
@@ -284,20 +319,28 @@ let private imagePanel (path: string) (columns: int) (grid: ImageGrid) =
     let width = if width * ratio > 190.0 then 190.0 / ratio else width
     let height = width * ratio
     let c = Markup.coordinate
-    let node x y anchor text = $@"\node[anchor={anchor}, font=\footnotesize, inner sep=1.5pt] at ({c x}mm,{c y}mm) {{{Markup.latex text}}};"
 
-    [ @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
-      $@"\node[anchor=south west, inner sep=0] at (0,0) {{\includegraphics[width={c width}mm]{{{path}}}}};"
-      for i, caption in List.indexed grid.RowCaptions do
-          node -0.5 (height * (1.0 - (float i + 0.5) / float rows)) "east" caption
-      for i, caption in List.indexed grid.ColumnCaptions do
-          node (width * (float i + 0.5) / float grid.Columns) (height + 0.3) "south" caption
-      if grid.Title <> "" then
-          let y = if grid.ColumnCaptions.IsEmpty then height + 1.0 else height + 5.0
-          $@"\node[anchor=south, font=\small] at ({c (width / 2.0)}mm,{c y}mm) {{{Markup.latex grid.Title}}};"
-      @"\end{tikzpicture}" ],
-    [ { Path = path
-        Bytes = Png.encode stitched } ]
+    let node x y anchor text =
+        $@"\node[anchor={anchor}, font=\footnotesize, inner sep=1.5pt] at ({c x}mm,{c y}mm) {{{Markup.latex text}}};"
+
+    [
+        @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
+        $@"\node[anchor=south west, inner sep=0] at (0,0) {{\includegraphics[width={c width}mm]{{{path}}}}};"
+        for i, caption in List.indexed grid.RowCaptions do
+            node -0.5 (height * (1.0 - (float i + 0.5) / float rows)) "east" caption
+        for i, caption in List.indexed grid.ColumnCaptions do
+            node (width * (float i + 0.5) / float grid.Columns) (height + 0.3) "south" caption
+        if grid.Title <> "" then
+            let y =
+                if grid.ColumnCaptions.IsEmpty then
+                    height + 1.0
+                else
+                    height + 5.0
+
+            $@"\node[anchor=south, font=\small] at ({c (width / 2.0)}mm,{c y}mm) {{{Markup.latex grid.Title}}};"
+        @"\end{tikzpicture}"
+    ],
+    [ { Path = path; Bytes = Png.encode stitched } ]
 
 /// The figure as `figures/ID.tex` with the PNG files that it includes;
 /// `suffix` ends the caption.
@@ -331,15 +374,19 @@ let render (suffix: string) (figure: Figure) : File list =
         |> String.concat "\\par\\medskip\n"
 
     let tex =
-        [ @"\begin{figure}[!htbp]"
-          @"\centering"
-          body
-          $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)} {Markup.latex suffix}}}"
-          $@"\label{{fig:{figure.Id}}}"
-          @"\end{figure}"
-          "" ]
+        [
+            @"\begin{figure}[!htbp]"
+            @"\centering"
+            body
+            $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)} {Markup.latex suffix}}}"
+            $@"\label{{fig:{figure.Id}}}"
+            @"\end{figure}"
+            ""
+        ]
         |> String.concat "\n"
 
-    { Path = $"figures/{figure.Id}.tex"
-      Bytes = System.Text.Encoding.UTF8.GetBytes tex }
+    {
+        Path = $"figures/{figure.Id}.tex"
+        Bytes = System.Text.Encoding.UTF8.GetBytes tex
+    }
     :: List.concat files

@@ -8,11 +8,7 @@ open System.IO.Compression
 open System.Text
 
 /// Row-major pixels, `Channels` bytes each (1 grey, 3 RGB): `Width*Height*Channels` bytes.
-type Image =
-    { Width: int
-      Height: int
-      Channels: int
-      Pixels: byte[] }
+type Image = { Width: int; Height: int; Channels: int; Pixels: byte[] }
 
 /// The eight bytes that every PNG file starts with.
 let signature = [| 0x89uy; 0x50uy; 0x4Euy; 0x47uy; 0x0Duy; 0x0Auy; 0x1Auy; 0x0Auy |]
@@ -22,7 +18,11 @@ let private crcTable =
         let mutable c = uint32 n
 
         for _ in 1..8 do
-            c <- if c &&& 1u <> 0u then 0xEDB88320u ^^^ (c >>> 1) else c >>> 1
+            c <-
+                if c &&& 1u <> 0u then
+                    0xEDB88320u ^^^ (c >>> 1)
+                else
+                    c >>> 1
 
         c)
 
@@ -83,17 +83,14 @@ let encode (image: Image) =
 /// enlarge, so small images are enlarged here.
 let enlarge (factor: int) (image: Image) =
     let width, height, channels = image.Width * factor, image.Height * factor, image.Channels
-    let pixels = Array.zeroCreate<byte> (width * height * channels)
+    let pixels = Array.zeroCreate<byte>(width * height * channels)
 
     for y in 0 .. height - 1 do
         for x in 0 .. width - 1 do
             let source = ((y / factor) * image.Width + x / factor) * channels
             Array.blit image.Pixels source pixels ((y * width + x) * channels) channels
 
-    { Width = width
-      Height = height
-      Channels = channels
-      Pixels = pixels }
+    { Width = width; Height = height; Channels = channels; Pixels = pixels }
 
 /// Equal images side by side, `columns` to a row, `gap` white pixels between them.
 /// Missing images at the end are white.
@@ -103,7 +100,11 @@ let tile (columns: int) (gap: int) (images: Image[]) =
 
     let first = images[0]
 
-    if images |> Array.exists (fun i -> (i.Width, i.Height, i.Channels) <> (first.Width, first.Height, first.Channels)) then
+    if
+        images
+        |> Array.exists (fun i ->
+            (i.Width, i.Height, i.Channels) <> (first.Width, first.Height, first.Channels))
+    then
         invalidArg (nameof images) "the images of a grid have one size"
 
     let rows = (images.Length + columns - 1) / columns
@@ -119,7 +120,4 @@ let tile (columns: int) (gap: int) (images: Image[]) =
         for y in 0 .. first.Height - 1 do
             Array.blit image.Pixels (y * stride) pixels (((top + y) * width + left) * first.Channels) stride)
 
-    { Width = width
-      Height = height
-      Channels = first.Channels
-      Pixels = pixels }
+    { Width = width; Height = height; Channels = first.Channels; Pixels = pixels }

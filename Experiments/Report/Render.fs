@@ -5,51 +5,56 @@ open System.IO
 open System.Text
 
 /// What one experiment contributes to the report.
-type Section =
-    { /// Row id, e.g. `ift1`.
-      Row: string
-      Origin: Origin
-      Figures: Figure list
-      Tables: Table list
-      Values: Value list
-      Claims: Claim list
-      Guards: Guard list }
+type Section = {
+    /// Row id, e.g. `ift1`.
+    Row: string
+    Origin: Origin
+    Figures: Figure list
+    Tables: Table list
+    Values: Value list
+    Claims: Claim list
+    Guards: Guard list
+}
 
 /// Everything that a rendering needs.
-type Report =
-    { Profile: string
-      /// The data sets in use, as the title page names them.
-      Data: string
-      Device: string
-      /// Revision of the sources, e.g. a commit.
-      Revision: string
-      Sections: Section list
-      /// Rows that did not run, with the reason as a sentence without full stop.
-      NotRun: (string * string) list
-      Laws: Law list }
+type Report = {
+    Profile: string
+    /// The data sets in use, as the title page names them.
+    Data: string
+    Device: string
+    /// Revision of the sources, e.g. a commit.
+    Revision: string
+    Sections: Section list
+    /// Rows that did not run, with the reason as a sentence without full stop.
+    NotRun: (string * string) list
+    Laws: Law list
+}
 
 /// Writes `paper/generated/` and `claims.json` from results.
 module Render =
     let private utf8 (text: string) = Encoding.UTF8.GetBytes text
 
     let private meta (report: Report) =
-        [ "profile", report.Profile
-          "data", (if report.Data = "" then "none" else report.Data)
-          "device", report.Device
-          // Twelve digits of a commit name it well enough for a title page.
-          "revision", report.Revision[.. min 11 (report.Revision.Length - 1)] ]
+        [
+            "profile", report.Profile
+            "data", (if report.Data = "" then "none" else report.Data)
+            "device", report.Device
+            // Twelve digits of a commit name it well enough for a title page.
+            "revision", report.Revision[.. min 11 (report.Revision.Length - 1)]
+        ]
         |> List.map (fun (key, value) -> $@"\defmeta{{{key}}}{{{Markup.latex value}}}" + "\n")
         |> String.concat ""
 
-    let private allClaims (report: Report) =
-        report.Sections |> List.collect (fun s -> s.Claims)
+    let private allClaims (report: Report) = report.Sections |> List.collect (fun s -> s.Claims)
 
     let private values (report: Report) =
-        [ for section in report.Sections do
-              $@"\ran{{{section.Row}}}"
-              yield! section.Values |> List.map Value.latex
-          for row, reason in report.NotRun do
-              $@"\notrun{{{row}}}{{{Markup.latex reason}}}" ]
+        [
+            for section in report.Sections do
+                $@"\ran{{{section.Row}}}"
+                yield! section.Values |> List.map Value.latex
+            for row, reason in report.NotRun do
+                $@"\notrun{{{row}}}{{{Markup.latex reason}}}"
+        ]
         |> List.map (fun line -> line + "\n")
         |> String.concat ""
 
@@ -63,22 +68,28 @@ module Render =
     let generated (equationLabels: Set<string>) (report: Report) : PgfPlots.File list =
         let file path text : PgfPlots.File = { Path = path; Bytes = utf8 text }
 
-        [ file "meta.tex" (meta report)
-          file "values.tex" (values report)
-          file "guards.tex" (guards report)
-          file "laws.tex" (report.Laws |> List.map (fun l -> Law.latex equationLabels l + "\n") |> String.concat "")
-          for section in report.Sections do
-              let suffix = Origin.describe section.Origin
+        [
+            file "meta.tex" (meta report)
+            file "values.tex" (values report)
+            file "guards.tex" (guards report)
+            file
+                "laws.tex"
+                (report.Laws |> List.map (fun l -> Law.latex equationLabels l + "\n") |> String.concat "")
+            for section in report.Sections do
+                let suffix = Origin.describe section.Origin
 
-              for figure in section.Figures do
-                  yield! PgfPlots.render suffix figure
+                for figure in section.Figures do
+                    yield! PgfPlots.render suffix figure
 
-              for table in section.Tables do
-                  file $"tables/{table.Id}.tex" (Table.latex suffix table)
-          match allClaims report with
-          | [] -> ()
-          | claims ->
-              file "tables/replication.tex" (Table.latex $"Profile {report.Profile}, {report.Device}." (Claim.table claims)) ]
+                for table in section.Tables do
+                    file $"tables/{table.Id}.tex" (Table.latex suffix table)
+            match allClaims report with
+            | [] -> ()
+            | claims ->
+                file
+                    "tables/replication.tex"
+                    (Table.latex $"Profile {report.Profile}, {report.Device}." (Claim.table claims))
+        ]
 
     /// Disagreements between the text of the paper and the results.
     let check (sources: Paper.Source list) (report: Report) =
@@ -89,15 +100,16 @@ module Render =
         let tables = collect (fun s -> s.Tables) |> List.map (fun t -> t.Id)
 
         let strangers =
-            collect (fun s ->
-                [ for id in
-                      (s.Values |> List.map (fun v -> v.Id))
-                      @ (s.Figures |> List.map (fun f -> f.Id))
-                      @ (s.Tables |> List.map (fun t -> t.Id))
-                      @ (s.Guards |> List.map (fun g -> g.Id))
-                      @ (s.Claims |> List.map (fun c -> c.Id)) do
-                      if not (Paper.belongsTo s.Row id) then
-                          $"the experiment '{s.Row}' reports '{id}', whose id belongs to another row" ])
+            collect (fun s -> [
+                for id in
+                    (s.Values |> List.map (fun v -> v.Id))
+                    @ (s.Figures |> List.map (fun f -> f.Id))
+                    @ (s.Tables |> List.map (fun t -> t.Id))
+                    @ (s.Guards |> List.map (fun g -> g.Id))
+                    @ (s.Claims |> List.map (fun c -> c.Id)) do
+                    if not (Paper.belongsTo s.Row id) then
+                        $"the experiment '{s.Row}' reports '{id}', whose id belongs to another row"
+            ])
 
         let twice kind items =
             items
@@ -117,10 +129,14 @@ module Render =
 
     /// Written only when it differs, so that latexmk sees what really changed.
     let private writeIfChanged (path: string) (bytes: byte[]) =
-        let same = File.Exists path && (File.ReadAllBytes path).AsSpan().SequenceEqual(ReadOnlySpan bytes)
+        let same =
+            File.Exists path && (File.ReadAllBytes path).AsSpan().SequenceEqual(ReadOnlySpan bytes)
 
         if not same then
-            Path.GetDirectoryName path |> Option.ofObj |> Option.iter (Directory.CreateDirectory >> ignore)
+            Path.GetDirectoryName path
+            |> Option.ofObj
+            |> Option.iter (Directory.CreateDirectory >> ignore)
+
             let temporary = path + ".tmp"
             File.WriteAllBytes(temporary, bytes)
             File.Move(temporary, path, overwrite = true)
@@ -132,7 +148,11 @@ module Render =
         let sources = Paper.read paperDirectory
         let directory = Path.Combine(paperDirectory, "generated")
         let files = generated (Paper.equationLabels sources |> Set.ofList) report
-        let wanted = files |> List.map (fun f -> Path.GetFullPath(Path.Combine(directory, f.Path))) |> Set.ofList
+
+        let wanted =
+            files
+            |> List.map (fun f -> Path.GetFullPath(Path.Combine(directory, f.Path)))
+            |> Set.ofList
 
         if Directory.Exists directory then
             for path in Directory.GetFiles(directory, "*", SearchOption.AllDirectories) do

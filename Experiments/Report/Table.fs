@@ -22,14 +22,15 @@ type Alignment =
 
 type Column = { Header: string; Alignment: Alignment }
 
-type Table =
-    { /// Row id, then what: `ift1.table`.
-      Id: string
-      Caption: string
-      Columns: Column list
-      Rows: Cell list list
-      /// Under the table; empty for none.
-      Note: string }
+type Table = {
+    /// Row id, then what: `ift1.table`.
+    Id: string
+    Caption: string
+    Columns: Column list
+    Rows: Cell list list
+    /// Under the table; empty for none.
+    Note: string
+}
 
 module Cell =
     let latex cell =
@@ -39,7 +40,8 @@ module Cell =
         | Scientific(value, digits) -> $"${Markup.scientific digits value}$"
         // One run has no spread: a standard error of nothing is not 0.
         | MeanSe(mean, se, decimals) when System.Double.IsNaN se -> $"${Markup.fixedPoint decimals mean}$"
-        | MeanSe(mean, se, decimals) -> $@"${Markup.fixedPoint decimals mean} \pm {Markup.fixedPoint decimals se}$"
+        | MeanSe(mean, se, decimals) ->
+            $@"${Markup.fixedPoint decimals mean} \pm {Markup.fixedPoint decimals se}$"
         | Source(value, decimals) -> $@"\source{{${Markup.fixedPoint decimals value}$}}"
         | Missing _ -> "--"
 
@@ -55,9 +57,7 @@ module Table =
     let right header = { Header = header; Alignment = Right }
     let centre header = { Header = header; Alignment = Centre }
 
-    let wrapped width header =
-        { Header = header
-          Alignment = Wrapped width }
+    let wrapped width header = { Header = header; Alignment = Wrapped width }
 
     let private specification column =
         match column.Alignment with
@@ -78,7 +78,11 @@ module Table =
                 | _ -> None)
             |> List.distinct
 
-        (if table.Note = "" then reasons else Markup.latex (Markup.sentence table.Note) :: reasons) |> String.concat " "
+        (if table.Note = "" then
+             reasons
+         else
+             Markup.latex (Markup.sentence table.Note) :: reasons)
+        |> String.concat " "
 
     /// The table as LaTeX (booktabs); `suffix` ends the caption.
     /// Raises `ArgumentException` when a row has not one cell per column.
@@ -93,38 +97,45 @@ module Table =
         let line cells = String.concat " & " cells + @" \\"
         let header = line (table.Columns |> List.map (fun c -> Markup.latex c.Header))
         let body = table.Rows |> List.map (List.map Cell.latex >> line)
-        let caption = $@"\caption{{{Markup.latex (Markup.sentence table.Caption)} {Markup.latex suffix}}}\label{{tab:{table.Id}}}"
+
+        let caption =
+            $@"\caption{{{Markup.latex (Markup.sentence table.Caption)} {Markup.latex suffix}}}\label{{tab:{table.Id}}}"
+
         let notes = notes table
 
         if table.Rows.Length > longest then
-            [ @"\begingroup\small"
-              $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"
-              caption + @"\\"
-              @"\toprule"
-              header
-              @"\midrule\endfirsthead"
-              @"\toprule"
-              header
-              @"\midrule\endhead"
-              @"\bottomrule\endfoot"
-              yield! body
-              @"\end{longtable}"
-              if notes <> "" then
-                  $@"\noindent\footnotesize {notes}\par"
-              @"\endgroup" ]
+            [
+                @"\begingroup\small"
+                $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"
+                caption + @"\\"
+                @"\toprule"
+                header
+                @"\midrule\endfirsthead"
+                @"\toprule"
+                header
+                @"\midrule\endhead"
+                @"\bottomrule\endfoot"
+                yield! body
+                @"\end{longtable}"
+                if notes <> "" then
+                    $@"\noindent\footnotesize {notes}\par"
+                @"\endgroup"
+            ]
         else
-            [ @"\begin{table}[!htbp]"
-              @"\centering\small"
-              caption
-              @"\smallskip"
-              $@"\begin{{tabular}}{{@{{}}{specification}@{{}}}}"
-              @"\toprule"
-              header
-              @"\midrule"
-              yield! body
-              @"\bottomrule"
-              @"\end{tabular}"
-              if notes <> "" then
-                  $@"\par\smallskip\parbox{{0.92\linewidth}}{{\centering\footnotesize {notes}}}"
-              @"\end{table}" ]
+            [
+                @"\begin{table}[!htbp]"
+                @"\centering\small"
+                caption
+                @"\smallskip"
+                $@"\begin{{tabular}}{{@{{}}{specification}@{{}}}}"
+                @"\toprule"
+                header
+                @"\midrule"
+                yield! body
+                @"\bottomrule"
+                @"\end{tabular}"
+                if notes <> "" then
+                    $@"\par\smallskip\parbox{{0.92\linewidth}}{{\centering\footnotesize {notes}}}"
+                @"\end{table}"
+            ]
         |> String.concat "\n"
