@@ -123,7 +123,7 @@ module Categorical =
     let logProb (p: Categorical) (x: Tensor) : Tensor =
         // Gathering itself does not broadcast; these are views.
         let views = torch.broadcast_tensors (p.Logits, x.unsqueeze -1L)
-        let chosen = views[0].gather(-1L, views[1].narrow (-1L, 0L, 1L)).squeeze -1L
+        let chosen = views[0].gather(-1L, views[1].narrow(-1L, 0L, 1L)).squeeze -1L
         sumLast (chosen - p.Logits.logsumexp -1L)
 
     /// The expected value sum_v v softmax(l)_v of each variable. `[..,D]`.
@@ -773,6 +773,7 @@ type Surgery = {
 /// encodings; they add up to E [log q(z|n) - log p(z)], the KL term of the ELBO. Quadratic in N, done in blocks.
 /// `encodings: [N,L]`, `eps: [N,L]`. Source: Hoffman and Johnson (2016), eq. 7. Paper: eq:surgery.
 let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tensor) : Surgery =
+    use _ = torch.no_grad ()
     let n = eps.size 0
     let z = DiagNormal.sample encodings eps
     let own = (DiagNormal.logProb encodings z).double()
@@ -856,7 +857,9 @@ module LinearGaussian =
     /// The posterior N(M^-1 W'(x - b), sigma^2 M^-1), M = W'W + sigma^2 I: means `[B,L]` and covariance `[L,L]`.
     /// Source: Bishop (2006), eq. 12.42. Paper: eq:linear-gaussian.
     let posterior (m: LinearGaussian) (x: Tensor) : Tensor * Tensor =
-        let precision = m.W.t().matmul m.W + torch.eye (m.W.size 1, m.W.dtype, m.W.device) * (m.Sigma * m.Sigma)
+        let precision =
+            m.W.t().matmul m.W + torch.eye (m.W.size 1, m.W.dtype, m.W.device) * (m.Sigma * m.Sigma)
+
         let inverse = torch.linalg.inv precision
         (x - m.Offset).matmul(m.W).matmul inverse, inverse * (m.Sigma * m.Sigma)
 

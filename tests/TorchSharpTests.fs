@@ -7,12 +7,17 @@ open System.Runtime.InteropServices
 open Expecto
 open TorchSharp
 
-let private instanceMembers = BindingFlags.Instance ||| BindingFlags.NonPublic ||| BindingFlags.Public
+let private instanceMembers =
+    BindingFlags.Instance ||| BindingFlags.NonPublic ||| BindingFlags.Public
 
 /// Every operator is looked up by name on first use; a wrong name would wait there for an unlucky user.
 let private operatorsResolve () =
-    let operators = nonNull (typeof<torch.Tensor>.Assembly.GetType("TorchSharp.Operators", throwOnError = true))
-    let fields = operators.GetFields(BindingFlags.Static ||| BindingFlags.NonPublic ||| BindingFlags.Public)
+    let operators =
+        nonNull (typeof<torch.Tensor>.Assembly.GetType("TorchSharp.Operators", throwOnError = true))
+
+    let fields =
+        operators.GetFields(BindingFlags.Static ||| BindingFlags.NonPublic ||| BindingFlags.Public)
+
     Expect.isGreaterThan fields.Length 100 "The subset has its operators in one class"
 
     let missing = [
@@ -80,13 +85,17 @@ let private errors =
 
         testCase "an error leaves the library usable" (fun () ->
             use _ = torch.NewDisposeScope()
-            Expect.throws (fun () -> (torch.ones [| 2L |]).view [| 3L |] |> ignore) "Two elements are not three"
-            Expect.equal ((torch.ones([| 2L |]).sum ()).ToDouble()) 2.0 "The next call")
+
+            Expect.throws
+                (fun () -> (torch.ones [| 2L |]).view [| 3L |] |> ignore)
+                "Two elements are not three"
+
+            Expect.equal ((torch.ones([| 2L |]).sum()).ToDouble()) 2.0 "The next call")
 
         testCase "elements are read as their own type only" (fun () ->
             use _ = torch.NewDisposeScope()
             let t = torch.ones ([| 2L |], torch.float32)
-            Expect.throwsT<ArgumentException> (fun () -> t.data<float> () |> ignore) "float32 is not float64"
+            Expect.throwsT<ArgumentException> (fun () -> t.data<float>() |> ignore) "float32 is not float64"
             Expect.equal (t.data<float32>().ToArray()) [| 1.0f; 1.0f |] "As float32")
     ]
 
@@ -97,14 +106,21 @@ let private values =
             let index = torch.tensor [| 0L; 5L |]
             Expect.equal (index.clamp (max = Scalar.op_Implicit 3L)).dtype torch.int64 "clamp"
             Expect.equal (index + 1L).dtype torch.int64 "addition"
-            Expect.equal ((index.clamp (max = Scalar.op_Implicit 3L)).data<int64>().ToArray()) [| 0L; 3L |] "The values")
+
+            Expect.equal
+                ((index.clamp (max = Scalar.op_Implicit 3L)).data<int64>().ToArray())
+                [| 0L; 3L |]
+                "The values")
 
         testCase "a generator's numbers depend on its seed alone" (fun () ->
             use _ = torch.NewDisposeScope()
 
             let draw seed =
                 use generator = new torch.Generator(seed)
-                (torch.randn ([| 5L |], dtype = torch.float64, generator = generator)).data<float>().ToArray()
+
+                (torch.randn ([| 5L |], dtype = torch.float64, generator = generator))
+                    .data<float>()
+                    .ToArray()
 
             let first = draw 7UL
             torch.manual_seed 123L |> ignore
@@ -117,8 +133,9 @@ let private values =
             let memory = MemoryMarshal.Cast<byte, float32> t.bytes
             memory[2] <- 5.0f
             Expect.equal (t.data<float32>().ToArray()) [| 0.0f; 0.0f; 5.0f; 0.0f |] "Written in place"
+
             Expect.throwsT<InvalidOperationException>
-                (fun () -> (torch.ones([| 2L; 3L |]).t ()).bytes.Clear())
+                (fun () -> (torch.ones([| 2L; 3L |]).t()).bytes.Clear())
                 "A transposed view has no row-major memory")
     ]
 
@@ -140,7 +157,7 @@ let private autograd =
         testCase "grad differentiates again with create_graph" (fun () ->
             use _ = torch.NewDisposeScope()
             let x = torch.tensor([| 2.0 |]).requires_grad_ true
-            let first = torch.autograd.grad([| (x * x * x).sum () |], [| x |], create_graph = true)[0]
+            let first = torch.autograd.grad([| (x * x * x).sum() |], [| x |], create_graph = true)[0]
             let second = torch.autograd.grad([| first.sum () |], [| x |])[0]
             Expect.equal (first.ToDouble()) 12.0 "3 x^2"
             Expect.equal (second.ToDouble()) 12.0 "6 x"
@@ -149,8 +166,11 @@ let private autograd =
         testCase "an unused input is null when allowed and an error otherwise" (fun () ->
             use _ = torch.NewDisposeScope()
             let x, y = torch.ones([| 1L |]).requires_grad_ true, torch.ones([| 1L |]).requires_grad_ true
-            let f = (x * 2.0).sum ()
-            let grads = torch.autograd.grad ([| f |], [| x; y |], retain_graph = true, allow_unused = true)
+            let f = (x * 2.0).sum()
+
+            let grads =
+                torch.autograd.grad ([| f |], [| x; y |], retain_graph = true, allow_unused = true)
+
             Expect.equal (grads[0].ToDouble()) 2.0 "Of the used input"
             Expect.isTrue (isNull (box grads[1])) "Of the unused input"
 
@@ -161,8 +181,8 @@ let private autograd =
         testCase "backward accumulates" (fun () ->
             use _ = torch.NewDisposeScope()
             let x = torch.ones([| 1L |]).requires_grad_ true
-            (x * 2.0).sum().backward ()
-            (x * 3.0).sum().backward ()
+            (x * 2.0).sum().backward()
+            (x * 3.0).sum().backward()
             Expect.equal ((nonNull x.grad).ToDouble()) 5.0 "2 + 3")
     ]
 

@@ -15,11 +15,15 @@ let private optimalDiscriminator =
         let jsd = jensenShannon c
         let atOptimum = value (evaluate c metric critic)
         // The game's value without the shift and scale: E log D + E log(1 - D) = 2 JSD - log 4.
-        let game = value ((shares c.P * logSigmoid critic).sum () + (shares c.Q * logSigmoid (critic.neg ())).sum ())
-        let others = [ for seed in 1..3 -> value (evaluate c metric (critic + gaussian seed (List.ofArray critic.shape))) ]
+        let game =
+            value ((shares c.P * logSigmoid critic).sum() + (shares c.Q * logSigmoid (critic.neg ())).sum())
+
+        let others = [
+            for seed in 1..3 -> value (evaluate c metric (critic + gaussian seed (List.ofArray critic.shape)))
+        ]
 
         List.max (
-            value (slope.abs().max ())
+            value (slope.abs().max())
             :: abs (atOptimum - jsd)
             :: abs (2.0 * atOptimum - log 4.0 - game)
             :: [ for other in others -> excess other jsd ]
@@ -27,7 +31,8 @@ let private optimalDiscriminator =
 
     {
         Id = "gan/optimal-discriminator"
-        Statement = "The critic log p/q maximises the metric, which then is JSD, with 2 JSD - log 4 the game's value."
+        Statement =
+            "The critic log p/q maximises the metric, which then is JSD, with 2 JSD - log 4 the game's value."
         Labels = [ "eq:jsd-metric" ]
         Function = "jsdMetric"
         Instances = counted
@@ -47,7 +52,7 @@ let private wasserstein =
         let data, model = vector m.Data, vector m.Model
         let sorted (x: Tensor) = let struct (values, _) = x.sort () in values
         // In one dimension the optimal plan couples the sorted points.
-        let exact = value ((sorted data - sorted model).abs().mean ())
+        let exact = value ((sorted data - sorted model).abs().mean())
         let shift = value (data.mean () - model.mean ())
         let unit (critic: Tensor -> Tensor) = value (metric (critic data) (critic model))
 
@@ -56,7 +61,7 @@ let private wasserstein =
             fun x -> x.neg ()
             fun x -> x.abs ()
             fun x -> x.sin ()
-            fun x -> (x - 1.0).relu ()
+            fun x -> (x - 1.0).relu()
         ]
 
         let above = lipschitz |> List.map (fun critic -> excess (unit critic) exact)
@@ -68,7 +73,8 @@ let private wasserstein =
 
     {
         Id = "gan/w1"
-        Statement = "No 1-Lipschitz critic exceeds the Wasserstein distance; a linear one reaches it for a shift."
+        Statement =
+            "No 1-Lipschitz critic exceeds the Wasserstein distance; a linear one reaches it for a shift."
         Labels = [ "eq:w1-metric" ]
         Function = "wassersteinMetric"
         Instances = [
@@ -82,7 +88,7 @@ let private wasserstein =
         Mutants = [
             "model minus data", error (fun p q -> wassersteinMetric q p)
             "sums for means", error (fun p q -> p.sum () - q.sum ())
-            "absolute values", error (fun p q -> p.abs().mean () - q.abs().mean ())
+            "absolute values", error (fun p q -> p.abs().mean() - q.abs().mean())
         ]
     }
 
@@ -98,7 +104,7 @@ let private generatorGradient (exact: Tensor -> Tensor) (loss: Tensor -> Tensor)
     distance (grad loss c) (exact c / float critic.Length)
 
 let private minimax =
-    let error = generatorGradient (fun c -> c.sigmoid().neg ())
+    let error = generatorGradient (fun c -> c.sigmoid().neg())
 
     {
         Id = "gan/minimax-gradient"
@@ -109,14 +115,14 @@ let private minimax =
         Error = error minimaxGeneratorLoss
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "sign", error (fun c -> (minimaxGeneratorLoss c).neg ())
+            "sign", error (fun c -> (minimaxGeneratorLoss c).neg())
             "non-saturating", error nonSaturatingGeneratorLoss
-            "through the probability", error (fun c -> (1.0 - c.sigmoid ()).log().mean ())
+            "through the probability", error (fun c -> (1.0 - c.sigmoid ()).log().mean())
         ]
     }
 
 let private nonSaturating =
-    let error = generatorGradient (fun c -> c.neg().sigmoid().neg ())
+    let error = generatorGradient (fun c -> c.neg().sigmoid().neg())
 
     {
         Id = "gan/nonsaturating-gradient"
@@ -129,7 +135,7 @@ let private nonSaturating =
         Mutants = [
             "minimax", error minimaxGeneratorLoss
             "a sum", error (fun c -> nonSaturatingGeneratorLoss c * (1.0 + float (c.numel ())))
-            "through the probability", error (fun c -> c.sigmoid().log().mean().neg ())
+            "through the probability", error (fun c -> c.sigmoid().log().mean().neg())
         ]
     }
 
@@ -154,45 +160,63 @@ let private critic (q: Quadratic) (b: Tensor) (x: Tensor) =
     let flat = x.flatten 1L
     0.5 * sumLast (flat.matmul (symmetric q) * flat) + flat.matmul b
 
-let private slopes (q: Quadratic) (b: Tensor) (x: Tensor) = x.flatten(1L).matmul (symmetric q) + b
+let private slopes (q: Quadratic) (b: Tensor) (x: Tensor) = x.flatten(1L).matmul(symmetric q) + b
 
 /// The penalty's value by hand, and its gradient in the critic's weights (a double backward) by differences.
-let private penaltyError (penalty: (Tensor -> Tensor) -> Tensor -> Tensor) (byHand: Tensor -> Tensor) (q: Quadratic) =
+let private penaltyError
+    (penalty: (Tensor -> Tensor) -> Tensor -> Tensor)
+    (byHand: Tensor -> Tensor)
+    (q: Quadratic)
+    =
     let x = gaussian q.Seed q.Shape
     let b = gaussian (q.Seed + 2) [ size q ]
     let ofWeights b = penalty (critic q b) x
     let double = grad ofWeights b
     let direct = byHand (slopes q b x)
-    max (distance ((ofWeights b).detach ()) direct) (relativeDistance double (finiteGradient ofWeights b))
+    max (distance ((ofWeights b).detach()) direct) (relativeDistance double (finiteGradient ofWeights b))
 
 let private r1 =
-    let error penalty = penaltyError penalty (fun slopes -> (sumLast (slopes.square ())).mean ())
+    let error penalty = penaltyError penalty (fun slopes -> (sumLast (slopes.square ())).mean())
 
     {
         Id = "gan/r1"
-        Statement = "R1 is the mean squared norm of the critic's slope on data, and differentiates in its weights."
+        Statement =
+            "R1 is the mean squared norm of the critic's slope on data, and differentiates in its weights."
         Labels = [ "eq:r1" ]
         Function = "r1Penalty"
         Instances = quadratics
         Error = error r1Penalty
         Tolerance = Tolerance.finiteDifference
         Mutants = [
-            "averaged over elements", error (fun c x -> r1Penalty c x / float (x[0].numel ()))
-            "norm for its square", error (fun c x -> (r1Penalty c x).sqrt ())
+            "averaged over elements", error (fun c x -> r1Penalty c x / float (x[0].numel()))
+            "norm for its square", error (fun c x -> (r1Penalty c x).sqrt())
             "slope of the mean critic", error (fun c x -> r1Penalty (fun x -> c x / float (x.size 0)) x)
         ]
     }
 
 let private gp =
-    let ends (penalty: (Tensor -> Tensor) -> Tensor -> Tensor -> Tensor -> Tensor) (e: float) critic (x: Tensor) =
+    let ends
+        (penalty: (Tensor -> Tensor) -> Tensor -> Tensor -> Tensor -> Tensor)
+        (e: float)
+        critic
+        (x: Tensor)
+        =
         // The other end is far away: at eps = 1 it must not matter, at eps = 0 it is all that matters.
         let far = x + 100.0
         let eps = torch.full ([| x.size 0 |], Scalar.op_Implicit e, torch.float64)
-        if e = 1.0 then penalty critic x far eps else penalty critic far x eps
+
+        if e = 1.0 then
+            penalty critic x far eps
+        else
+            penalty critic far x eps
 
     let between (penalty: (Tensor -> Tensor) -> Tensor -> Tensor -> Tensor -> Tensor) critic (x: Tensor) =
         // x is a quarter of the way from one point to another, the same for all.
-        penalty critic (x + 3.0) (x - 1.0) (torch.full ([| x.size 0 |], Scalar.op_Implicit 0.25, torch.float64))
+        penalty
+            critic
+            (x + 3.0)
+            (x - 1.0)
+            (torch.full ([| x.size 0 |], Scalar.op_Implicit 0.25, torch.float64))
 
     let unitSlope penalty (q: Quadratic) =
         let direction = gaussian q.Seed [ size q ]
@@ -206,10 +230,14 @@ let private gp =
         let ofWeights (b: Tensor) = between penalty (fun x -> x.flatten(1L).matmul b) x
         let b = torch.zeros ([| size q |], torch.float64)
         let slope = elements (grad ofWeights b) |> Array.sumBy abs
-        if System.Double.IsFinite slope then abs (value (ofWeights b) - 1.0) else infinity
+
+        if System.Double.IsFinite slope then
+            abs (value (ofWeights b) - 1.0)
+        else
+            infinity
 
     let error penalty (q: Quadratic) =
-        let byHand (slopes: Tensor) = (sumLast(slopes.square ()).sqrt () - 1.0).square().mean ()
+        let byHand (slopes: Tensor) = (sumLast(slopes.square ()).sqrt() - 1.0).square().mean()
 
         List.max [
             penaltyError (ends penalty 1.0) byHand q
@@ -222,11 +250,12 @@ let private gp =
     let throughSqrt (critic: Tensor -> Tensor) (data: Tensor) (model: Tensor) (eps: Tensor) =
         let weight = eps.view (Array.append [| -1L |] (Array.create (int data.ndim - 1) 1L))
         let slopes = (diff critic (weight * data + (1.0 - weight) * model)).flatten 1L
-        (sumLast(slopes.square ()).sqrt () - 1.0).square().mean ()
+        (sumLast(slopes.square ()).sqrt() - 1.0).square().mean()
 
     {
         Id = "gan/gp"
-        Statement = "The penalty is zero for unit slope, one and differentiable for a flat critic, and by hand between."
+        Statement =
+            "The penalty is zero for unit slope, one and differentiable for a flat critic, and by hand between."
         Labels = [ "eq:gp" ]
         Function = "gradientPenalty"
         Instances = quadratics
@@ -237,7 +266,7 @@ let private gp =
             error (fun c data model eps ->
                 let weight = eps.view (Array.append [| -1L |] (Array.create (int data.ndim - 1) 1L))
                 let slopes = (diff c (weight * data + (1.0 - weight) * model)).flatten 1L
-                (sumLast (slopes.square ()) - 1.0).square().mean ())
+                (sumLast (slopes.square ()) - 1.0).square().mean())
             "ends swapped", error (fun c data model eps -> gradientPenalty c model data eps)
             "square root, NaN for a flat critic", error throughSqrt
         ]

@@ -34,11 +34,11 @@ let private surgery =
         let own = DiagNormal.logProb q z
         // The aggregated posterior from all pairs, without expanding the square.
         let marginal = logMeanExp -1L (DiagNormal.logProb q (z.unsqueeze -2L))
-        let rate = value ((own - logStandardNormal z).mean ())
+        let rate = value ((own - logStandardNormal z).mean())
 
         List.max [
             abs (s.MutualInformation + s.MarginalKl - rate)
-            abs (s.MutualInformation - value ((own - marginal).mean ()))
+            abs (s.MutualInformation - value ((own - marginal).mean()))
             abs (s.Limit - log (float instance.N))
         ]
 
@@ -49,9 +49,10 @@ let private surgery =
         let others = pairwiseLogProb q z - 1e9 * torch.eye (q.Mu.size 0, torch.float64)
         let marginal = others.logsumexp -1L - log (float (max 1L (q.Mu.size 0 - 1L)))
 
-        { s with
-            MutualInformation = value ((DiagNormal.logProb q z - marginal).mean ())
-            MarginalKl = value ((marginal - logPrior z).mean ())
+        {
+            s with
+                MutualInformation = value ((DiagNormal.logProb q z - marginal).mean())
+                MarginalKl = value ((marginal - logPrior z).mean())
         }
 
     {
@@ -67,7 +68,12 @@ let private surgery =
             "log N left out",
             error (fun q logPrior eps ->
                 let s = elboSurgery q logPrior eps
-                { s with MutualInformation = s.MutualInformation - s.Limit; MarginalKl = s.MarginalKl + s.Limit })
+
+                {
+                    s with
+                        MutualInformation = s.MutualInformation - s.Limit
+                        MarginalKl = s.MarginalKl + s.Limit
+                })
             "bits", error (fun q p eps -> { elboSurgery q p eps with Limit = Math.Log2(float (q.Mu.size 0)) })
         ]
     }
@@ -75,13 +81,19 @@ let private surgery =
 let private mutualInformation =
     let error (bound: Tensor -> Tensor) (instance: Encodings) =
         let q = toEncodings instance
-        let draws = [ for seed in 1..20 -> elboSurgery q logStandardNormal (gaussian seed [ instance.N; instance.Dim ]) ]
+
+        let draws = [
+            for seed in 1..20 -> elboSurgery q logStandardNormal (gaussian seed [ instance.N; instance.Dim ])
+        ]
+
         let informations = draws |> List.map _.MutualInformation
         let information = List.average informations
         // The gap between bound and information is the marginal's divergence.
-        let gap = value (bound (klStandard q)) - information - List.average (draws |> List.map _.MarginalKl)
+        let gap =
+            value (bound (klStandard q)) - information - List.average (draws |> List.map _.MarginalKl)
+
         let rates = draws |> List.map (fun s -> s.MutualInformation + s.MarginalKl)
-        let sd = value ((vector rates).std ())
+        let sd = value ((vector rates).std())
 
         List.max [
             excess 0.0 information
@@ -116,7 +128,8 @@ let private collapse =
 
     {
         Id = "collapse/measure"
-        Statement = "A dimension is collapsed when its divergence is small on a share 1 - delta of the examples or more."
+        Statement =
+            "A dimension is collapsed when its divergence is small on a share 1 - delta of the examples or more."
         Labels = [ "eq:collapse" ]
         Function = "collapsedProportion"
         Instances = [
@@ -160,9 +173,14 @@ let private activeUnits =
         Error = error Research.Core.activeUnits
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "standard deviation", error (fun threshold mu -> Research.Core.activeUnits (threshold * threshold) mu)
-            "second moment", error (fun threshold mu -> (mu.square().mean [| 0L |]).gt(Scalar.op_Implicit threshold).sum().ToInt32())
-            "divisor N", error (fun threshold mu -> (mu.var ([| 0L |], false)).gt(Scalar.op_Implicit threshold).sum().ToInt32())
+            "standard deviation",
+            error (fun threshold mu -> Research.Core.activeUnits (threshold * threshold) mu)
+            "second moment",
+            error (fun threshold mu ->
+                (mu.square().mean [| 0L |]).gt(Scalar.op_Implicit threshold).sum().ToInt32())
+            "divisor N",
+            error (fun threshold mu ->
+                (mu.var ([| 0L |], false)).gt(Scalar.op_Implicit threshold).sum().ToInt32())
         ]
     }
 
@@ -178,7 +196,12 @@ let private interpolation =
         else
             let last = int64 p.Steps + 1L
             let strides = path.narrow (0L, 1L, last) - path.narrow (0L, 0L, last)
-            List.max [ distance path[0] a; distance path[last] b; distance strides (((b - a) / float last).expand_as strides) ]
+
+            List.max [
+                distance path[0] a
+                distance path[last] b
+                distance strides (((b - a) / float last).expand_as strides)
+            ]
 
     {
         Id = "interpolation/ends"
@@ -192,7 +215,7 @@ let private interpolation =
         Error = error interpolate
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "ends left out", error (fun steps a b -> (interpolate steps a b).narrow (0L, 1L, int64 steps))
+            "ends left out", error (fun steps a b -> (interpolate steps a b).narrow(0L, 1L, int64 steps))
             "backwards", error (fun steps a b -> interpolate steps b a)
             "one point short", error (fun steps a b -> interpolate (steps - 1) a b)
         ]
@@ -200,7 +223,10 @@ let private interpolation =
 
 type private Tables = { Seed: int; Labels: int; Codes: int; Exact: bool }
 
-type private M2 = { Labelled: Tensor -> Tensor -> Tensor -> Tensor; Unlabelled: Tensor -> Tensor -> Tensor }
+type private M2 = {
+    Labelled: Tensor -> Tensor -> Tensor -> Tensor
+    Unlabelled: Tensor -> Tensor -> Tensor
+}
 
 let private m2 =
     let table seed (shape: int64 list) dim = torch.nn.functional.softmax (gaussian seed shape, dim)
@@ -209,11 +235,22 @@ let private m2 =
     let error (m2: M2) (t: Tables) =
         let y, z = int64 t.Labels, int64 t.Codes
         let pY, pZ = table t.Seed [ y ] 0L, table (t.Seed + 1) [ z ] 0L
-        let likelihood = (gaussian (t.Seed + 2) [ y; z ]).sigmoid ()
+        let likelihood = (gaussian (t.Seed + 2) [ y; z ]).sigmoid()
         let joint = pY.unsqueeze 1L * pZ * likelihood
         let evidence = joint.sum ()
-        let qZ = if t.Exact then joint / joint.sum (1L, true) else table (t.Seed + 3) [ y; z ] 1L
-        let qY = if t.Exact then joint.sum 1L / evidence else table (t.Seed + 4) [ y ] 0L
+
+        let qZ =
+            if t.Exact then
+                joint / joint.sum (1L, true)
+            else
+                table (t.Seed + 3) [ y; z ] 1L
+
+        let qY =
+            if t.Exact then
+                joint.sum 1L / evidence
+            else
+                table (t.Seed + 4) [ y ] 0L
+
         let logLikelihood = sumLast (qZ * likelihood.log ())
         let kl = sumLast (qZ * (qZ.log () - pZ.log ()))
         let labelled = m2.Labelled logLikelihood (pY.log ()) kl
@@ -221,13 +258,24 @@ let private m2 =
 
         let q, qz, j = elements qY, elements qZ, elements joint
         let cell y z = qz[y * t.Codes + z], j[y * t.Codes + z]
-        let all = [ for y in 0 .. t.Labels - 1 do for z in 0 .. t.Codes - 1 -> y, z ]
-        let directLabelled y = Seq.sum (seq { for z in 0 .. t.Codes - 1 -> (let q, p = cell y z in q * (log q - log p)) })
+
+        let all = [
+            for y in 0 .. t.Labels - 1 do
+                for z in 0 .. t.Codes - 1 -> y, z
+        ]
+
+        let directLabelled y =
+            Seq.sum (seq { for z in 0 .. t.Codes - 1 -> (let q, p = cell y z in q * (log q - log p)) })
 
         let directUnlabelled =
-            all |> List.sumBy (fun (y, z) -> (let qz, p = cell y z in q[y] * qz * (log qz + log q[y] - log p)))
+            all
+            |> List.sumBy (fun (y, z) -> (let qz, p = cell y z in q[y] * qz * (log qz + log q[y] - log p)))
 
-        let bound = if t.Exact then value unlabelled + log (value evidence) else excess -(log (value evidence)) (value unlabelled)
+        let bound =
+            if t.Exact then
+                value unlabelled + log (value evidence)
+            else
+                excess -(log (value evidence)) (value unlabelled)
 
         let ofLabel y = abs (value (labelled[int64 y]) - directLabelled y)
         let ofBoth = abs (value (unlabelled[0]) - directUnlabelled)
@@ -237,7 +285,8 @@ let private m2 =
 
     {
         Id = "m2/enumeration"
-        Statement = "Both losses equal their sums over all labels and codes, and -log p(x) at the exact posterior."
+        Statement =
+            "Both losses equal their sums over all labels and codes, and -log p(x) at the exact posterior."
         Labels = [ "eq:m2-labelled"; "eq:m2-unlabelled" ]
         Function = "m2Labelled, m2Unlabelled"
         Instances = [

@@ -11,18 +11,19 @@ open Research.Tests.Laws.Shared
 type private ScalarFunction = Tensor -> Tensor
 
 let private scalarFunctions: (string * (ScalarFunction * Tensor)) list =
-    let smooth (x: Tensor) = (x.sin () * x.flip 0L).sum () + (x.square().sum () + 1.0).log ()
+    let smooth (x: Tensor) = (x.sin () * x.flip 0L).sum() + (x.square().sum() + 1.0).log()
 
     [
-        "one variable", ((fun x -> x.exp().sum ()), vector [ 0.3 ])
+        "one variable", ((fun x -> x.exp().sum()), vector [ 0.3 ])
         "five variables", (smooth, gaussian 1 [ 5L ])
-        "quadratic", ((fun x -> (x.cumsum 0L).square().sum ()), gaussian 2 [ 3L ])
-        "one variable unused", ((fun x -> x[0].square () * x[1]), gaussian 3 [ 3L ])
+        "quadratic", ((fun x -> (x.cumsum 0L).square().sum()), gaussian 2 [ 3L ])
+        "one variable unused", ((fun x -> x[0].square() * x[1]), gaussian 3 [ 3L ])
         "linear", ((fun x -> 2.0 * x.sum ()), gaussian 4 [ 2L ])
     ]
 
 let private gradient =
-    let error (grad: ScalarFunction -> Tensor -> Tensor) (f, x) = relativeDistance (grad f x) (finiteGradient f x)
+    let error (grad: ScalarFunction -> Tensor -> Tensor) (f, x) =
+        relativeDistance (grad f x) (finiteGradient f x)
 
     {
         Id = "differentiation/grad"
@@ -33,7 +34,7 @@ let private gradient =
         Error = error grad
         Tolerance = Tolerance.finiteDifference
         Mutants = [
-            "sign", error (fun f x -> (grad f x).neg ())
+            "sign", error (fun f x -> (grad f x).neg())
             "at the origin", error (fun f x -> grad f (torch.zeros_like x))
         ]
     }
@@ -52,7 +53,7 @@ let private hessians =
         Error = error hessian
         Tolerance = Tolerance.finiteDifference
         Mutants = [
-            "diagonal only", error (fun f x -> (hessian f x).diagonal().diag ())
+            "diagonal only", error (fun f x -> (hessian f x).diagonal().diag())
             "outer product of the gradient",
             error (fun f x ->
                 let g = grad f x
@@ -68,17 +69,19 @@ let private jacobians =
 
     {
         Id = "differentiation/jacobian"
-        Statement = "jacobian equals central differences, row by output; it is zero where nothing depends on x."
+        Statement =
+            "jacobian equals central differences, row by output; it is zero where nothing depends on x."
         Labels = []
         Function = "jacobian"
         Instances = [
-            "square", ((fun (x: Tensor) -> (x.cumsum 0L).tanh ()), gaussian 1 [ 4L ])
-            "three by two", ((fun (x: Tensor) -> torch.stack [| x[0] * x[1]; x[0].exp (); x[1].sin () |]), gaussian 2 [ 2L ])
+            "square", ((fun (x: Tensor) -> (x.cumsum 0L).tanh()), gaussian 1 [ 4L ])
+            "three by two",
+            ((fun (x: Tensor) -> torch.stack [| x[0] * x[1]; x[0].exp(); x[1].sin() |]), gaussian 2 [ 2L ])
             "constant", ((fun (_: Tensor) -> vector [ 1.0; 2.0 ]), gaussian 3 [ 2L ])
         ]
         Error = error jacobian
         Tolerance = Tolerance.finiteDifference
-        Mutants = [ "transposed", error (fun f x -> (jacobian f x).t ()) ]
+        Mutants = [ "transposed", error (fun f x -> (jacobian f x).t()) ]
     }
 
 let private elementwise =
@@ -108,7 +111,12 @@ type private Estimand = {
 
 let private estimands =
     let square = { F = (fun x -> x.square ()); Exact = fun theta -> 2.0 * theta }
-    let cube = { F = (fun x -> x * x.square ()); Exact = fun theta -> 3.0 * theta * theta + 3.0 }
+
+    let cube = {
+        F = (fun x -> x * x.square ())
+        Exact = fun theta -> 3.0 * theta * theta + 3.0
+    }
+
     let sine = { F = (fun x -> x.sin ()); Exact = fun theta -> exp -0.5 * cos theta }
 
     [
@@ -147,7 +155,7 @@ let private thetas = [ 0.0; 1.0; -3.0; 10.0 ]
 let private varianceOfMean (estimator: Estimator) (theta: float) (n: int) =
     let estimates eps = estimator (fun x -> x.square ()) (scalar theta) eps
     let mean = normalExpectation estimates
-    normalExpectation (fun eps -> (estimates eps - mean).square ()) / float n
+    normalExpectation (fun eps -> (estimates eps - mean).square()) / float n
 
 let private scoreVariance =
     let error (formula: float -> int -> float) (theta: float, n: int) =
@@ -156,7 +164,8 @@ let private scoreVariance =
 
     {
         Id = "gradient/score-variance"
-        Statement = "The score estimate of the square's gradient has the variance (theta^4 + 14 theta^2 + 15)/N."
+        Statement =
+            "The score estimate of the square's gradient has the variance (theta^4 + 14 theta^2 + 15)/N."
         Labels = [ "eq:score-variance" ]
         Function = "scoreVarianceOfSquare"
         Instances = [

@@ -7,12 +7,7 @@ open Research.Core
 open Research.Tests
 open Research.Tests.Laws.Shared
 
-type private Game = {
-    Metric: DiracMetric
-    Penalty: DiracPenalty
-    Order: UpdateOrder
-    Eta: float
-}
+type private Game = { Metric: DiracMetric; Penalty: DiracPenalty; Order: UpdateOrder; Eta: float }
 
 type private Step = DiracMetric -> DiracPenalty -> UpdateOrder -> float -> Tensor -> Tensor
 
@@ -28,7 +23,11 @@ let private games = [
 let private gradientStep =
     /// The same step through Core's metrics and penalties on point masses, differentiated by autograd.
     let reference (g: Game) (state: Tensor) =
-        let metric = match g.Metric with Jsd -> jsdMetric | W1 -> wassersteinMetric
+        let metric =
+            match g.Metric with
+            | Jsd -> jsdMetric
+            | W1 -> wassersteinMetric
+
         let critic (psi: Tensor) (x: Tensor) = (psi[0] * x + psi[1]).squeeze -1L
         let data = torch.zeros ([| 1L; 1L |], torch.float64)
         let at (theta: Tensor) = theta.view [| 1L; 1L |]
@@ -42,8 +41,13 @@ let private gradientStep =
             | DiracPenalty.Gp c -> value - c * gradientPenalty (critic psi) data (at theta) (vector [ 0.5 ])
 
         let theta, psi = state[0], state.narrow (0L, 1L, 2L)
-        let psi' = (psi + g.Eta * grad (objective theta) psi).detach ()
-        let against = match g.Order with Alternating -> psi' | Simultaneous -> psi
+        let psi' = (psi + g.Eta * grad (objective theta) psi).detach()
+
+        let against =
+            match g.Order with
+            | Alternating -> psi'
+            | Simultaneous -> psi
+
         let slope = grad (fun theta -> metric (critic against data) (critic against (at theta))) theta
         torch.cat [| (theta - g.Eta * slope).view [| 1L |]; psi' |]
 
@@ -51,12 +55,13 @@ let private gradientStep =
         List.max [
             for seed in 1..4 do
                 let state = gaussian seed [ 3L ]
-                distance (step g.Metric g.Penalty g.Order g.Eta state) ((reference g state).detach ())
+                distance (step g.Metric g.Penalty g.Order g.Eta state) ((reference g state).detach())
         ]
 
     {
         Id = "dirac/gradient-step"
-        Statement = "The map is gradient ascent of the critic and descent of the generator on Core's own losses."
+        Statement =
+            "The map is gradient ascent of the critic and descent of the generator on Core's own losses."
         Labels = []
         Function = "diracStep"
         Instances = games
@@ -65,7 +70,14 @@ let private gradientStep =
         Mutants = [
             "orders swapped",
             error (fun m p order eta s ->
-                diracStep m p (match order with Alternating -> Simultaneous | Simultaneous -> Alternating) eta s)
+                diracStep
+                    m
+                    p
+                    (match order with
+                     | Alternating -> Simultaneous
+                     | Simultaneous -> Alternating)
+                    eta
+                    s)
             "penalty's coefficient halved",
             error (fun m p o eta s ->
                 let halved =
@@ -84,9 +96,17 @@ let private gradientStep =
 
 /// The Jacobian at the equilibrium in the order (theta, psi0, psi1), by the paper's proposition.
 let private closedForm (g: Game) =
-    let slope = match g.Metric with Jsd -> 0.25 | W1 -> 1.0
+    let slope =
+        match g.Metric with
+        | Jsd -> 0.25
+        | W1 -> 1.0
+
     let kappa = g.Eta * slope
-    let offset = match g.Metric with Jsd -> 1.0 - g.Eta / 4.0 | W1 -> 1.0
+
+    let offset =
+        match g.Metric with
+        | Jsd -> 1.0 - g.Eta / 4.0
+        | W1 -> 1.0
 
     let a =
         match g.Penalty with
@@ -134,11 +154,12 @@ let private linearisation =
 
         let turns = trace * trace < 4.0 * determinant
         let predicted = [ for m in moduli j -> if turns then abs (m - sqrt determinant) else 0.0 ]
-        List.max (distance (j.detach ()) exact :: value (fixedPoint.abs().max ()) :: predicted)
+        List.max (distance (j.detach ()) exact :: value (fixedPoint.abs().max()) :: predicted)
 
     {
         Id = "dirac/linearisation"
-        Statement = "At the equilibrium the map's Jacobian and its eigenvalues' moduli are those of the proposition."
+        Statement =
+            "At the equilibrium the map's Jacobian and its eigenvalues' moduli are those of the proposition."
         Labels = [ "eq:dirac-map" ]
         Function = "diracStep"
         Instances = games
@@ -155,7 +176,14 @@ let private linearisation =
                 | W1, _ -> diracStep m p o eta s)
             "penalty c for 2 c",
             error (fun m p o eta s ->
-                diracStep m (match p with DiracPenalty.R1 c -> DiracPenalty.R1(c / 2.0) | other -> other) o eta s)
+                diracStep
+                    m
+                    (match p with
+                     | DiracPenalty.R1 c -> DiracPenalty.R1(c / 2.0)
+                     | other -> other)
+                    o
+                    eta
+                    s)
         ]
     }
 

@@ -23,19 +23,16 @@ let private normals = [
 let private toDiagNormal (n: Normal) : DiagNormal =
     let tilt = torch.arange (Scalar.op_Implicit n.Dim, torch.float64)
 
-    {
-        Mu = n.Mu + tilt
-        LogVar = n.LogVar + 0.5 * tilt
-    }
+    { Mu = n.Mu + tilt; LogVar = n.LogVar + 0.5 * tilt }
 
 let private normalDensity =
     let error (logProb: DiagNormal -> Tensor -> Tensor) (instance: Normal) =
         let p = toDiagNormal instance
-        let sd = (0.5 * p.LogVar).exp ()
+        let sd = (0.5 * p.LogVar).exp()
         let mass = integral instance.Dim p.Mu sd (logProb p)
         let t, weight = grid instance.Dim
         let logP = logProb p (p.Mu + sd * t)
-        let entropy = -value ((logP.exp () * logP).sum () * sd.prod 0L) * weight
+        let entropy = -value((logP.exp () * logP).sum() * sd.prod 0L) * weight
         max (abs (mass - 1.0)) (abs (entropy - value (DiagNormal.entropy p)))
 
     {
@@ -60,8 +57,11 @@ let private normalSampler =
         let p = toDiagNormal instance
         let eps = gaussian 1 [ 20L; instance.Dim ]
         // The change of variables: the density at the sample times the map's slope is the noise's density.
-        let logSlope = sumLast ((diff (sample p) eps).abs().log ())
-        let density = distance (DiagNormal.logProb p (sample p eps) + logSlope) (logStandardNormal eps)
+        let logSlope = sumLast ((diff (sample p) eps).abs().log())
+
+        let density =
+            distance (DiagNormal.logProb p (sample p eps) + logSlope) (logStandardNormal eps)
+
         max density (distance (sample p (torch.zeros_like p.Mu)) p.Mu)
 
     {
@@ -74,7 +74,7 @@ let private normalSampler =
         Tolerance = Tolerance.float64Identity
         Mutants = [
             "exp(logVar) as standard deviation", error (fun p eps -> p.Mu + p.LogVar.exp () * eps)
-            "precision for variance", error (fun p eps -> p.Mu + (-0.5 * p.LogVar).exp () * eps)
+            "precision for variance", error (fun p eps -> p.Mu + (-0.5 * p.LogVar).exp() * eps)
         ]
     }
 
@@ -95,18 +95,19 @@ let private allVectors (d: int) (v: int) =
 let private bernoulliNormalised =
     let error (logProb: Bernoulli -> Tensor -> Tensor) (logits: float list) =
         let p: Bernoulli = { Logits = vector logits }
-        let x = (allVectors logits.Length 2).double ()
-        let probability = (logProb p x).exp ()
+        let x = (allVectors logits.Length 2).double()
+        let probability = (logProb p x).exp()
         let mean = (probability.unsqueeze 1L * x).sum 0L
         max (abs (value (probability.sum ()) - 1.0)) (distance mean (Bernoulli.mean p))
 
     let naive (p: Bernoulli) (x: Tensor) =
         let mean = p.Logits.sigmoid ()
-        sumLast (x * mean.log () + (1.0 - x) * (1.0 - mean).log ())
+        sumLast (x * mean.log () + (1.0 - x) * (1.0 - mean).log())
 
     {
         Id = "bernoulli/normalised"
-        Statement = "Bernoulli probabilities of all vectors sum to 1, and their mean is sigmoid of the logits."
+        Statement =
+            "Bernoulli probabilities of all vectors sum to 1, and their mean is sigmoid of the logits."
         Labels = [ "eq:bernoulli-logits" ]
         Function = "Bernoulli.logProb"
         Instances = [
@@ -120,8 +121,7 @@ let private bernoulliNormalised =
             "through probabilities, without a clamp", error naive
             "softplus of minus the logit",
             error (fun p x -> sumLast (x * p.Logits - softplus (p.Logits.neg ())))
-            "mean over dimensions",
-            error (fun p x -> Bernoulli.logProb p x / float (x.size -1))
+            "mean over dimensions", error (fun p x -> Bernoulli.logProb p x / float (x.size -1))
         ]
     }
 
@@ -161,13 +161,13 @@ let private categoricalNormalised =
     let error (logProb: Categorical -> Tensor -> Tensor) (instance: Table) =
         let p = toCategorical instance
         let x = allVectors instance.Variables instance.Values
-        let probability = (logProb p x).exp ()
+        let probability = (logProb p x).exp()
         let mean = (probability.unsqueeze 1L * x.double ()).sum 0L
         max (abs (value (probability.sum ()) - 1.0)) (distance mean (Categorical.mean p))
 
     let overVariables (p: Categorical) (x: Tensor) =
         let chosen = Categorical.logProb p x + sumLast (p.Logits.logsumexp -1L)
-        chosen - (p.Logits.logsumexp 0L).mean () * float (p.Logits.size 0)
+        chosen - (p.Logits.logsumexp 0L).mean() * float (p.Logits.size 0)
 
     {
         Id = "categorical/normalised"
@@ -178,7 +178,8 @@ let private categoricalNormalised =
         Error = error Categorical.logProb
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "unnormalised logits", error (fun p x -> Categorical.logProb p x + sumLast (p.Logits.logsumexp -1L))
+            "unnormalised logits",
+            error (fun p x -> Categorical.logProb p x + sumLast (p.Logits.logsumexp -1L))
             "normalised over variables", error overVariables
         ]
     }
@@ -187,7 +188,7 @@ let private categoricalSampler =
     let error (sample: Categorical -> Tensor -> Tensor) (instance: Table) =
         let p = toCategorical instance
         let n = 2000L
-        let u = (evenly n).unsqueeze(1L).expand ([| n; int64 instance.Variables |])
+        let u = (evenly n).unsqueeze(1L).expand([| n; int64 instance.Variables |])
         let drawn = torch.nn.functional.one_hot (sample p u, int64 instance.Values)
         distance (drawn.double().mean [| 0L |]) (torch.nn.functional.softmax (p.Logits, -1L))
 
@@ -201,7 +202,7 @@ let private categoricalSampler =
         Tolerance = Tolerance.limit 1e-3
         Mutants = [
             "the next value",
-            error (fun p u -> (Categorical.sample p u + 1L).remainder (Scalar.op_Implicit (p.Logits.size -1)))
+            error (fun p u -> (Categorical.sample p u + 1L).remainder(Scalar.op_Implicit (p.Logits.size -1)))
         ]
     }
 
@@ -226,7 +227,7 @@ let perDimension (m: Mixture) (z: Tensor) : Tensor =
     let logWeights = torch.nn.functional.log_softmax(m.Logits, 0L).unsqueeze -1L
     let q = m.Components
     let z = z.unsqueeze -2L
-    let each = -0.5 * ((z - q.Mu).square () * (q.LogVar.neg ()).exp () + q.LogVar + log2Pi)
+    let each = -0.5 * ((z - q.Mu).square() * (q.LogVar.neg ()).exp() + q.LogVar + log2Pi)
     sumLast ((logWeights + each).logsumexp -2L)
 
 let private mixtureNormalised =
@@ -284,9 +285,9 @@ let private mixtureSampler =
         let cross = first mu * last mu + (if instance.Dim = 1L then first variance else scalar 0.0)
 
         List.max [
-            deviation (value ((first weights * first mu).sum ())) (first z)
-            deviation (value ((first weights * cross).sum ())) (first z * last z)
-            deviation (value ((first weights * first (mu.square () + variance)).sum ())) (first(z).square ())
+            deviation (value ((first weights * first mu).sum())) (first z)
+            deviation (value ((first weights * cross).sum())) (first z * last z)
+            deviation (value ((first weights * first (mu.square () + variance)).sum())) (first(z).square())
         ]
 
     let perDimensionSample (m: Mixture) (u: Tensor) (eps: Tensor) =

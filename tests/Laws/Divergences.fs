@@ -27,10 +27,10 @@ let private closedForm =
     let error (kl: DiagNormal -> DiagNormal -> Tensor) (instance: Pair) =
         let q, p = toPair instance
         let t, weight = grid instance.Dim
-        let sd = (0.5 * q.LogVar).exp ()
+        let sd = (0.5 * q.LogVar).exp()
         let z = q.Mu + sd * t
         let logQ, logP = DiagNormal.logProb q z, DiagNormal.logProb p z
-        let quadrature = value ((logQ.exp () * (logQ - logP)).sum () * sd.prod 0L) * weight
+        let quadrature = value ((logQ.exp () * (logQ - logP)).sum() * sd.prod 0L) * weight
         abs (value (kl q p) - quadrature)
 
     {
@@ -45,8 +45,8 @@ let private closedForm =
             "arguments swapped", error (fun q p -> klDiagNormal p q)
             "variance of q in the mean's term",
             error (fun q p ->
-                let shift = (q.Mu - p.Mu).square ()
-                let wrong = shift * ((q.LogVar.neg ()).exp () - (p.LogVar.neg ()).exp ())
+                let shift = (q.Mu - p.Mu).square()
+                let wrong = shift * ((q.LogVar.neg ()).exp() - (p.LogVar.neg ()).exp())
                 klDiagNormal q p + 0.5 * sumLast wrong)
             "without the half", error (fun q p -> 2.0 * klDiagNormal q p)
         ]
@@ -117,7 +117,7 @@ let private monteCarlo =
         let q, p = toPair instance
         let z = DiagNormal.sample q (gaussian 77 [ n; instance.Dim ])
         let logQ, logP = DiagNormal.logProb q z, DiagNormal.logProb p z
-        let sd = value ((logQ - logP).std ())
+        let sd = value ((logQ - logP).std())
         abs (value (estimate logQ logP - klDiagNormal q p)) / sd
 
     {

@@ -38,13 +38,15 @@ let private spectral =
         Error = error spectralNorm
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "Frobenius norm", error (fun w u -> (let _, u', v = spectralNorm w u in (w.square().sum ()).sqrt (), u', v))
+            "Frobenius norm",
+            error (fun w u -> (let _, u', v = spectralNorm w u in (w.square().sum()).sqrt(), u', v))
             "no normalisation of v",
             error (fun w u ->
                 let _, u', v = spectralNorm w u
                 u'.dot (w.mv (w.t().mv u')), u', v)
             "gradient through a constant weight",
-            error (fun w u -> (let _, u', v = spectralNorm w u in u'.dot (w.detach().mv v) + 0.0 * w.sum (), u', v))
+            error (fun w u ->
+                (let _, u', v = spectralNorm w u in u'.dot (w.detach().mv v) + 0.0 * w.sum (), u', v))
         ]
     }
 
@@ -59,14 +61,14 @@ let private frechet =
         let m1, m2 = gaussian p.Seed [ p.Dim ], gaussian (p.Seed + 1) [ p.Dim ]
         let s1, s2 = covariance (p.Seed + 2) p, covariance (p.Seed + 3) p
         let d = value (distanceOf m1 s1 m2 s2)
-        let shift = value ((m1 - m2).square().sum ())
+        let shift = value ((m1 - m2).square().sum())
         // Rotation by the eigenvectors of another covariance.
         let struct (_, rotation) = torch.linalg.eigh (covariance (p.Seed + 4) { p with Rank = p.Dim })
         let turned (s: Tensor) = rotation.t().matmul(s).matmul rotation
         let rotated = distanceOf (m1.matmul rotation) (turned s1) (m2.matmul rotation) (turned s2)
         // Commuting covariances: the variances' roots differ dimension by dimension.
         let v1, v2 = s1.diagonal (), s2.diagonal ()
-        let commuting = value ((v1.sqrt () - v2.sqrt ()).square().sum ()) + shift
+        let commuting = value ((v1.sqrt () - v2.sqrt ()).square().sum()) + shift
 
         List.max [
             abs (value (distanceOf m1 s1 m2 s1) - shift)
@@ -94,13 +96,13 @@ let private frechet =
         Mutants = [
             "cross term once",
             error (fun m1 s1 m2 s2 ->
-                let shift = (m1 - m2).square().sum ()
+                let shift = (m1 - m2).square().sum()
                 0.5 * (frechetDistance m1 s1 m2 s2 - shift + s1.trace () + s2.trace ()) + shift)
-            "distance for its square", error (fun m1 s1 m2 s2 -> (frechetDistance m1 s1 m2 s2).abs().sqrt ())
+            "distance for its square", error (fun m1 s1 m2 s2 -> (frechetDistance m1 s1 m2 s2).abs().sqrt())
             "root of the product's elements",
             error (fun m1 s1 m2 s2 ->
-                (m1 - m2).square().sum () + s1.trace () + s2.trace ()
-                - 2.0 * (s1.abs().sqrt() * s2.abs().sqrt ()).trace ())
+                (m1 - m2).square().sum() + s1.trace () + s2.trace ()
+                - 2.0 * (s1.abs().sqrt() * s2.abs().sqrt()).trace())
         ]
     }
 
@@ -113,9 +115,11 @@ let private inception =
         let conditional = torch.nn.functional.softmax (logits, -1L)
         let marginal = conditional.mean ([| 0L |], true)
         // 0 log 0 = 0 by hand.
-        let terms = conditional * ((conditional + 1e-300) / (marginal + 1e-300)).log ()
-        let direct = exp (value ((sumLast terms).mean ()))
-        let expected = s.Expected |> Option.map (fun e -> abs (computed - e)) |> Option.defaultValue 0.0
+        let terms = conditional * ((conditional + 1e-300) / (marginal + 1e-300)).log()
+        let direct = exp (value ((sumLast terms).mean()))
+
+        let expected =
+            s.Expected |> Option.map (fun e -> abs (computed - e)) |> Option.defaultValue 0.0
 
         List.max [
             abs (computed - direct)
@@ -128,7 +132,8 @@ let private inception =
 
     {
         Id = "inception/bounds"
-        Statement = "The score lies between 1 (all alike) and the number of classes (sure, and all equally often)."
+        Statement =
+            "The score lies between 1 (all alike) and the number of classes (sure, and all equally often)."
         Labels = [ "eq:inception-score" ]
         Function = "inceptionScore"
         Instances = [
@@ -136,18 +141,22 @@ let private inception =
             "sure of one class", { Logits = List.replicate 4 [ 0.0; 900.0 ]; Expected = Some 1.0 }
             "sure of ten", { Logits = classes 10; Expected = Some 10.0 }
             "sure of two of four", { Logits = List.truncate 2 (classes 4); Expected = Some 2.0 }
-            "between", { Logits = [ [ 0.0; 1.0; 2.0 ]; [ 3.0; -1.0; 0.5 ]; [ 0.2; 0.2; -4.0 ] ]; Expected = None }
+            "between",
+            {
+                Logits = [ [ 0.0; 1.0; 2.0 ]; [ 3.0; -1.0; 0.5 ]; [ 0.2; 0.2; -4.0 ] ]
+                Expected = None
+            }
         ]
         Error = error inceptionScore
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "logarithm of the score", error (fun l -> (inceptionScore l).log ())
+            "logarithm of the score", error (fun l -> (inceptionScore l).log())
             "marginal of mean logits",
             error (fun l ->
                 let conditional = torch.nn.functional.log_softmax (l, -1L)
                 let marginal = torch.nn.functional.log_softmax (l.mean ([| 0L |], true), -1L)
-                (sumLast (conditional.exp () * (conditional - marginal))).mean().exp ())
-            "summed over examples", error (fun l -> (inceptionScore l).pow (Scalar.op_Implicit (l.size 0)))
+                (sumLast (conditional.exp () * (conditional - marginal))).mean().exp())
+            "summed over examples", error (fun l -> (inceptionScore l).pow(Scalar.op_Implicit (l.size 0)))
         ]
     }
 

@@ -15,7 +15,7 @@ let private affine (s: Tensor) (t: Tensor) : Transform =
 
     {
         Forward = fun z -> s.exp () * z + t, logDet z
-        Inverse = Some(fun y -> (y - t) * (s.neg ()).exp (), (logDet y).neg ())
+        Inverse = Some(fun y -> (y - t) * (s.neg ()).exp(), (logDet y).neg())
     }
 
 let private nll =
@@ -35,7 +35,8 @@ let private nll =
         Instances = [
             "planar in one dimension", (1L, planar (vector [ 1.3 ]) (vector [ 0.8 ]) (scalar 0.4))
             "affine in two", (2L, affine (vector [ 0.3; 0.5 ]) (vector [ 0.5; -1.0 ]))
-            "two couplings", (2L, Transform.compose [ smoothCoupling 1 2L; Transform.flip; smoothCoupling 9 2L ])
+            "two couplings",
+            (2L, Transform.compose [ smoothCoupling 1 2L; Transform.flip; smoothCoupling 9 2L ])
         ]
         Error = error flowLogProb
         Tolerance = Tolerance.quadrature
@@ -47,28 +48,27 @@ let private nll =
     }
 
 /// A flow, an energy, the log of its normaliser, and whether the flow's density is the energy's own.
-type private Fit = {
-    Flow: Transform
-    Energy: Tensor -> Tensor
-    LogZ: float
-    Exact: bool
-}
+type private Fit = { Flow: Transform; Energy: Tensor -> Tensor; LogZ: float; Exact: bool }
 
 let private draws = 20_000L
 
 let private densityBound =
-    let logNormaliser energy = log (integral 2L (scalar 0.0) (scalar 1.0) (fun z -> (energy z: Tensor).neg ()))
+    let logNormaliser energy = log (integral 2L (scalar 0.0) (scalar 1.0) (fun z -> (energy z: Tensor).neg()))
 
     let error loss (fit: Fit) =
         let z0 = gaussian 12 [ draws; 2L ]
         // One loss a draw, so that their spread is known.
         let z, logDet = fit.Flow.Forward z0
-        let sd = value ((logStandardNormal z0 - logDet + fit.Energy z).std ())
+        let sd = value ((logStandardNormal z0 - logDet + fit.Energy z).std())
         let free: float = value (loss logStandardNormal fit.Flow fit.Energy z0)
-        if fit.Exact then abs (free + fit.LogZ) else (excess -fit.LogZ free) / sd
+
+        if fit.Exact then
+            abs (free + fit.LogZ)
+        else
+            (excess -fit.LogZ free) / sd
 
     let normal (s: Tensor) (t: Tensor) (z: Tensor) =
-        3.0 + 0.5 * sumLast (((z - t) * (s.neg ()).exp ()).square ())
+        3.0 + 0.5 * sumLast (((z - t) * (s.neg ()).exp()).square())
 
     let s, t = vector [ 0.4; -0.3 ], vector [ 1.0; -1.0 ]
 
@@ -81,7 +81,7 @@ let private densityBound =
         (z0: Tensor)
         =
         let z, logDet = flow.Forward z0
-        (signBase * logBase z0 + signLogDet * logDet + energy z).mean ()
+        (signBase * logBase z0 + signLogDet * logDet + energy z).mean()
 
     {
         Id = "flow/density-bound"
@@ -97,7 +97,12 @@ let private densityBound =
                 Exact = true
             }
             "arcs, no flow",
-            { Flow = Transform.identity; Energy = energyArcs; LogZ = logNormaliser energyArcs; Exact = false }
+            {
+                Flow = Transform.identity
+                Energy = energyArcs
+                LogZ = logNormaliser energyArcs
+                Exact = false
+            }
             "arcs, planar",
             {
                 Flow = planar (vector [ 2.0; 0.5 ]) (vector [ 1.0; 0.0 ]) (scalar 0.0)
@@ -143,9 +148,9 @@ let private arcs =
 
     let throughExponentials (z: Tensor) =
         let z1 = z.select (-1L, 0L)
-        let radius = sumLast(z.square ()).sqrt ()
-        let bump (centre: float) = (-0.5 * ((z1 - centre) / 0.6).square ()).exp ()
-        0.5 * ((radius - 2.0) / 0.4).square () - (bump 2.0 + bump -2.0).log ()
+        let radius = sumLast(z.square ()).sqrt()
+        let bump (centre: float) = (-0.5 * ((z1 - centre) / 0.6).square()).exp()
+        0.5 * ((radius - 2.0) / 0.4).square() - (bump 2.0 + bump -2.0).log()
 
     {
         Id = "energy/arcs"

@@ -29,7 +29,7 @@ let private parameters (p: Planar) =
 
 /// Logs of determinants are compared where the determinant is at least this far from zero in the instances.
 let private logDetError (transform: Transform) (z: Tensor) =
-    distance ((snd (transform.Forward z)).detach ()) (jacobianLogDet (transform.Forward >> fst) z)
+    distance ((snd (transform.Forward z)).detach()) (jacobianLogDet (transform.Forward >> fst) z)
 
 let private planarJacobian =
     let error (planar: Tensor -> Tensor -> Tensor -> Transform) (instance: Planar) =
@@ -37,7 +37,7 @@ let private planarJacobian =
         let z = gaussian 3 [ 5L; instance.Dim ]
         let shared = logDetError (planar u w b) z
         // The same map with a batch of parameters.
-        let ofItsOwn (x: Tensor) = x.unsqueeze(0L).expand (Array.append [| 5L |] x.shape)
+        let ofItsOwn (x: Tensor) = x.unsqueeze(0L).expand(Array.append [| 5L |] x.shape)
         let amortised = planar (ofItsOwn u) (ofItsOwn w) (ofItsOwn b)
         let image, logDet = (planar u w b).Forward z
         let image', logDet' = amortised.Forward z
@@ -48,7 +48,7 @@ let private planarJacobian =
 
         let forward (z: Tensor) =
             let image, exact = flow.Forward z
-            image, logDet u w ((sumLast (z * w) + b).tanh ()) exact image
+            image, logDet u w ((sumLast (z * w) + b).tanh()) exact image
 
         { flow with Forward = forward }
 
@@ -62,9 +62,9 @@ let private planarJacobian =
         Tolerance = Tolerance.float64Identity
         Mutants = [
             "u for u-hat",
-            error (withLogDet (fun u w h _ _ -> (1.0 + (1.0 - h.square ()) * sumLast (u * w)).abs().log ()))
+            error (withLogDet (fun u w h _ _ -> (1.0 + (1.0 - h.square ()) * sumLast (u * w)).abs().log()))
             "tanh for its derivative",
-            error (withLogDet (fun u w h _ _ -> (1.0 + h * sumLast (planarInvertibleU u w * w)).abs().log ()))
+            error (withLogDet (fun u w h _ _ -> (1.0 + h * sumLast (planarInvertibleU u w * w)).abs().log()))
             "once a dimension", error (withLogDet (fun _ _ _ exact image -> exact * float (image.size -1)))
         ]
     }
@@ -81,7 +81,12 @@ let private planarInvertible =
         let folds = excess 0.0 (value (rise.min ()))
         // Only the part along w is corrected, to softplus(w.u) - 1.
         let across (x: Tensor) = x - (x.dot w / w.dot w) * w
-        List.max [ folds; distance (across made) (across u); abs (a - (Math.Log(1.0 + exp instance.UW) - 1.0)) ]
+
+        List.max [
+            folds
+            distance (across made) (across u)
+            abs (a - (Math.Log(1.0 + exp instance.UW) - 1.0))
+        ]
 
     let core = planarInvertibleU
 
@@ -114,8 +119,8 @@ let private planarSinglePrecision =
         let slope = sumLast (planarInvertibleU u w * w)
 
         let forward (z: Tensor) =
-            let h = (sumLast (z * w) + b).tanh ()
-            fst (flow.Forward z), ((1.0 - h.square ()) * slope).log1p ()
+            let h = (sumLast (z * w) + b).tanh()
+            fst (flow.Forward z), ((1.0 - h.square ()) * slope).log1p()
 
         { flow with Forward = forward }
 
@@ -135,7 +140,7 @@ let private planarSinglePrecision =
 
 /// Smooth networks of a coupling's half, different for each seed.
 let private net (seed: int) (inputs: int64) (outputs: int64) (z: Tensor) =
-    let hidden = (z.matmul (gaussian seed [ inputs; 6L ]) + 0.1).tanh ()
+    let hidden = (z.matmul (gaussian seed [ inputs; 6L ]) + 0.1).tanh()
     0.5 * hidden.matmul (gaussian (seed + 1) [ 6L; outputs ])
 
 let smoothCoupling (seed: int) (dim: int64) : Transform =
@@ -155,7 +160,11 @@ let private couplingJacobian =
 
     let altered (change: Tensor -> Tensor) scale shift =
         let flow = coupling scale shift
-        { flow with Forward = fun z -> let image, logDet = flow.Forward z in image, change logDet }
+
+        {
+            flow with
+                Forward = fun z -> let image, logDet = flow.Forward z in image, change logDet
+        }
 
     {
         Id = "coupling/jacobian"
@@ -180,7 +189,7 @@ let private couplingJacobian =
                     let h = y.size -1 / 2L
                     let y1, y2 = y.narrow (-1L, 0L, h), y.narrow (-1L, h, h)
                     let s = scale y1
-                    torch.cat ([| y1; y2 * (s.neg ()).exp () - shift y1 |], -1L), (sumLast s).neg ()
+                    torch.cat ([| y1; y2 * (s.neg ()).exp() - shift y1 |], -1L), (sumLast s).neg()
 
                 { flow with Inverse = Some inverse })
         ]
@@ -195,13 +204,13 @@ let private made (mask: bool -> int64[] -> int64[] -> Tensor) (seed: int) (dim: 
     let weights seed (m: Tensor) = m.double () * gaussian seed (List.ofArray m.shape)
     let first = weights seed (mask false inputs hidden)
     let second = weights (seed + 1) (mask true hidden inputs)
-    (z.matmul (first.t ()) + 0.1).tanh().matmul (second.t ()) + 0.2
+    (z.matmul (first.t ()) + 0.1).tanh().matmul(second.t ()) + 0.2
 
 let private madeStrict =
     let error (mask: bool -> int64[] -> int64[] -> Tensor) (instance: Sized) =
         let j = jacobian (made mask instance.Seed instance.Dim) (gaussian 3 [ instance.Dim ])
-        let forbidden = value (j.triu().abs().max ())
-        let below = j.abs () + torch.ones_like(j).triu ()
+        let forbidden = value (j.triu().abs().max())
+        let below = j.abs () + torch.ones_like(j).triu()
         // Every output before which an input stands must see it.
         forbidden + (if value (below.min ()) = 0.0 then 1.0 else 0.0)
 
@@ -257,7 +266,9 @@ let private iafJacobian =
 let private stacks: (string * Transform list) list = [
     "two couplings with a flip", [ smoothCoupling 1 4L; Transform.flip; smoothCoupling 20 4L ]
     "planar after planar",
-    [ for seed in 1 .. 6 -> planar (gaussian seed [ 4L ]) (gaussian (seed + 50) [ 4L ]) (scalar 0.3) ]
+    [
+        for seed in 1..6 -> planar (gaussian seed [ 4L ]) (gaussian (seed + 50) [ 4L ]) (scalar 0.3)
+    ]
     "one", [ smoothCoupling 3 4L ]
     "none", []
 ]
@@ -297,7 +308,8 @@ let private composition =
 
     {
         Id = "flow/composition"
-        Statement = "Composed maps apply in order, log-determinants add along the path, inverses run backwards."
+        Statement =
+            "Composed maps apply in order, log-determinants add along the path, inverses run backwards."
         Labels = [ "eq:flow-composition" ]
         Function = "Transform.compose"
         Instances = stacks

@@ -21,7 +21,9 @@ let private identity =
         let pData, posterior = table i.Seed [ x ] 0L, table (i.Seed + 1) [ x; z ] 1L
         let likelihood, prior = table (i.Seed + 2) [ x; z ] 0L, table (i.Seed + 3) [ z ] 0L
         let d, q, l, p = elements pData, elements posterior, elements likelihood, elements prior
-        let qZ = Array.init i.Z (fun z -> Seq.sum (seq { for x in 0 .. i.X - 1 -> d[x] * q[x * i.Z + z] }))
+
+        let qZ =
+            Array.init i.Z (fun z -> Seq.sum (seq { for x in 0 .. i.X - 1 -> d[x] * q[x * i.Z + z] }))
 
         // The first form, term by term in plain floats.
         let direct =
@@ -58,7 +60,7 @@ let private identity =
             "entropy of the data left out",
             error (fun alpha lambda d q l p ->
                 let a, b = infoVaeForms alpha lambda d q l p
-                a, b + (d * d.log ()).sum ())
+                a, b + (d * d.log ()).sum())
             "alpha + lambda for alpha + lambda - 1",
             error (fun alpha lambda d q l p ->
                 let a, _ = infoVaeForms alpha lambda d q l p
@@ -77,12 +79,20 @@ type private Discrepancy = { Kernel: Kernel; N: int; M: int; Seed: int }
 let private mmd =
     /// All index vectors of a length over the three support points.
     let rec choices n =
-        if n = 0 then [ [] ] else [ for head in 0..2 do for tail in choices (n - 1) -> head :: tail ]
+        if n = 0 then
+            [ [] ]
+        else
+            [
+                for head in 0..2 do
+                    for tail in choices (n - 1) -> head :: tail
+            ]
 
     let error (estimate: Kernel -> Tensor -> Tensor -> Tensor) (i: Discrepancy) =
         let support = gaussian i.Seed [ 3L; 2L ]
         let q, p = elements (table (i.Seed + 1) [ 3L ] 0L), elements (table (i.Seed + 2) [ 3L ] 0L)
-        let pick (indices: int list) = support.index_select (0L, torch.tensor [| for k in indices -> int64 k |])
+
+        let pick (indices: int list) =
+            support.index_select (0L, torch.tensor [| for k in indices -> int64 k |])
 
         // The mean over every pair of samples that can occur, weighted by its probability.
         let mean =
@@ -91,7 +101,11 @@ let private mmd =
                     for xs in choices i.N do
                         for ys in choices i.M do
                             use _ = torch.NewDisposeScope()
-                            let probability = List.fold (fun w k -> w * q[k]) 1.0 xs * List.fold (fun w k -> w * p[k]) 1.0 ys
+
+                            let probability =
+                                List.fold (fun w k -> w * q[k]) 1.0 xs
+                                * List.fold (fun w k -> w * p[k]) 1.0 ys
+
                             probability * value (estimate i.Kernel (pick xs) (pick ys))
                 }
             )
@@ -101,7 +115,7 @@ let private mmd =
                 seq {
                     for a in 0..2 do
                         for b in 0..2 do
-                            let d2 = (support[a] - support[b]).square().sum ()
+                            let d2 = (support[a] - support[b]).square().sum()
                             (q[a] - p[a]) * (q[b] - p[b]) * value (i.Kernel d2)
                 }
             )
@@ -109,7 +123,9 @@ let private mmd =
         abs (mean - exact)
 
     let biased (kernel: Kernel) (x: Tensor) (y: Tensor) =
-        let mean (a: Tensor) (b: Tensor) = (kernel ((a.unsqueeze 1L - b.unsqueeze 0L).square().sum -1L)).mean ()
+        let mean (a: Tensor) (b: Tensor) =
+            (kernel ((a.unsqueeze 1L - b.unsqueeze 0L).square().sum -1L)).mean()
+
         mean x x + mean y y - 2.0 * mean x y
 
     {
@@ -128,7 +144,7 @@ let private mmd =
             "diagonal kept", error biased
             "cross term once",
             error (fun kernel x y ->
-                let cross = (kernel ((x.unsqueeze 1L - y.unsqueeze 0L).square().sum -1L)).mean ()
+                let cross = (kernel ((x.unsqueeze 1L - y.unsqueeze 0L).square().sum -1L)).mean()
                 mmdUnbiased kernel x y + cross)
             "arguments' terms mixed", error (fun kernel x _ -> mmdUnbiased kernel x x)
         ]
@@ -153,12 +169,12 @@ let private indices (counts: int list) =
     counts |> List.mapi (fun i c -> Array.create c (int64 i)) |> Array.concat |> torch.tensor
 
 /// log p/q at each point of the support.
-let logRatio (c: Counts) = (shares c.P).log () - (shares c.Q).log ()
+let logRatio (c: Counts) = (shares c.P).log() - (shares c.Q).log()
 
 let jensenShannon (c: Counts) =
     let p, q = shares c.P, shares c.Q
     let m = 0.5 * (p + q)
-    0.5 * value ((p * (p / m).log ()).sum () + (q * (q / m).log ()).sum ())
+    0.5 * value ((p * (p / m).log()).sum() + (q * (q / m).log()).sum())
 
 /// A critic given by its value at each support point, evaluated on the samples of p and of q.
 let evaluate (c: Counts) (loss: Tensor -> Tensor -> Tensor) (critic: Tensor) =
@@ -169,7 +185,7 @@ let private densityRatio =
         let critic = logRatio c
         let slope = grad (evaluate c loss) critic
         let atOptimum = value (evaluate c loss critic)
-        max (value (slope.abs().max ())) (abs (atOptimum - (log 4.0 - 2.0 * jensenShannon c)))
+        max (value (slope.abs().max())) (abs (atOptimum - (log 4.0 - 2.0 * jensenShannon c)))
 
     {
         Id = "density-ratio/optimal"
@@ -181,8 +197,8 @@ let private densityRatio =
         Tolerance = Tolerance.float64Identity
         Mutants = [
             "arguments swapped", error (fun q p -> densityRatioLoss p q)
-            "a sum for the mean", error (fun q p -> softplus(q.neg ()).sum () + (softplus p).mean ())
-            "squares", error (fun q p -> (1.0 - q.sigmoid ()).square().mean () + p.sigmoid().square().mean ())
+            "a sum for the mean", error (fun q p -> softplus(q.neg ()).sum() + (softplus p).mean())
+            "squares", error (fun q p -> (1.0 - q.sigmoid ()).square().mean() + p.sigmoid().square().mean())
         ]
     }
 

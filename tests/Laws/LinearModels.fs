@@ -11,11 +11,7 @@ open Research.Tests.Laws.Shared
 type Bench = { Seed: int; Data: int64; Latent: int64; Sigma: float }
 
 /// The model, four data points from it, and an encoder that is near the posterior but not on it.
-type Scene = {
-    Model: LinearGaussian
-    X: Tensor
-    Encoder: DiagNormal
-}
+type Scene = { Model: LinearGaussian; X: Tensor; Encoder: DiagNormal }
 
 let benches = [
     "two to one", { Seed = 1; Data = 2L; Latent = 1L; Sigma = 0.7 }
@@ -31,10 +27,12 @@ let scene (b: Bench) : Scene =
         Sigma = b.Sigma
     }
 
-    let z, noise = gaussian (10 * b.Seed + 2) [ 4L; b.Latent ], gaussian (10 * b.Seed + 3) [ 4L; b.Data ]
+    let z, noise =
+        gaussian (10 * b.Seed + 2) [ 4L; b.Latent ], gaussian (10 * b.Seed + 3) [ 4L; b.Data ]
+
     let x = z.matmul (model.W.t ()) + model.Offset + b.Sigma * noise
     let mean, covariance = LinearGaussian.posterior model x
-    let logVar = (covariance.diagonal().log () + 0.1).expand_as mean
+    let logVar = (covariance.diagonal().log() + 0.1).expand_as mean
 
     {
         Model = model
@@ -152,7 +150,7 @@ let private weights (k: int64) (instance: Bench) =
 /// |log p - exact| in units of the standard deviation of one weight relative to p.
 let private estimateDeviation (logWeights: Tensor) (logEvidence: Tensor) (estimate: Tensor) =
     let relative = (logWeights - logEvidence).exp().std [| 0L |]
-    value (((estimate - logEvidence).abs () / relative).max ())
+    value (((estimate - logEvidence).abs() / relative).max())
 
 let private samples = 60_000L
 
@@ -163,14 +161,17 @@ let private ordering =
 
         // The mean over blocks of K samples of the bound of K. Blocks nest, so the order holds sample by sample.
         let blocked (k: int64) =
-            let blocks = logWeights.view([| -1L; k; 4L |]).transpose (0L, 1L)
+            let blocks = logWeights.view([| -1L; k; 4L |]).transpose(0L, 1L)
             (bound (blocks.reshape [| k; -1L |])).view([| -1L; 4L |]).mean [| 0L |]
 
         let bounds = [ 1L; 5L; 50L; 500L; samples ] |> List.map blocked
         let elbo = elboJoint logJoint logQ
-        let disorder = bounds |> List.pairwise |> List.map (fun (low, high) -> value ((low - high).max ()))
-        let sd = value ((logWeights - logEvidence).exp().std([| 0L |]).min ())
-        let above = bounds |> List.map (fun b -> value ((b - logEvidence).max ()) / sd)
+
+        let disorder =
+            bounds |> List.pairwise |> List.map (fun (low, high) -> value ((low - high).max()))
+
+        let sd = value ((logWeights - logEvidence).exp().std([| 0L |]).min())
+        let above = bounds |> List.map (fun b -> value ((b - logEvidence).max()) / sd)
         let reaches = estimateDeviation logWeights logEvidence (List.last bounds)
         List.max (distance bounds[0] elbo :: reaches :: 0.0 :: disorder @ above)
 
@@ -279,11 +280,12 @@ let private jointSpace =
             error (fun d q p ->
                 let a, _, c = jointSpaceForms d q p
                 let pX, pZ = p.sum 1L, p.sum (0L, true)
-                let overData = (d * (d.log () - pX.log ())).sum ()
-                let toPrior = (d.unsqueeze 1L * q * (q.log () - pZ.log ())).sum ()
-                a, (overData + toPrior).neg (), c)
+                let overData = (d * (d.log () - pX.log ())).sum()
+                let toPrior = (d.unsqueeze 1L * q * (q.log () - pZ.log ())).sum()
+                a, (overData + toPrior).neg(), c)
             "data unweighted",
-            error (fun d q p -> jointSpaceForms (torch.full_like (d, Scalar.op_Implicit (1.0 / float (d.size 0)))) q p)
+            error (fun d q p ->
+                jointSpaceForms (torch.full_like (d, Scalar.op_Implicit (1.0 / float (d.size 0)))) q p)
         ]
     }
 

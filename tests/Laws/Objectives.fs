@@ -35,7 +35,13 @@ let objectives: (string * Instance) list = [
     "importance-weighted, one", { single importanceWeighted with Noise = samples 1L }
     "importance-weighted, twenty", { single importanceWeighted with Noise = samples 20L }
     "infovae at the ELBO", { single (infoVae 0.0 1.0 rbf) with Noise = samples 2L }
-    "mmd-vae", { single (infoVae 1.0 10.0 rbf) with Noise = samples 2L; Bounds = false; UsesPrior = false }
+    "mmd-vae",
+    {
+        single (infoVae 1.0 10.0 rbf) with
+            Noise = samples 2L
+            Bounds = false
+            UsesPrior = false
+    }
 ]
 
 /// A linear-Gaussian model with the parameters of decoder, encoder and prior in the open.
@@ -50,7 +56,10 @@ let private learned (x: Tensor) = x.detach().clone().requires_grad_ true
 
 let private parts (bench: Bench) =
     let scene = scene bench
-    let w, mu, logVar = learned scene.Model.W, learned scene.Encoder.Mu, learned scene.Encoder.LogVar
+
+    let w, mu, logVar =
+        learned scene.Model.W, learned scene.Encoder.Mu, learned scene.Encoder.LogVar
+
     let priorMu = learned (torch.zeros ([| 1L; bench.Latent |], torch.float64))
     let decoder = { scene.Model with W = w }
     let one = torch.zeros ([| 1L |], torch.float64)
@@ -71,7 +80,10 @@ let private bench = { Seed = 2; Data = 4L; Latent = 2L; Sigma = 0.5 }
 let private termsSum =
     let error (total: Terms -> Tensor) (instance: Instance) =
         let parts = parts bench
-        let terms = instance.Objective parts.Model parts.X (gaussian 3 (instance.Noise 4L bench.Latent))
+
+        let terms =
+            instance.Objective parts.Model parts.X (gaussian 3 (instance.Noise 4L bench.Latent))
+
         let loss = total terms
         let sum = terms |> List.sumBy (fun (_, term) -> value term)
         let named = terms |> List.distinctBy fst |> List.length = terms.Length
@@ -82,13 +94,16 @@ let private termsSum =
         let learns (parameter: Tensor) =
             match parameter.grad with
             | null -> false
-            | g -> elements g |> Array.forall System.Double.IsFinite && value (g.abs().max ()) > 0.0
+            | g -> elements g |> Array.forall System.Double.IsFinite && value (g.abs().max()) > 0.0
 
         let reached =
             parts.Parameters @ (if instance.UsesPrior then parts.PriorParameters else [])
             |> List.forall (snd >> learns)
 
-        if named && scalars && reached then abs (value loss - sum) else infinity
+        if named && scalars && reached then
+            abs (value loss - sum)
+        else
+            infinity
 
     {
         Id = "objective/terms-sum"
@@ -125,14 +140,14 @@ let private bound =
                     value (total (change instance.Objective model scene.X (gaussian draw noise)))
             ]
 
-        let negativeEvidence = -value ((LinearGaussian.logEvidence scene.Model scene.X).mean ())
+        let negativeEvidence = -value((LinearGaussian.logEvidence scene.Model scene.X).mean())
         excess negativeEvidence (value (losses.mean ())) / max 1e-10 (value (losses.std ()))
 
     /// The objective with its loss moved by a function of the model.
     let plus (extra: LatentModel -> Tensor -> Tensor) (objective: Objective) : Objective =
         fun model x eps -> ("planted", extra model x) :: objective model x eps
 
-    let rate (model: LatentModel) x = (klStandard (model.Encode x).Base).mean ()
+    let rate (model: LatentModel) x = (klStandard (model.Encode x).Base).mean()
 
     {
         Id = "objective/bound"
@@ -146,7 +161,9 @@ let private bound =
             "divergence subtracted", error (plus (fun model x -> -2.0 * rate model x))
             "divergence left out", error (plus (fun model x -> -1.0 * rate model x))
             "constant of the likelihood left out",
-            error (plus (fun _ x -> -0.5 * log (2.0 * System.Math.PI) * torch.ones_like(x).sum -1L |> _.mean()))
+            error (
+                plus (fun _ x -> -0.5 * log (2.0 * System.Math.PI) * torch.ones_like(x).sum -1L |> _.mean())
+            )
         ]
     }
 
@@ -168,11 +185,11 @@ let private betaLimits =
         let eps = quadraticNoise bench.Latent
         let z = DiagNormal.sample scene.Encoder eps
         let logLikelihood = model.LogLikelihood scene.X z
-        let reconstruction = -value (logLikelihood.mean ())
-        let rate = value ((klStandard scene.Encoder).mean ())
+        let reconstruction = -value(logLikelihood.mean ())
+        let rate = value ((klStandard scene.Encoder).mean())
         let loss beta = value (total (objective beta model scene.X eps))
         let line = betas |> List.map (fun beta -> abs (loss beta - (reconstruction + beta * rate)))
-        let atOne = value ((elboKl logLikelihood (klStandard scene.Encoder)).mean ())
+        let atOne = value ((elboKl logLikelihood (klStandard scene.Encoder)).mean())
         List.max (abs (loss 1.0 + atOne) :: line)
 
     {
@@ -200,8 +217,8 @@ let private infoLimits =
         let model, scene = standardModel bench
         let eps = gaussian 7 [ 2L; 4L; bench.Latent ]
         let z = DiagNormal.sample scene.Encoder eps[0]
-        let reconstruction = -value ((model.LogLikelihood scene.X z).mean ())
-        let rate = value ((klStandard scene.Encoder).mean ())
+        let reconstruction = -value((model.LogLikelihood scene.X z).mean())
+        let rate = value ((klStandard scene.Encoder).mean())
         let discrepancy = value (rbf z eps[1])
         let loss alpha lambda = value (total (infoVae alpha lambda rbf model scene.X eps))
 
@@ -214,18 +231,24 @@ let private infoLimits =
 
     {
         Id = "infovae/limits"
-        Statement = "alpha = 0, lambda = 1 is the ELBO, alpha = 1 the MMD-VAE, alpha + lambda = 1 the beta-VAE."
+        Statement =
+            "alpha = 0, lambda = 1 is the ELBO, alpha = 1 the MMD-VAE, alpha + lambda = 1 the beta-VAE."
         Labels = [ "eq:infovae-loss" ]
         Function = "infoVae"
         Instances = benches
         Error = error infoVae
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "lambda alone before the discrepancy", error (fun alpha lambda -> infoVae alpha (lambda + 1.0 - alpha))
+            "lambda alone before the discrepancy",
+            error (fun alpha lambda -> infoVae alpha (lambda + 1.0 - alpha))
             "alpha before the divergence",
             error (fun alpha lambda divergence model x eps -> [
                 for name, term in infoVae alpha lambda divergence model x eps ->
-                    name, (if name = "kl" then alpha / (1.0 - alpha + 1e-300) * term else term)
+                    name,
+                    (if name = "kl" then
+                         alpha / (1.0 - alpha + 1e-300) * term
+                     else
+                         term)
             ])
             "prior's samples twice",
             error (fun alpha lambda divergence -> infoVae alpha lambda (fun _ y -> divergence y y))
@@ -247,19 +270,24 @@ let private flowElbo =
 
         // Independently: log q(z) with the determinant of autograd's Jacobian.
         let jacobianLogDet = jacobianLogDet (instance.Flow.Forward >> fst) z0
-        let direct = value ((DiagNormal.logProb scene.Encoder z0 - jacobianLogDet - logJoint).mean ())
+        let direct = value ((DiagNormal.logProb scene.Encoder z0 - jacobianLogDet - logJoint).mean())
         max (abs (computed - direct)) (abs (ofObjective - direct))
 
     {
         Id = "flow/elbo"
-        Statement = "A flow posterior's free energy is minus the ELBO with log q(z) = log q0(z0) - log|det J|."
+        Statement =
+            "A flow posterior's free energy is minus the ELBO with log q(z) = log q0(z0) - log|det J|."
         Labels = [ "eq:flow-elbo" ]
         Function = "flowFreeEnergy"
         Instances = [
             "planar",
             {
                 Bench = bench
-                Flow = Transform.compose [ for seed in 1..4 -> planar (gaussian seed [ 2L ]) (gaussian (seed + 9) [ 2L ]) (scalar 0.2) ]
+                Flow =
+                    Transform.compose [
+                        for seed in 1..4 ->
+                            planar (gaussian seed [ 2L ]) (gaussian (seed + 9) [ 2L ]) (scalar 0.2)
+                    ]
             }
             "couplings", { Bench = bench; Flow = Flows.smoothCoupling 5 2L }
             "no flow", { Bench = benches[3] |> snd; Flow = Transform.identity }
@@ -267,9 +295,9 @@ let private flowElbo =
         Error = error flowFreeEnergy
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "log-determinant added", error (fun logQ0 logDet logJoint -> (logQ0 + logDet - logJoint).mean ())
-            "log-determinant left out", error (fun logQ0 _ logJoint -> (logQ0 - logJoint).mean ())
-            "a sum over the batch", error (fun logQ0 logDet logJoint -> (logQ0 - logDet - logJoint).sum ())
+            "log-determinant added", error (fun logQ0 logDet logJoint -> (logQ0 + logDet - logJoint).mean())
+            "log-determinant left out", error (fun logQ0 _ logJoint -> (logQ0 - logJoint).mean())
+            "a sum over the batch", error (fun logQ0 logDet logJoint -> (logQ0 - logDet - logJoint).sum())
         ]
     }
 

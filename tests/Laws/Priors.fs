@@ -11,13 +11,13 @@ open Research.Tests.Laws.LinearModels
 
 let private draws = 40_000L
 
-/// |mass - 1| in the units of the moments, so that one tolerance fits both: a quadrature error of 1e-6 is nothing
-/// beside it and a density that is not normalised is far outside.
+/// The larger of |mass - 1| and the samples' deviation from the density's moments, in standard deviations: one
+/// tolerance fits both, since quadrature is far more exact and a density that is not normalised far outside.
 let private agreement (prior: Prior) (dim: int64) : float =
     let t, weight = grid dim
     let z = 1.5 * t
-    let density = (prior.LogProb z).exp().detach () * weight * 1.5 ** float dim
-    let sampled = (prior.Sample (uniform 3 [ draws ]) (gaussian 4 [ draws; dim ])).detach ()
+    let density = (prior.LogProb z).exp().detach() * weight * 1.5 ** float dim
+    let sampled = (prior.Sample (uniform 3 [ draws ]) (gaussian 4 [ draws; dim ])).detach()
     let first (x: Tensor) = x.select (-1L, 0L)
     let last (x: Tensor) = x.select (-1L, dim - 1L)
 
@@ -25,11 +25,11 @@ let private agreement (prior: Prior) (dim: int64) : float =
         first
         last
         fun x -> first x * last x
-        fun x -> first(x).square ()
-        fun x -> (first x).gt(Scalar.op_Implicit 0.5).double ()
+        fun x -> first(x).square()
+        fun x -> (2.0 * first x).sin() * last x
     ]
 
-    let moment (f: Tensor -> Tensor) = deviation (value ((density * f z).sum ())) (f sampled)
+    let moment (f: Tensor -> Tensor) = deviation (value ((density * f z).sum())) (f sampled)
     List.max (abs (value (density.sum ()) - 1.0) :: List.map moment statistics)
 
 type private Make = int64 -> Prior
@@ -67,10 +67,11 @@ let private mog =
         priorLaw [ 1L; 2L ] make [
             "log-sum-exp in each dimension", perDimension
             "equal weights in the density",
-            (fun dim ->
-                { make dim with
-                    LogProb = (equalWeights (fun l -> Prior.mixtureOfGaussians l (mu dim) (logVar dim))).LogProb
-                })
+            (fun dim -> {
+                make dim with
+                    LogProb =
+                        (equalWeights (fun l -> Prior.mixtureOfGaussians l (mu dim) (logVar dim))).LogProb
+            })
         ] with
             Id = "prior/mog"
             Labels = [ "eq:mog-prior" ]
@@ -79,7 +80,7 @@ let private mog =
 
 /// An encoder from three-dimensional data.
 let private encode (dim: int64) (x: Tensor) : DiagNormal = {
-    Mu = 1.5 * (x.matmul (gaussian 5 [ 3L; dim ])).tanh ()
+    Mu = 1.5 * (x.matmul (gaussian 5 [ 3L; dim ])).tanh()
     LogVar = 0.5 * x.matmul (gaussian 6 [ 3L; dim ]) - 1.0
 }
 
@@ -92,7 +93,11 @@ let private vamp =
             "unit variance in the density",
             (fun dim ->
                 let means = { DiagNormal.standardLike (mu dim) with Mu = (encode dim (pseudoInputs ())).Mu }
-                { make dim with LogProb = (Prior.vamp (fun _ -> means) (logits ()) (pseudoInputs ())).LogProb })
+
+                {
+                    make dim with
+                        LogProb = (Prior.vamp (fun _ -> means) (logits ()) (pseudoInputs ())).LogProb
+                })
             "weights not normalised",
             (fun dim ->
                 let shift = value ((logits ()).logsumexp 0L)
@@ -108,7 +113,7 @@ let private gtm =
     let codes () = torch.linspace(-1.0, 1.0, k, dtype = torch.float64).unsqueeze 1L
 
     let network dim (u: Tensor) : DiagNormal = {
-        Mu = 2.0 * (u.matmul (gaussian 8 [ 1L; dim ])).sin ()
+        Mu = 2.0 * (u.matmul (gaussian 8 [ 1L; dim ])).sin()
         LogVar = u.matmul (gaussian 9 [ 1L; dim ]) - 1.0
     }
 
@@ -117,15 +122,15 @@ let private gtm =
     {
         priorLaw [ 1L; 2L ] make [
             "codes reversed in the density",
-            (fun dim ->
-                { make dim with
+            (fun dim -> {
+                make dim with
                     LogProb = (Prior.topographic (network dim) (logits ()) ((codes ()).flip 0L)).LogProb
-                })
+            })
             "equal weights in the density",
-            (fun dim ->
-                { make dim with
+            (fun dim -> {
+                make dim with
                     LogProb = (equalWeights (fun l -> Prior.topographic (network dim) l (codes ()))).LogProb
-                })
+            })
         ] with
             Id = "prior/gtm"
             Labels = [ "eq:gtm-prior" ]
@@ -133,7 +138,9 @@ let private gtm =
     }
 
 let private flow =
-    let transform () = Transform.compose [ Flows.smoothCoupling 1 2L; Transform.flip; Flows.smoothCoupling 30 2L ]
+    let transform () =
+        Transform.compose [ Flows.smoothCoupling 1 2L; Transform.flip; Flows.smoothCoupling 30 2L ]
+
     let make (_: int64) = Prior.flow (transform ())
 
     let withLogDet (factor: float) dim =
@@ -161,7 +168,7 @@ let private threeTerm =
         let z = DiagNormal.sample scene.Encoder (quadraticNoise instance.Latent)
         let logLikelihood = LinearGaussian.logLikelihood scene.Model scene.X z
         let a, b, c = terms logLikelihood (DiagNormal.entropy scene.Encoder) (logStandardNormal z)
-        distance (a + b + c) ((elboKl logLikelihood (klStandard scene.Encoder)).mean ())
+        distance (a + b + c) ((elboKl logLikelihood (klStandard scene.Encoder)).mean())
 
     {
         Id = "prior/three-term"
@@ -193,7 +200,7 @@ let private optimal =
         let area = weight * 1.2 ** float instance.Dim
         let exact = logMeanExp -1L (DiagNormal.logProb q (z.unsqueeze -2L))
         let density = exact.exp ()
-        let crossEntropy (logPrior: Tensor) = -value ((density * logPrior).sum ()) * area
+        let crossEntropy (logPrior: Tensor) = -value((density * logPrior).sum()) * area
         let aggregated = logAggregated q z
 
         let rivals = [
@@ -203,12 +210,15 @@ let private optimal =
             logAggregatedPosterior { q with Mu = q.Mu + 0.05 } z
         ]
 
-        let beaten = rivals |> List.map (fun rival -> excess (crossEntropy aggregated) (crossEntropy rival))
+        let beaten =
+            rivals |> List.map (fun rival -> excess (crossEntropy aggregated) (crossEntropy rival))
+
         List.max (distance aggregated exact :: beaten)
 
     {
         Id = "prior/optimal"
-        Statement = "The aggregated posterior is the mean of the posteriors, and no other prior has less cross-entropy."
+        Statement =
+            "The aggregated posterior is the mean of the posteriors, and no other prior has less cross-entropy."
         Labels = [ "eq:optimal-prior" ]
         Function = "logAggregatedPosterior"
         Instances = [

@@ -28,14 +28,17 @@ let elements (x: Tensor) : float[] = x.detach().double().data<float>().ToArray()
 
 /// The largest absolute difference of two tensors; shapes that differ are an infinite distance.
 let distance (a: Tensor) (b: Tensor) : float =
-    if a.shape <> b.shape then infinity else value ((a - b).abs().max ())
+    if a.shape <> b.shape then
+        infinity
+    else
+        value ((a - b).abs().max())
 
 /// The same relative to 1 + |b|, for numbers of any size.
 let relativeDistance (a: Tensor) (b: Tensor) : float =
     if a.shape <> b.shape then
         infinity
     else
-        value (((a - b).abs () / (b.abs () + 1.0)).max ())
+        value (((a - b).abs() / (b.abs () + 1.0)).max())
 
 /// By how much a should be at most b and is not.
 let excess (a: float) (b: float) : float = max 0.0 (a - b)
@@ -48,8 +51,7 @@ let deviation (expected: float) (draws: Tensor) : float =
 
 /// n equal steps over [-9, 9] as points and their common weight: beyond nine standard deviations a normal has no
 /// mass in float64, and for smooth integrands that vanish at both ends the rule converges faster than any power.
-let private axis (n: int64) =
-    torch.linspace (-9.0, 9.0, n, dtype = torch.float64), 18.0 / float (n - 1L)
+let private axis (n: int64) = torch.linspace (-9.0, 9.0, n, dtype = torch.float64), 18.0 / float (n - 1L)
 
 /// Points `[N,L]` and weight of a product grid over [-9,9]^L, for L = 1 (2001 points) or 2 (361 a side).
 let grid (l: int64) : Tensor * float =
@@ -67,14 +69,14 @@ let grid (l: int64) : Tensor * float =
 let integral (l: int64) (centre: Tensor) (scale: Tensor) (logDensity: Tensor -> Tensor) : float =
     let t, weight = grid l
     let stretch = value (scale.expand([| l |]).prod 0L)
-    value ((logDensity (centre + scale * t)).exp().sum ()) * weight * stretch
+    value ((logDensity (centre + scale * t)).exp().sum()) * weight * stretch
 
 /// E g(eps) for one-dimensional standard normal noise, by quadrature: g sees all nodes at once. `[N] -> [N]`.
 let normalExpectation (g: Tensor -> Tensor) : float =
     let t, weight = grid 1L
     let t = t.squeeze 1L
-    let density = (-0.5 * t.square ()).exp () / sqrt (2.0 * Math.PI)
-    value ((density * g t).sum ()) * weight
+    let density = (-0.5 * t.square ()).exp() / sqrt (2.0 * Math.PI)
+    value ((density * g t).sum()) * weight
 
 /// Noise `[2L,1,L]` whose plain mean integrates every quadratic of N(0,I) exactly: the points +-sqrt(L) e_i.
 let quadraticNoise (l: int64) : Tensor =
@@ -88,8 +90,8 @@ let finiteGradient (f: Tensor -> Tensor) (x: Tensor) : Tensor =
 
     let slope i =
         let direction = torch.zeros_like x
-        direction[i].fill_ (Scalar.op_Implicit step) |> ignore
-        (f (x + direction) - f (x - direction)).detach () / (2.0 * step)
+        direction[i].fill_(Scalar.op_Implicit step) |> ignore
+        (f (x + direction) - f (x - direction)).detach() / (2.0 * step)
 
     torch.stack ([| for i in 0L .. n - 1L -> slope i |])
 
