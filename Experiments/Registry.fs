@@ -10,10 +10,14 @@ let experiments: Experiment list =
         [ Ift.PlanarSamples.experiment ]
         Cs.Mnist.experiments
         Nora.GradientVariance.experiments
+        Nora.Generation.experiments
+        Nora.Surgery.experiments
         Uva.FloatingPoint.experiments
         Ift.Cifar.experiments
         Cs.GanLosses.experiments
         Cs.FashionMnist.experiments
+        Uva.Likelihood.experiments
+        Uva.Gap.experiments
     ]
 
 /// How a row is answered.

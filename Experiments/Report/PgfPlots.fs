@@ -235,7 +235,8 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
         | NorthWest -> [ "legend pos=north west" ]
         | SouthEast -> [ "legend pos=south east" ]
         | SouthWest -> [ "legend pos=south west" ]
-        | Below -> [ "legend columns=-1"; "legend style={at={(0.5,-0.28)}, anchor=north}" ]
+        // Room for tick and axis labels, whatever the panel's height.
+        | Below -> [ "legend columns=-1"; "legend style={at={(0.5,0)}, yshift=-11mm, anchor=north}" ]
         | NoLegend -> []
 
     let options =
