@@ -219,6 +219,9 @@ let private ift4: Experiment = {
                 Values = [
                     Value.integer "ift4.width" scale.Width
                     Value.integer "ift4.steps" scale.Steps
+                    Value.integer "ift4.batch" scale.Batch
+                    Value.integer "ift4.rate" (int scale.Rate)
+                    Value.number "ift4.ema" 3 scale.Ema
                     Value.integer "ift4.judged" scale.Samples
                     Value.number "ift4.accuracy" 1 (100.0 * results.Value "accuracy" all.Reference)
                     Value.text "ift4.best" best.Configuration.Id

@@ -46,6 +46,11 @@ type Scale = {
     Steps: int
     /// Generator steps between two evaluations.
     Every: int
+    Batch: int
+    /// The source's step sizes times this: narrow networks that train briefly need larger steps.
+    Rate: float
+    /// Decay of the generator's moving average; a short run needs a short memory.
+    Ema: float
     /// Images behind every score.
     Samples: int
     Judge: JudgeRun
@@ -72,22 +77,31 @@ let scale (plan: Plan) : Scale =
         Width = fullWidth
         Steps = fullSteps
         Every = 2000
+        Batch = 64
+        Rate = 1.0
+        Ema = 0.998
         Samples = 10000
         Judge = judge 64 20
         Threads = 1
       }
     | Paper -> {
         Width = 16
-        Steps = 1200
-        Every = 200
+        Steps = 1500
+        Every = 250
+        Batch = 64
+        Rate = 2.0
+        Ema = 0.99
         Samples = 2000
         Judge = judge 24 6
         Threads = 1
       }
     | Quick -> {
         Width = 8
-        Steps = 120
-        Every = 40
+        Steps = 240
+        Every = 60
+        Batch = 32
+        Rate = 4.0
+        Ema = 0.95
         Samples = 500
         Judge = judge 8 1
         Threads = 1
@@ -96,6 +110,9 @@ let scale (plan: Plan) : Scale =
         Width = 4
         Steps = 2
         Every = 1
+        Batch = 64
+        Rate = 1.0
+        Ema = 0.5
         Samples = 100
         Judge = judge 4 1
         Threads = 1
@@ -106,11 +123,11 @@ let gan (scale: Scale) (c: Configuration) : GanRun = {
     Networks = ResidualNetworks(scale.Width, c.Spectral)
     Adversary = c.Adversary
     R1 = c.R1
-    GeneratorOptimiser = OptimiserSettings.Adam(2e-4, 0.0, 0.99)
-    CriticOptimiser = OptimiserSettings.Adam(4e-4, 0.0, 0.99, WeightDecay = 1e-6)
+    GeneratorOptimiser = OptimiserSettings.Adam(2e-4 * scale.Rate, 0.0, 0.99)
+    CriticOptimiser = OptimiserSettings.Adam(4e-4 * scale.Rate, 0.0, 0.99, WeightDecay = 1e-6)
     CriticSteps = 2
-    Ema = 0.998
-    Batch = 64
+    Ema = scale.Ema
+    Batch = scale.Batch
     Steps = scale.Steps
     Snapshots = Weights scale.Every
     // Every evaluation stands for the mean metric of the steps before it.
@@ -164,5 +181,11 @@ let differences (plan: Plan) : string =
             $"width {scale.Width} of {fullWidth}"
         if scale.Steps < fullSteps then
             $"{scale.Steps} of 100,000 steps"
+        if scale.Rate <> 1.0 then
+            $"step sizes times {inv scale.Rate}"
+        if scale.Ema <> 0.998 then
+            $"averaging {inv scale.Ema} instead of 0.998"
+        if scale.Batch <> 64 then
+            $"batches of {scale.Batch} instead of 64"
         "1 seed"
     ]
