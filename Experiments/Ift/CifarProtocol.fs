@@ -86,8 +86,8 @@ let scale (plan: Plan) : Scale =
       }
     | Paper -> {
         Width = 16
-        Steps = 1500
-        Every = 250
+        Steps = 1200
+        Every = 200
         Batch = 64
         Rate = 2.0
         Ema = 0.99
