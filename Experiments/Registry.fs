@@ -4,7 +4,8 @@ module Research.Experiments.Registry
 /// Rows that are computed.
 let experiments: Experiment list =
     List.concat [
-        [ Hw.DigitsVae.experiment ]
+        [ Hw.DigitsVae.experiment; Hw.DigitsBeta.experiment; Hw.DigitsConditional.experiment ]
+        Hw.DigitsPriorReport.experiments
         Ift.BinarizedMnist.experiments
         Ift.FlowPosterior.experiments
         [ Ift.PlanarSamples.experiment ]

@@ -17,25 +17,27 @@ let private required = source + 1.0
 /// -log p of an image under the uniform distribution over 17 levels.
 let private uniform = 64.0 * log 17.0
 
-let private stepsPerEpoch (plan: Plan) =
-    let n = (plan.Data set).Train.Count
-    float ((n + 63) / 64)
+/// The mean training loss over each epoch.
+let private trainingByEpoch (plan: Plan) (results: Results) (trained: Trained) = [|
+    let stepsPerEpoch =
+        float (((plan.Data set).Train.Count + trained.Run.Batch - 1) / trained.Run.Batch)
 
-let private byEpoch (plan: Plan) (results: Results) split name (trained: Trained) = [|
-    for step, value in results.Curve split name trained.Training do
-        let epoch = step / stepsPerEpoch plan
+    for step, value in results.Curve "train" "loss" trained.Training do
+        let epoch = step / stepsPerEpoch
         // Training metrics are also logged between epochs.
         if epoch = floor epoch then
             epoch, value
 |]
 
-/// The epoch whose validation bound is the best.
-let private bestEpoch plan results trained =
-    byEpoch plan results "validation" "nelbo" trained |> Array.minBy snd |> fst
+let private validationByEpoch results trained =
+    byEpoch results "nelbo" trained |> Array.mapi (fun i v -> float (i + 1), v)
 
-let private curve plan results trained =
-    let training = byEpoch plan results "train" "loss" trained
-    let validation = byEpoch plan results "validation" "nelbo" trained
+/// The epoch whose validation bound is the best.
+let private bestEpoch results trained = validationByEpoch results trained |> Array.minBy snd |> fst
+
+let private curve (plan: Plan) (results: Results) trained =
+    let training = trainingByEpoch plan results trained
+    let validation = validationByEpoch results trained
     // The first epochs fall from 180 nats and would flatten the rest.
     let high = min 130.0 (snd training[0])
 
@@ -50,7 +52,7 @@ let private curve plan results trained =
             Level("source, best validation", source)
         ])
 
-let private reconstructions plan results trained =
+let private reconstructions (plan: Plan) (results: Results) trained =
     let columns = 16
     let images = picturesOf plan results "images" columns trained
     let back = picturesOf plan results "reconstructions" columns trained
@@ -61,7 +63,7 @@ let private reconstructions plan results trained =
         (Panel.images "" images.Length (Array.append images back)
          |> Panel.withCaptions [ "test image"; "reconstruction" ] [])
 
-let private summary plan results (runs: Trained list) best =
+let private summary (plan: Plan) (results: Results) (runs: Trained list) best =
     let measured name sign = cell 2 (values plan results name runs |> List.map (fun v -> sign * v))
 
     let none = Missing "the source states only the validation bound"
@@ -84,7 +86,9 @@ let private summary plan results (runs: Trained list) best =
 
 let private report (plan: Plan) (results: Results) : Section =
     let runs = plainTrainings plan
-    let origin = origin plan runs.Length
+    // Quick follows the protocol here.
+    let shortened = if plan.Profile = Smoke then shortenedBy Smoke else None
+    let origin = plan.Origin([ set ], runs.Length, shortened)
     let best = runs |> List.map (best results)
     let of' name = values plan results name runs
     let bounds, logP = of' "bound", of' "logp"
@@ -105,7 +109,7 @@ let private report (plan: Plan) (results: Results) : Section =
         Tables = [ summary plan results runs best ]
         Values = [
             value "hw5.1.elbo" 2 best
-            value "hw5.1.epoch" 0 (runs |> List.map (bestEpoch plan results))
+            value "hw5.1.epoch" 0 (runs |> List.map (bestEpoch results))
             value "hw5.1.test" 2 bounds
             value "hw5.1.rec" 2 (of' "reconstruction")
             value "hw5.1.kl" 2 (of' "kl")

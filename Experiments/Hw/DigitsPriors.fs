@@ -1,0 +1,191 @@
+/// The trainings and measurements behind hw5.4 and hw5.5: the UCI digits under a standard, a mixture, a VampPrior, a
+/// topographic and a flow prior, with 2 and 16 latents.
+module Research.Experiments.Hw.DigitsPriors
+
+open System.Collections.Generic
+open System.Diagnostics
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+open Research.Experiments
+open Research.Experiments.Hw.Digits
+
+/// A prior of the study.
+type Choice =
+    | Standard
+    | MixtureOf of components: int
+    | VampOf of pseudoInputs: int
+    | Topographic
+    | RealNvp
+
+/// Components of the mixtures unless a sweep says otherwise.
+let usual = 16
+
+let dimensions = [ 2; 16 ]
+
+[<RequireQualifiedAccess>]
+module Choice =
+    let shape choice =
+        match choice with
+        | Standard -> StandardPrior
+        | MixtureOf k -> MixturePrior k
+        // Starts within the range of the pixels, 0 to 16.
+        | VampOf k -> VampPrior(k, 0.0, 17.0)
+        | Topographic -> TopographicPrior(4, 256)
+        | RealNvp -> FlowPrior(3, 256)
+
+    /// For keys and file names.
+    let id choice =
+        match choice with
+        | Standard -> "standard"
+        | MixtureOf k -> $"mog{k}"
+        | VampOf k -> $"vamp{k}"
+        | Topographic -> "gtm"
+        | RealNvp -> "flow"
+
+    /// Family and number of components, for tables.
+    let title choice =
+        match choice with
+        | Standard -> "standard", ""
+        | MixtureOf k -> "mixture", string k
+        | VampOf k -> "VampPrior", string k
+        | Topographic -> "topographic", "16"
+        | RealNvp -> "flow", ""
+
+/// Numbers of components that a profile sweeps.
+let sweep (profile: Profile) (latent: int) =
+    match profile, latent with
+    | Paper, _ -> [ 1; 4; usual; 64 ]
+    | Smoke, _
+    | Quick, 2 -> [ 1; usual ]
+    | Quick, _ -> [ usual ]
+
+/// The priors that a profile studies in this many dimensions.
+let choices (profile: Profile) (latent: int) : Choice list = [
+    Standard
+    for k in sweep profile latent do
+        MixtureOf k
+    for k in sweep profile latent do
+        VampOf k
+    Topographic
+    RealNvp
+]
+
+/// One model per seed; a standard prior with 16 latents is the model of hw5.1.
+let trainings (plan: Plan) (latent: int) (choice: Choice) : Trained list =
+    match choice with
+    | Standard when latent = Digits.latent -> plainTrainings plan
+    | _ -> [
+        for seed in plan.Seeds ->
+            vae plan.Profile latent (Choice.shape choice) ("elbo", elbo)
+            |> train plan $"hw5.4.{Choice.id choice}.l{latent}" seed
+      ]
+
+/// Points of a density map to a side.
+let private resolution = 60
+
+/// The prior's density and that of the aggregated posterior of the training images on a square around the latter, as
+/// tensors `prior` and `aggregated` of a run, the square's half side as its value `half`. Two latents only.
+let map (plan: Plan) (trained: Trained) : RunRequest =
+    let work (context: RunContext) =
+        use _ = torch.NewDisposeScope()
+        use _ = torch.no_grad ()
+        let built = VaeRun.load trained.Run (context.Dependency trained.Training.Key) context.Device
+        let model = built.Model()
+        let encodings = (model.Encode(plan.Train set)).Base
+
+        // A few far codes would shrink the picture of all others.
+        let half =
+            let extent = (encodings.Mu.abs ()).flatten().double().cpu().data<float>().ToArray()
+            ceil (1.15 * (Array.sort extent)[extent.Length * 99 / 100])
+
+        let axis = torch.linspace (-half, half, int64 resolution, torch.float32, context.Device)
+        let n = [| int64 resolution |]
+        let grid = torch.stack ([| axis.repeat n; axis.repeat_interleave n[0] |], 1L)
+        let square (logDensity: Tensor) = logDensity.exp().``to``(torch.float32).view(n[0], n[0])
+
+        context.SaveTensors(
+            "map",
+            [
+                NamedTensor("prior", square (model.Prior.LogProb grid))
+                NamedTensor("aggregated", square (logAggregatedPosterior encodings grid))
+            ]
+        )
+
+        context.Run.SaveValues(Dictionary(dict [ "half", half ]))
+
+    plan.Run(
+        trained.Training.Key.Name + ".map",
+        [ "resolution", string resolution ],
+        trained.Training.Key.Seed,
+        Some set,
+        1,
+        work,
+        dependencies = [ trained.Training ]
+    )
+
+/// The priors whose step is timed, with the number of components on the figure's axis.
+let timed: Choice list = [
+    Standard
+    RealNvp
+    for k in [ 1; 4; 16; 64; 256 ] do
+        MixtureOf k
+        VampOf k
+]
+
+/// The least time in milliseconds of a training step (loss, gradients, update) on one batch with 16 latents, as values
+/// by the prior's id. Rounds go through all priors, and the least of them is what a busy machine disturbs least.
+let cost (plan: Plan) : RunRequest =
+    let rounds = Profile.pick plan.Profile 3 25 100
+
+    let work (context: RunContext) =
+        let x = (plan.Train set).narrow(0L, 0L, 64L)
+
+        let models = [
+            for choice in timed do
+                let run = vae plan.Profile latent (Choice.shape choice) ("elbo", elbo)
+                use generator = context.Noise.For("initialisation", 0L)
+                let built = VaeRun.build run generator context.Device
+                let tensors = [| for struct (_, tensor) in built.Parameters.All -> tensor |]
+                choice, built, tensors, Optimiser.Create(run.Optimiser, built.Parameters.All), List<float>()
+        ]
+
+        for round in 0..rounds do
+            let eps =
+                context.Noise.Normal(
+                    "posterior",
+                    int64 round,
+                    [| 64L; int64 latent |],
+                    device = context.Device
+                )
+
+            for _, built, tensors, optimiser, times in models do
+                use _ = torch.NewDisposeScope()
+                let clock = Stopwatch.StartNew()
+                let loss = total (elbo (built.Model()) x eps)
+                optimiser.Step(torch.autograd.grad ([| loss |], tensors, allow_unused = true))
+                // Waits for the device.
+                loss.ToDouble() |> ignore
+
+                // The first round warms up.
+                if round > 0 then
+                    times.Add clock.Elapsed.TotalMilliseconds
+
+        context.Run.SaveValues(
+            Dictionary(dict [ for choice, _, _, _, times in models -> Choice.id choice, Seq.min times ])
+        )
+
+    plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, 2, work)
+
+/// All runs of the study.
+let runs (plan: Plan) : RunRequest list = [
+    for latent in dimensions do
+        for choice in choices plan.Profile latent do
+            let trained = trainings plan latent choice
+            yield! withMeasurements plan trained
+
+            if latent = 2 then
+                map plan trained.Head
+    cost plan
+]
