@@ -8,7 +8,13 @@ let experiments: Experiment list =
         Hw.DigitsPriorReport.experiments
         Ift.BinarizedMnist.experiments
         Ift.FlowPosterior.experiments
-        [ Ift.PlanarSamples.experiment ]
+        [
+            Ift.PlanarLayer.experiment
+            Ift.PlanarCost.experiment
+            Ift.PlanarSamples.experiment
+            Ift.PlanarDensities.experiment
+            Ift.DiracGan.experiment
+        ]
         Cs.Mnist.experiments
         Nora.GradientVariance.experiments
         Nora.Generation.experiments

@@ -201,7 +201,7 @@ module Claim =
             Caption = "Values of the sources beside ours. Every rule was fixed before the runs."
             Columns = [
                 Table.wrapped 0.1 "Source"
-                Table.wrapped 0.25 "What"
+                Table.wrapped 0.22 "What"
                 Table.right "Reference"
                 Table.right "Ours"
                 Table.wrapped 0.17 "Rule"
