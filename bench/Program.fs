@@ -59,6 +59,17 @@ let private pair (rounds: int) (steps: int) =
     threads |> List.iter (fun t -> t.Join())
     Rounds.report "ift1, two runs side by side" pairs
 
+/// The fused planar chain, 32 layers: its rounds have more steps, so that both sides' last about as long.
+let private planar (rounds: int) (steps: int) =
+    use peer = new Peer(script "planar.py", [ string rounds; string steps ])
+    let step = PlanarStep.create 1L
+    Rounds.time 5000 step |> ignore
+    peer.Ready()
+
+    let pairs = [ for _ in 1..rounds -> Rounds.time (100 * steps) step, peer.Round() ]
+    Rounds.report "ift7 training step, k = 32" pairs
+    printfn "PyTorch's time over ours: %.0f" (pairs |> List.map (fun (a, b) -> b / a) |> Rounds.median)
+
 /// Resident memory of 20,000 steps, after step 2,000.
 let private memory () =
     let resident () =
@@ -77,16 +88,27 @@ let main argv =
     NativeEnvironment.PinBlasThreads()
     torch.set_num_threads 1
 
+    let heading () = printfn "%-34s %12s %12s" "" "ours" "PyTorch"
+
     match argv with
-    | [||]
-    | [| "vae" |] ->
-        printfn "%-34s %12s %12s" "" "ours" "PyTorch"
+    | [||] ->
+        heading ()
         vae 15 100
         pair 15 100
+        planar 9 50
+        0
+    | [| "vae" |] ->
+        heading ()
+        vae 15 100
+        pair 15 100
+        0
+    | [| "planar" |] ->
+        heading ()
+        planar 9 50
         0
     | [| "memory" |] ->
         memory ()
         0
     | _ ->
-        eprintfn "usage: bench [vae|memory]"
+        eprintfn "usage: bench [vae|planar|memory]"
         2
