@@ -191,6 +191,19 @@ let private figures =
             Expect.stringContains tex @"x & $101.3 \pm 0.5$ \\" "Mean and standard error"
             Expect.stringContains tex "--: not measured." "The reason stands below"
 
+            let words = String.replicate 40 "word "
+
+            let wrapped = {
+                table with
+                    Columns = [ Table.wrapped 0.3 "long"; Table.right "value" ]
+                    Rows = List.replicate 8 [ Text words; Number(1.0, 0) ]
+            }
+
+            Expect.stringContains
+                (Table.latex "" wrapped)
+                "longtable"
+                "Eight rows of long text may break across pages"
+
             Expect.throwsT<ArgumentException>
                 (fun () -> Table.latex "" { table with Rows = [ [ Text "x" ] ] } |> ignore)
                 "A row with a cell too few")
@@ -300,13 +313,15 @@ let private checks =
                 "Overfull \\hbox (22.60912pt too wide) in alignment at lines 52--52"
                 "LaTeX Warning: Reference `eq:nothing' on page 3 undefined on input line 7."
                 "Package natbib Warning: Citation `nobody2020' on page 4 undefined on input line 9."
+                "LaTeX Warning: Float too large for page by 51.2pt on input line 40."
             ]
 
             let found = Latex.problems (String.concat "\n" log)
-            Expect.equal found.Length 3 "Three problems, the small box is none"
+            Expect.equal found.Length 4 "Four problems, the small box is none"
             Expect.stringContains found[0] "near experiments/flows.tex: a box is 22.6pt too large" "The box"
             Expect.stringContains found[1] "page 3 refers to 'eq:nothing'" "The reference"
             Expect.stringContains found[2] "'nobody2020' is cited" "The citation"
+            Expect.stringContains found[3] "51.2pt higher than a page" "The float"
 
             let fatal =
                 "./experiments/flows.tex:12: Package report Error: The value 'a.b' is used in the text."

@@ -19,21 +19,21 @@ type Rule = {
 }
 
 module Rule =
+    /// A minus sign, not a hyphen.
+    let private number (x: float) = (Markup.coordinate x).Replace('-', '\u2212')
+
     /// The mean is at most `limit`.
-    let atMost (limit: float) = {
-        Text = $"mean at most {Markup.coordinate limit}"
-        Holds = fun mean _ -> mean <= limit
-    }
+    let atMost (limit: float) = { Text = $"mean at most {number limit}"; Holds = fun mean _ -> mean <= limit }
 
     /// The mean is at most `tolerance` away from `reference`.
     let within (tolerance: float) (reference: float) = {
-        Text = $"mean within {Markup.coordinate tolerance} of {Markup.coordinate reference}"
+        Text = $"mean within {number tolerance} of {number reference}"
         Holds = fun mean _ -> abs (mean - reference) <= tolerance
     }
 
     /// The mean lies in [low, high].
     let between (low: float) (high: float) = {
-        Text = $"mean between {Markup.coordinate low} and {Markup.coordinate high}"
+        Text = $"mean between {number low} and {number high}"
         Holds = fun mean _ -> low <= mean && mean <= high
     }
 
@@ -204,8 +204,8 @@ module Claim =
                 Table.wrapped 0.22 "What"
                 Table.right "Reference"
                 Table.right "Ours"
-                Table.wrapped 0.17 "Rule"
-                Table.wrapped 0.12 "Verdict"
+                Table.wrapped 0.2 "Rule"
+                Table.wrapped 0.17 "Verdict"
             ]
             Rows = claims |> List.map row
             Note =

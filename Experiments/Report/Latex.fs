@@ -31,6 +31,7 @@ let private error (line: string) =
 let private unresolved (line: string) =
     let reference = Regex.Match(line, @"Reference `([^']+)' on page (\d+) undefined")
     let citation = Regex.Match(line, @"Citation [`']([^'`]+)' (?:on page \d+ )?undefined")
+    let tall = Regex.Match(line, @"Float too large for page by ([0-9.]+pt)")
     let twice = Regex.Match(line, @"Label `([^']+)' multiply defined")
 
     if reference.Success then
@@ -39,6 +40,8 @@ let private unresolved (line: string) =
         Some $"'{citation.Groups[1].Value}' is cited and missing in references.bib"
     elif twice.Success then
         Some $"the label '{twice.Groups[1].Value}' is defined twice"
+    elif tall.Success then
+        Some $"a figure or table is {tall.Groups[1].Value} higher than a page"
     else
         None
 

@@ -66,8 +66,20 @@ module Table =
         | Centre -> "c"
         | Wrapped width -> $@">{{\raggedright\arraybackslash}}p{{{Markup.coordinate width}\linewidth}}"
 
-    /// More rows than this may not fit on one page.
-    let private longest = 30
+    /// More lines than this may not fit on one page.
+    let private longest = 36
+
+    /// Characters to a line of small text as wide as the page.
+    let private lineLength = 90.0
+
+    /// Lines that the rows take, wrapped text included.
+    let private lines (table: Table) =
+        let lines column cell =
+            match column.Alignment, cell with
+            | Wrapped width, Text text -> max 1 (int (ceil (float text.Length / (width * lineLength))))
+            | _ -> 1
+
+        table.Rows |> List.sumBy (fun row -> List.map2 lines table.Columns row |> List.max)
 
     let private notes (table: Table) =
         let reasons =
@@ -103,7 +115,7 @@ module Table =
 
         let notes = notes table
 
-        if table.Rows.Length > longest then
+        if lines table > longest then
             [
                 @"\begingroup\small"
                 $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"
