@@ -18,7 +18,9 @@ let experiments: Experiment list =
         Cs.Mnist.experiments
         Nora.GradientVariance.experiments
         Nora.Generation.experiments
+        Nora.Collapse.experiments
         Nora.Surgery.experiments
+        Uva.Autoencoder.experiments
         Uva.FloatingPoint.experiments
         Ift.Cifar.experiments
         Cs.GanLosses.experiments

@@ -17,8 +17,11 @@ let private between profile = Profile.pick profile [] [] [ 0.1; 0.25; 2.0; 5.0 ]
 /// The collapsed divergence is under this, and the unregularised one in the hundreds (stated before the runs).
 let private collapsed, hundreds = 0.05, (100.0, 1000.0)
 
+/// All weights, smallest first.
+let betas (profile: Profile) : float list = List.sort (asked @ between profile)
+
 /// One model per seed; beta = 1 is the model of hw5.1.
-let private trainings (plan: Plan) (beta: float) : Trained list =
+let trainings (plan: Plan) (beta: float) : Trained list =
     if beta = 1.0 then
         plainTrainings plan
     else
@@ -179,8 +182,7 @@ let private pictures (plan: Plan) (results: Results) (models: (float * Trained l
     ]
 
 let private report (plan: Plan) (results: Results) : Section =
-    let models =
-        asked @ between plan.Profile |> List.sort |> List.map (fun b -> b, trainings plan b)
+    let models = betas plan.Profile |> List.map (fun b -> b, trainings plan b)
 
     let main = models |> List.filter (fun (beta, _) -> List.contains beta asked)
     let of' beta name = main |> List.find (fun (b, _) -> b = beta) |> snd |> values plan results name
@@ -262,7 +264,7 @@ let private report (plan: Plan) (results: Results) : Section =
 let experiment: Experiment = {
     Row = "hw5.2"
     Title = "The weight of the divergence"
-    Runs = fun plan -> asked @ between plan.Profile |> List.collect (trainings plan >> withMeasurements plan)
+    Runs = fun plan -> betas plan.Profile |> List.collect (trainings plan >> withMeasurements plan)
     Report = report
     Sample = None
 }

@@ -154,8 +154,7 @@ let private report (plan: Plan) (results: Results) : Section =
                     (each case "error")
     ]
 
-    let limits name =
-        each (find $"{name}.train") "limit" @ each (find $"{name}.test") "limit"
+    let limits name = each (find $"{name}.train") "limit" @ each (find $"{name}.test") "limit"
 
     let room name = List.map2 (-) (each (find name) "limit") (each (find name) "information")
     let mnistRoom = room "mnist.train" @ room "mnist.test"
