@@ -59,7 +59,7 @@ let private runs (plan: Plan) : RunRequest list = [
 
 /// E p(eps)^m of a polynomial in standard normal noise, coefficients from the constant up: even moments of the noise
 /// are the double factorials, odd ones vanish.
-let private moment (m: int) (polynomial: float[]) =
+let moment (m: int) (polynomial: float[]) =
     let times (a: float[]) (b: float[]) =
         Array.init (a.Length + b.Length - 1) (fun k ->
             Seq.sum (seq { for i in max 0 (k - b.Length + 1) .. min k (a.Length - 1) -> a[i] * b[k - i] }))
@@ -81,10 +81,10 @@ let private relativeError (n: int) (second: float) (fourth: float) =
     let kurtosis = 3.0 + (fourth / (second * second) - 3.0) / float n
     sqrt ((kurtosis - (r - 3.0) / (r - 1.0)) / r)
 
-/// Of the score estimate: (theta + eps)^2 eps less its mean 2 theta.
-let private scoreError n =
-    let centred = [| -2.0 * theta; theta * theta; 2.0 * theta; 1.0 |]
-    relativeError n (moment 2 centred) (moment 4 centred)
+/// The score estimate (theta + eps)^2 eps less its mean 2 theta, as a polynomial in eps.
+let centredScore (theta: float) = [| -2.0 * theta; theta * theta; 2.0 * theta; 1.0 |]
+
+let private scoreError n = relativeError n (moment 2 (centredScore theta)) (moment 4 (centredScore theta))
 
 /// Of the pathwise estimate, which is normal.
 let private pathwiseError n = relativeError n 1.0 3.0

@@ -19,7 +19,8 @@ let private parts = [ "train"; "test" ]
 let private images profile = Profile.pick profile 16 100 400
 let private samples profile = Profile.pick profile 10 100 500
 
-let private train (plan: Plan) (seed: int64) (epochs: int) : Digits.Trained =
+/// The model of hw5.1 after so many epochs.
+let train (plan: Plan) (seed: int64) (epochs: int) : Digits.Trained =
     let run = { Digits.plain plan.Profile with Length = Epochs epochs }
     Digits.train plan $"uva1.6.epochs{epochs}" seed run
 
