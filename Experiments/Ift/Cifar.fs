@@ -203,6 +203,17 @@ let private ift4: Experiment = {
             |]
 
             let captions = "data" :: [ for o in outcomes -> o.Configuration.Id ]
+            let worst = outcomes |> List.maxBy (fun o -> last o.Frechet)
+
+            let untamed, wasserstein =
+                outcomes.Head, outcomes |> List.filter (fun o -> o.Configuration.Adversary.Name = "w1")
+
+            let correlation id value =
+                if Double.IsNaN value then
+                    Value.text id "(too few evaluations)"
+                else
+                    Value.number id 2 value
+
             let improves o = last o.Frechet < snd o.Frechet[0]
 
             {
@@ -226,6 +237,10 @@ let private ift4: Experiment = {
                     Value.number "ift4.accuracy" 1 (100.0 * results.Value "accuracy" all.Reference)
                     Value.text "ift4.best" best.Configuration.Id
                     Value.number "ift4.bestfid" 2 (last best.Frechet)
+                    Value.text "ift4.worst" worst.Configuration.Id
+                    Value.number "ift4.worstfid" 2 (last worst.Frechet)
+                    correlation "ift4.w1follows" (wasserstein |> List.map follows |> List.min)
+                    correlation "ift4.untamedfollows" (follows untamed)
                 ]
                 Claims = outcomes |> List.collect (claims origin)
                 Guards = [
