@@ -201,11 +201,11 @@ module Claim =
             Caption = "Values of the sources beside ours. Every rule was fixed before the runs."
             Columns = [
                 Table.wrapped 0.1 "Source"
-                Table.wrapped 0.22 "What"
+                Table.wrapped 0.19 "What"
                 Table.right "Reference"
                 Table.right "Ours"
-                Table.wrapped 0.2 "Rule"
-                Table.wrapped 0.17 "Verdict"
+                Table.wrapped 0.17 "Rule"
+                Table.wrapped 0.155 "Verdict"
             ]
             Rows = claims |> List.map row
             Note =
