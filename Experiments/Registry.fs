@@ -6,6 +6,9 @@ let experiments: Experiment list =
     List.concat [
         [ Hw.DigitsVae.experiment; Hw.DigitsBeta.experiment; Hw.DigitsConditional.experiment ]
         Hw.DigitsPriorReport.experiments
+        [ Hw.DigitsVae.experiment ]
+        [ Hw.InfoVae.experiment ]
+        [ Nora.FewLabels.experiment ]
         Ift.BinarizedMnist.experiments
         Ift.FlowPosterior.experiments
         [

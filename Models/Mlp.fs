@@ -24,6 +24,7 @@ type Activation =
     | Relu
     | LeakyRelu of slope: float
     | Tanh
+    | Softplus
 
 [<RequireQualifiedAccess>]
 module Activation =
@@ -33,6 +34,7 @@ module Activation =
         | Relu -> x.relu ()
         | LeakyRelu slope -> torch.nn.functional.leaky_relu (x, slope)
         | Tanh -> x.tanh ()
+        | Softplus -> softplus x
 
 /// Linear layers with an activation between them, none after the last.
 type Mlp = { Layers: Linear list; Activation: Activation }

@@ -1,0 +1,280 @@
+/// The runs of nora6: M2 and its classifier alone on MNIST with few labels, and what is measured on each.
+module Research.Experiments.Nora.FewLabelsRuns
+
+open System.Collections.Generic
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+open Research.Experiments
+
+let set = DataSetId.Mnist
+
+/// The sizes of Kingma et al. (2014), section 4.1.
+let shape: M2Shape = { Data = 784; Classes = 10; Latent = 50; Hidden = 500 }
+
+/// The weight of the classification term: alpha = 0.1 N over N.
+let private weight = 0.1
+
+/// Test errors (%) of M2 in the table 1 of its paper, by number of labels.
+let source = [ 100, 11.97; 600, 4.94; 1000, 3.60 ]
+
+/// Passes through the data in the program that its authors published.
+let sourcePasses = 3000
+
+type Method =
+    /// M2 from a start trained on the classifier's own classes.
+    | SemiSupervised
+    /// M2 from random parameters.
+    | FromRandom
+    /// The classifier alone on the labelled examples alone, from the same start.
+    | Supervised
+
+let private name method =
+    match method with
+    | SemiSupervised -> "m2"
+    | FromRandom -> "random"
+    | Supervised -> "supervised"
+
+/// What a step descends.
+type Stage =
+    /// The cross-entropy of the labelled examples.
+    | Labels
+    /// The same, and the bound of encoder and decoder at classes drawn from the classifier, which is held.
+    | Generator
+    /// M2's objective with its exact sum over classes.
+    | Everything
+
+/// Number of steps of each stage. From a random start M2's sum over classes drives the classifier of few labels away
+/// from the digits, because an untrained decoder prefers classes by several nats for no reason; a trained start avoids
+/// that and is cheap, as a drawn class needs one pass through the decoder and the sum ten.
+let stages method (profile: Profile) =
+    match method with
+    | SemiSupervised -> Profile.pick profile [ 10; 10; 10 ] [ 500; 500; 500 ] [ 500; 1500; 3000 ]
+    | FromRandom -> Profile.pick profile [ 0; 0; 20 ] [ 0; 0; 1200 ] [ 0; 0; 5000 ]
+    // It has long reached a training loss near zero when it ends.
+    | Supervised -> Profile.pick profile [ 20 ] [ 1000 ] [ 2000 ]
+
+/// Labelled and unlabelled examples of a step.
+let batch stage =
+    match stage with
+    | Labels -> 50, 0
+    | Generator -> 10, 100
+    | Everything -> 10, 20
+
+let settings = OptimiserSettings.Adam 1e-3
+
+let labelCounts (profile: Profile) = Profile.pick profile [ 100 ] [ 100 ] (List.map fst source)
+
+/// Row numbers of the labelled examples, equally many of each class, and of all others; both chosen by the seed.
+let split (classes: int) (labels: byte[]) (count: int) (seed: int64) : int64[] * int64[] =
+    // Training permutes by epochs from 0 up, so this order is one of its own.
+    let order = Noise(seed).Permutation(-1L, labels.Length)
+
+    let ofClass c =
+        order |> Seq.filter (fun row -> int labels[int row] = c) |> Seq.truncate (count / classes)
+
+    let labelled = [| for c in 0 .. classes - 1 -> ofClass c |> Array.ofSeq |] |> Array.concat
+    let taken = HashSet labelled
+    labelled, order |> Array.filter (taken.Contains >> not)
+
+/// Share of wrong classes among images, in percent.
+let private errorRate (m: M2) (images: Tensor) (classes: byte[]) : float =
+    use _ = torch.no_grad ()
+    let truth = torch.tensor (classes |> Array.map int64, device = images.device)
+    let wrong = (M2.logLabel m (images / 255.0)).argmax(1L).ne truth
+    100.0 * (wrong.double().mean()).ToDouble()
+
+/// The same by the generative half alone: the class of least L(x,y), on the first thousand images.
+let private generativeErrorRate (m: M2) (images: Tensor) (classes: byte[]) (noise: Noise) : float =
+    use _ = torch.no_grad ()
+    let count = min 1000L (images.size 0)
+    let x = images.narrow (0L, 0L, count) / 255.0
+
+    let truth =
+        torch.tensor (Array.truncate (int count) classes |> Array.map int64, device = images.device)
+
+    let shape = [| int64 m.Shape.Classes; count; int64 m.Shape.Latent |]
+    let costs = M2.everyLabel m x (noise.Normal("generative", 0L, shape, device = images.device))
+    100.0 * ((costs.neg ()).argmax(1L).ne(truth).double().mean()).ToDouble()
+
+let private train (plan: Plan) method labels (context: RunContext) =
+    let data, device = plan.Data set, context.Device
+    let images, test = plan.Train set, plan.Test set
+    let labelled, unlabelled = split shape.Classes data.Train.Labels labels context.Key.Seed
+    let share = float labels / float data.Train.Count
+    use generator = context.Noise.For("initialisation", 0L)
+    let parameters = Parameters(generator, device)
+    let m2 = M2.create parameters shape
+
+    let learned = [|
+        for struct (key, tensor) in parameters.All do
+            if method <> Supervised || key.StartsWith "classifier." then
+                struct (key, tensor)
+    |]
+
+    let leaves = [| for struct (_, tensor) in learned -> tensor |]
+    let optimiser = Optimiser.Create(settings, learned)
+    let stages = stages method plan.Profile
+    // A Noise remembers one permutation: passes through the few labels have a Noise of their own.
+    let labelOrder = Noise context.Key.Seed
+
+    let stageOf (step: int64) =
+        let ends = stages |> List.scan (+) 0 |> List.tail
+        [ Labels; Generator; Everything ][ends |> List.findIndex (fun e -> step < int64 e)]
+
+    let pixels (at: StepContext) stream (rows: int64[]) =
+        let x = images.index_select (0L, torch.tensor (rows, device = device)) / 255.0
+        at.Noise.Uniform(stream, at.Step, x.shape, device = device).lt(x).``to`` torch.float32
+
+    let labelledBatch (at: StepContext) size =
+        let perPass = int64 (labels / size)
+        let order = labelOrder.Permutation(at.Step / perPass, labels)
+        let start = int (at.Step % perPass) * size
+        let rows = order[start .. start + size - 1] |> Array.map (fun i -> labelled[int i])
+        let classes = rows |> Array.map (fun row -> int64 data.Train.Labels[int row])
+        pixels at "labelled.binarise" rows, torch.tensor (classes, device = device)
+
+    let unlabelledBatch (at: StepContext) size =
+        at.Batch(unlabelled.Length, size)
+        |> Array.map (fun i -> unlabelled[int i])
+        |> pixels at "unlabelled.binarise"
+
+    let terms (at: StepContext) : Terms =
+        let stage = stageOf at.Step
+        let few, many = batch stage
+        let x, y = labelledBatch at few
+        let latent = int64 shape.Latent
+        let normal stream shape = at.Noise.Normal(stream, at.Step, shape, device = device)
+
+        match stage with
+        | Labels -> [ "classifier", M2.crossEntropy m2 x y ]
+        | Generator ->
+            let unlabelled = unlabelledBatch at many
+            let u = at.Noise.Uniform("class", at.Step, [| int64 many; 1L |], device = device)
+            let drawn = M2.sampleLabel m2 unlabelled u
+            let eps = normal "unlabelled.posterior" [| int64 many; latent |]
+
+            [
+                "unlabelled", (M2.labelled m2 unlabelled drawn eps).mean()
+                "classifier", weight * M2.crossEntropy m2 x y
+            ]
+        | Everything ->
+            let eps = normal "labelled.posterior" [| int64 few; latent |]
+            let each = normal "unlabelled.posterior" [| int64 shape.Classes; int64 many; latent |]
+            M2.loss m2 share weight (x, y, eps) (unlabelledBatch at many, each)
+
+    let step (at: StepContext) : IReadOnlyList<Term> =
+        let terms = terms at
+        let loss = total terms
+        optimiser.Step(torch.autograd.grad ([| loss |], leaves, allow_unused = true))
+
+        [|
+            Term("loss", loss)
+            for name, value in terms do
+                Term(name, value)
+        |]
+
+    let steps = List.sum stages
+    let state = [| for struct (key, tensor) in learned -> NamedTensor(key, tensor) |]
+
+    let job =
+        TrainingJob(
+            State = state,
+            // Whole batches of the largest size: smaller ones take a part of each epoch's order.
+            StepsPerEpoch = int64 (unlabelled.Length / (snd (batch Generator))),
+            TotalSteps = int64 steps,
+            EvaluateEvery = int64 (max 1 (steps / 10)),
+            Step = step,
+            Evaluate = fun _ -> dict [ "test/error", errorRate m2 test data.Test.Labels ] |> Dictionary :> _
+        )
+            .WithOptimiser("adam", optimiser)
+
+    context.Train job |> ignore
+    context.SaveTensors("model", state)
+
+let training (plan: Plan) method labels seed : RunRequest =
+    plan.Run(
+        $"nora6.{name method}.{labels}.seed{seed}",
+        [
+            "method", name method
+            "labels", string labels
+            "model", $"{shape.Data}-{shape.Hidden}-{shape.Classes}, z {shape.Latent}"
+            "weight", inv weight
+            "optimiser", string settings
+            "batches", $"{[ batch Labels; batch Generator; batch Everything ]}"
+            "stages", $"{stages method plan.Profile}"
+        ],
+        seed,
+        Some set,
+        1,
+        train plan method labels
+    )
+
+/// Styles in the picture of every class.
+let styles = 8
+
+/// Means of p(x|y,z): one row for each z from the prior, one column for each class.
+let private everyClass (m: M2) (rows: int) (noise: Noise) (device: torch.Device) : Tensor =
+    use _ = torch.no_grad ()
+    let z = noise.Normal("style", 0L, [| int64 rows; int64 shape.Latent |], device = device)
+    let classes = torch.arange (int64 shape.Classes, torch.int64, device)
+    M2.meanImage m (classes.repeat [| int64 rows |]) (z.repeat_interleave (int64 shape.Classes, 0L))
+
+let evaluation (plan: Plan) method labels seed : RunRequest =
+    let training = training plan method labels seed
+
+    let work (context: RunContext) =
+        use _ = torch.NewDisposeScope()
+        use generator = new torch.Generator(0UL)
+        let parameters = Parameters(generator, context.Device)
+        let m2 = M2.create parameters shape
+        let trained = (context.Dependency training.Key).ReadTensors "model"
+
+        for struct (key, tensor) in parameters.All do
+            // The baseline saved its classifier only.
+            match trained.Find key with
+            | null -> ()
+            | entry -> TensorBytes.CopyInto(entry, tensor)
+
+        let test = plan.Test set
+        let error = errorRate m2 test (plan.Data set).Test.Labels
+
+        context.Run.SaveValues(
+            Dictionary(
+                dict [
+                    "error", error
+                    if method <> Supervised then
+                        "generative", generativeErrorRate m2 test (plan.Data set).Test.Labels context.Noise
+                ]
+            )
+        )
+
+        if method = SemiSupervised then
+            let images = everyClass m2 styles context.Noise context.Device
+            context.SaveTensors("pictures", [ NamedTensor("classes", images) ])
+
+    plan.Run(
+        training.Key.Name.Replace("nora6", "nora6.test"),
+        [ "styles", string styles ],
+        seed,
+        Some set,
+        1,
+        work,
+        dependencies = [ training ]
+    )
+
+/// Every number of labels with M2 and without; 100 labels from a random start too.
+let private cases (profile: Profile) = [
+    for labels in labelCounts profile do
+        SemiSupervised, labels
+        Supervised, labels
+    FromRandom, 100
+]
+
+let runs (plan: Plan) : RunRequest list = [
+    for method, labels in cases plan.Profile do
+        for seed in plan.Seeds do
+            training plan method labels seed
+            evaluation plan method labels seed
+]
