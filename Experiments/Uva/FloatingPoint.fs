@@ -11,18 +11,20 @@ open Research.Experiments
 
 /// q = N(mean, exp logVar). Both numbers are sums of few powers of two, so that float32 holds them exactly and all
 /// columns of the table speak of the same q.
-type Example = { Name: string; What: string; Mean: float; LogVar: float }
+type Example = { Name: string; What: string; Parameters: string; Mean: float; LogVar: float }
 
 let private examples = [
     {
         Name = "small"
-        What = "close to the prior: $\\mu=\\log\\sigma^2=2^{-13}$"
+        What = "close to the prior"
+        Parameters = "$\\mu=\\log\\sigma^2=2^{-13}$"
         Mean = 2.0 ** -13.0
         LogVar = 2.0 ** -13.0
     }
     {
         Name = "big"
-        What = "far and wide: $\\mu=2^{10}$, $\\log\\sigma^2=16$"
+        What = "far and wide"
+        Parameters = "$\\mu=2^{10}$, $\\log\\sigma^2=16$"
         Mean = 1024.0
         LogVar = 16.0
     }
@@ -79,7 +81,7 @@ let private evaluate (context: RunContext) =
     context.Run.SaveValues values
 
 let private run (plan: Plan) : RunRequest =
-    plan.Run("uva1.5", [ "examples", $"%A{examples}" ], 0L, None, 1, evaluate)
+    plan.Run("uva1.5", [ for e in examples -> e.Name, $"{inv e.Mean} {inv e.LogVar}" ], 0L, None, 1, evaluate)
 
 let private experiment: Experiment = {
     Row = "uva1.5"
@@ -112,7 +114,7 @@ let private experiment: Experiment = {
                     origin
                     $"uva1.5.{example.Name}"
                     "UVA 1.5"
-                    $"KL of a normal {example.What}, stable formula in float32, in {unitText} nats"
+                    $"KL of a normal {example.What} ({example.Parameters}), stable formula in float32, in {unitText} nats"
                     None
                     (Rule.within (reference * 1e-3) reference)
                     [ computed example "stable" "float32" / unit' ]
@@ -128,7 +130,7 @@ let private experiment: Experiment = {
                         Caption =
                             "$\\mathrm{KL}(q\\|p)$ of a normal $q$ and $p$ the standard normal, in nats, by two formulas in two precisions, with relative errors against the exact value (a series in decimal arithmetic of 28 digits)."
                         Columns = [
-                            Table.wrapped 0.2 "$q$"
+                            Table.left "$q$"
                             Table.left "Formula"
                             Table.right "float32"
                             Table.right "error"
@@ -142,7 +144,7 @@ let private experiment: Experiment = {
                                     let first = formula = fst formulas.Head
 
                                     [
-                                        Text(if first then example.What else "")
+                                        Text(if first then example.What else example.Parameters)
                                         Text formula
                                         for precision, _ in precisions do
                                             Scientific(computed example formula precision, 5)
