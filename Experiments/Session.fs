@@ -146,7 +146,12 @@ let private runTable (places: Places) (plan: Plan) (ids: string list) (report: R
         Rows = [
             for record in records do
                 let field name =
-                    Text(if record.Fields.ContainsKey name then record.Fields[name] else "")
+                    Text(
+                        if record.Fields.ContainsKey name then
+                            record.Fields[name]
+                        else
+                            ""
+                    )
 
                 [
                     Text $"{record.Name}-{record.Key}"

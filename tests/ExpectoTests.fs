@@ -158,7 +158,10 @@ let private running = [
 
     testCase "a false property shows a shrunk counterexample and its seed" (fun () ->
         let fixedSeed = { FsCheckConfig.defaultConfig with replay = Some(1UL, 3UL, None) }
-        let code, output = run [] (testPropertyWithConfig fixedSeed "small" (fun (n: int) -> abs n < 20))
+
+        let code, output =
+            run [] (testPropertyWithConfig fixedSeed "small" (fun (n: int) -> abs n < 20))
+
         Expect.equal code 1 "Exit code"
         shows [ "Shrunk"; "20"; "replay = Some(" ] output)
 

@@ -27,20 +27,32 @@ let private blocks language =
 [<Tests>]
 let tests =
     testList "readme" [
-        testCase "objective" <| fun () ->
+        testCase "objective"
+        <| fun () ->
             let core = File.ReadAllText(Path.Combine(root, "Core.fs"))
             let shown = blocks "fsharp"
             Expect.isNonEmpty shown "the README shows how to add an objective"
 
             for block in shown do
                 // Compiled with Core.fs, and under every law of tests/Laws/Objectives.fs.
-                Expect.stringContains core (block.Trim()) "code shown in the README stands in Core.fs, letter by letter"
+                Expect.stringContains
+                    core
+                    (block.Trim())
+                    "code shown in the README stands in Core.fs, letter by letter"
 
-        testCase "files" <| fun () ->
+        testCase "files"
+        <| fun () ->
             for m in Regex.Matches(readme.Value, @"`([A-Za-z.]+/[A-Za-z./]*)`|\]\(([^)#:]+)\)") do
-                let path = if m.Groups[1].Success then m.Groups[1].Value else m.Groups[2].Value
+                let path =
+                    if m.Groups[1].Success then
+                        m.Groups[1].Value
+                    else
+                        m.Groups[2].Value
                 // Written by the commands, not kept in the repository.
                 let isOutput = Regex.IsMatch(path, @"^(\./)?(data|results|generated)/|^paper/build/")
                 let there = Path.Combine(root, path)
-                Expect.isTrue (isOutput || File.Exists there || Directory.Exists there) $"README.md names {path}, which is not there"
+
+                Expect.isTrue
+                    (isOutput || File.Exists there || Directory.Exists there)
+                    $"README.md names {path}, which is not there"
     ]
