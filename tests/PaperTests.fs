@@ -5,17 +5,8 @@ open System
 open System.IO
 open System.Text.RegularExpressions
 open Expecto
+open Research.Tests.Repository
 open Research.Report
-
-/// The root of the repository, found from where the tests run.
-let private root =
-    let rec up (directory: DirectoryInfo | null) =
-        match directory with
-        | null -> failwith "the tests do not run inside the repository"
-        | d when File.Exists(Path.Combine(d.FullName, "Research.sln")) -> d.FullName
-        | d -> up d.Parent
-
-    up (DirectoryInfo AppContext.BaseDirectory)
 
 let private paper = lazy (Paper.read (Path.Combine(root, "paper")))
 

@@ -5,16 +5,7 @@ open System
 open System.IO
 open System.Text.RegularExpressions
 open Expecto
-
-/// The root of the repository, found from where the tests run.
-let private root =
-    let rec up (directory: DirectoryInfo | null) =
-        match directory with
-        | null -> failwith "the tests do not run inside the repository"
-        | d when File.Exists(Path.Combine(d.FullName, "Research.sln")) -> d.FullName
-        | d -> up d.Parent
-
-    up (DirectoryInfo AppContext.BaseDirectory)
+open Research.Tests.Repository
 
 let private readme = lazy (File.ReadAllText(Path.Combine(root, "README.md")))
 
