@@ -115,56 +115,21 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
         Device = deviceName plan
         Revision = HostInfo.Revision
         Sections = sections
+        Questions = Registry.rows |> List.map (fun row -> row.Id, $"{row.Question} ({row.Source})")
         NotRun = notRun
         Laws = Law.read (Path.Combine(places.Results, "laws.json"))
     }
 
-/// What was computed for the report, when and in how long.
-let private runTable (places: Places) (plan: Plan) (ids: string list) (report: Report) : Table =
+/// The finished runs behind the rows that the report shows.
+let private records (places: Places) (plan: Plan) (ids: string list) (report: Report) : RunRecord list =
     let store = RunStore places.Results
     let shown = report.Sections |> List.map _.Row |> Set.ofList
 
-    let records =
-        computed (select ids)
-        |> List.filter (fun e -> shown.Contains e.Row)
-        |> List.collect (fun e -> e.Runs plan)
-        |> List.distinctBy _.Key.Id
-        |> List.map (fun request -> (store.Require request.Key).Record)
-
-    {
-        Id = "runs"
-        Caption = "The runs behind this report."
-        Columns = [
-            Table.left "Run"
-            Table.left "Seed"
-            Table.left "Data"
-            Table.left "Engine"
-            Table.right "Seconds"
-            Table.left "Started"
-            Table.left "Revision"
-        ]
-        Rows = [
-            for record in records do
-                let field name =
-                    Text(
-                        if record.Fields.ContainsKey name then
-                            record.Fields[name]
-                        else
-                            ""
-                    )
-
-                [
-                    Text $"{record.Name}-{record.Key}"
-                    field "seed"
-                    field "data"
-                    field "engine"
-                    Number(record.Seconds, 1)
-                    Text(record.Started.ToString "yyyy-MM-dd HH:mm")
-                    Text record.Revision
-                ]
-        ]
-        Note = ""
-    }
+    computed (select ids)
+    |> List.filter (fun e -> shown.Contains e.Row)
+    |> List.collect (fun e -> e.Runs plan)
+    |> List.distinctBy _.Key.Id
+    |> List.map (fun request -> (store.Require request.Key).Record)
 
 /// Writes generated/, claims.json and index.html, and compiles the paper unless told not to. Raises
 /// ResearchException with one sentence per disagreement between text and results.
@@ -172,7 +137,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
     let report = report places plan ids
     let directory = Path.Combine(places.Results, report.Profile)
     let disagreements = Render.write places.Paper directory report
-    Html.write directory report [ runTable places plan ids report ]
+    Html.write directory report [ RunTable.ofRecords (records places plan ids report) ]
     printfn "wrote the claims and the figures to %s" directory
 
     if not disagreements.IsEmpty then

@@ -32,7 +32,36 @@ let private text =
 
         testCase "report/plain" (fun () ->
             Expect.equal (Markup.plain @"$\beta=10$, $-\E_q$") "β=10, −E_q" "Unicode"
-            Expect.equal (Markup.plain @"$\le\left$") "≤left" "A control word is not eaten by a shorter one")
+            Expect.equal (Markup.plain @"$\le\left($") "≤(" "A control word is not eaten by a shorter one"
+            Expect.equal (Markup.plain @"$4.0\cdot10^{-3}$, $z_1^2$") "4.0·10⁻³, z₁²" "Unicode's scripts"
+            Expect.equal (Markup.plain @"$\E_q\log p$, $\log\det$") "E_q log p, log det" "Names stand apart"
+            Expect.equal (Markup.plain @"$\sqrt{\theta^2+\psi_0^2}$") "√(θ²+ψ₀²)" "A root of a sum"
+
+            Expect.equal
+                (Markup.plain @"$\frac{L(L-1)}{2}\log2\pi$")
+                "L(L−1)/2 log 2π"
+                "A product needs no brackets"
+
+            Expect.equal (Markup.plain @"$\frac{a-b}2$") "(a−b)/2" "A difference does"
+            Expect.equal (Markup.plain @"$\norm{\hat u}$, $w^\T u$") "‖u\u0302‖, wᵀu" "Marks and bars"
+
+            Expect.equal
+                (Markup.plain @"$\unknown$ costs 3 %")
+                @"\unknown costs 3 %"
+                "What is not known is seen")
+
+        testCase "report/markup" (fun () ->
+            let text = @"a < b & $z_1^{-2}<\E_q\log p$"
+
+            Expect.equal
+                (Markup.html text)
+                "a &lt; b &amp; z<sub>1</sub><sup>−2</sup>&lt;E<sub>q</sub> log p"
+                "For a page"
+
+            Expect.equal
+                (Markup.plotly text)
+                "a < b & z<sub>1</sub><sup>−2</sup><E<sub>q</sub> log p"
+                "For a chart's label")
 
         testCase "report/numbers" (fun () ->
             Expect.equal (Markup.fixedPoint 2 -95.594) "-95.59" "Fixed"
@@ -165,7 +194,7 @@ let private claims =
             let table = Claim.table [ judge "first"; judge ""; judge "second"; judge "first" ]
 
             Expect.equal
-                (table.Rows |> List.map (List.last >> Cell.plain))
+                (table.Rows |> List.map (List.last >> Cell.markup))
                 [ "reproduced (a)"; "reproduced"; "reproduced (b)"; "reproduced (a)" ]
                 "Each note once, by letter"
 
@@ -289,6 +318,7 @@ let private rendering =
         Device = "CPU"
         Revision = "r1"
         Sections = [ section ]
+        Questions = [ "ift1", "VAE on binarized MNIST" ]
         NotRun = [ "hw5.2", "this row is not built yet" ]
         Laws = []
     }

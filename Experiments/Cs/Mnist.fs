@@ -114,7 +114,7 @@ let private cs1: Experiment = {
                     (Some 100.0)
                     (Rule.within 5.0 100.0)
                     (value "nelbo")
-                    "the source says `around 100'"
+                    "the source says \u201Caround 100\u201D"
 
             let unstated id what name = {
                 Claim.judge origin id "CS P1" what None (Rule.atMost infinity) (value name) "" with

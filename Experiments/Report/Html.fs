@@ -7,252 +7,102 @@ open System.Net
 open System.Text
 open XPlot.Plotly
 
-let private encode (text: string) = WebUtility.HtmlEncode(text) |> Option.ofObj |> Option.defaultValue ""
-let private words (text: string) = encode (Markup.plain text)
+let private encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""
 
-/// Points of one curve that the browser gets at most.
-let private maxPoints = 2000
-
-let private dashes = [| "solid"; "dash"; "dot"; "dashdot"; "longdash" |]
-
-let private xs (points: (float * float)[]) = Array.map fst points
-let private ys (points: (float * float)[]) = Array.map snd points
-
-let private points series =
-    match series with
-    | Line(_, points, _)
-    | Scatter(_, points)
-    | ErrorBars(_, points, _)
-    | Reference(_, points) -> points
-    | Bars(_, edges, _) -> edges |> Array.map (fun x -> x, 0.0)
-    | Arrows(_, arrows) -> arrows |> Array.collect (fun (a, b) -> [| a; b |])
-    | Density map -> [| fst map.X, fst map.Y; snd map.X, snd map.Y |]
-    | Level _ -> [||]
-
-/// The closed outline between mean - error and mean + error.
-let private band colour (points: (float * float)[]) (error: float[]) =
-    let upper = Array.map2 (fun (x, y) e -> x, y + e) points error
-    let lower = Array.map2 (fun (x, y) e -> x, y - e) points error
-    let outline = Array.append upper (Array.rev lower)
-
-    XPlot.Plotly.Scatter(
-        x = xs outline,
-        y = ys outline,
-        mode = "lines",
-        fill = "toself",
-        fillcolor = colour,
-        opacity = 0.2,
-        line = XPlot.Plotly.Line(color = colour, width = 0.0),
-        hoverinfo = "none",
-        showlegend = false
-    )
-    :> Trace
-
-let private lines name colour dash (points: (float * float)[]) =
-    XPlot.Plotly.Scatter(
-        x = xs points,
-        y = ys points,
-        mode = "lines",
-        name = Markup.plain name,
-        showlegend = (name <> ""),
-        line = XPlot.Plotly.Line(color = colour, dash = dash)
-    )
-
-let private traces (extent: float * float) (index: int) (series: Series) : Trace list =
-    let _, colour = Colours.colour index
-    let dash = dashes[index % dashes.Length]
-    let thinned points = Thinning.indices maxPoints (ys points)
-
-    match series with
-    | Line(name, points, error) ->
-        let kept = thinned points
-        let drawn = kept |> Array.map (fun i -> points[i])
-
-        [
-            match error with
-            | Some e when e |> Array.exists (fun v -> v > 0.0) ->
-                band colour drawn (kept |> Array.map (fun i -> e[i]))
-            | _ -> ()
-            lines name colour dash drawn
-        ]
-    | Reference(name, points) -> [
-        lines name "#000000" "dash" (thinned points |> Array.map (fun i -> points[i]))
-      ]
-    | Level(name, value) -> [ lines name "#000000" "dot" [| fst extent, value; snd extent, value |] ]
-    | Scatter(name, points) -> [
-        XPlot.Plotly.Scatter(
-            x = xs points,
-            y = ys points,
-            mode = "markers",
-            name = Markup.plain name,
-            showlegend = (name <> ""),
-            marker = Marker(color = colour, size = 4.0, opacity = 0.6)
-        )
-      ]
-    | ErrorBars(name, points, error) -> [
-        XPlot.Plotly.Scatter(
-            x = xs points,
-            y = ys points,
-            mode = "markers",
-            name = Markup.plain name,
-            showlegend = (name <> ""),
-            marker = Marker(color = colour, size = 6.0),
-            error_y = ErrorY(``type`` = "data", array = error, visible = true)
-        )
-      ]
-    | Density map ->
-        let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
-
-        let centres (low, high) n = [|
-            for i in 0 .. n - 1 -> low + (high - low) * (float i + 0.5) / float n
-        |]
-
-        [
-            Heatmap(
-                z = [| for r in 0 .. rows - 1 -> map.Values[r, *] |],
-                x = centres map.X columns,
-                y = centres map.Y rows,
-                colorscale = "Viridis",
-                showscale = false
-            )
-        ]
-    | Bars(name, edges, heights) ->
-        let middles = Array.pairwise edges |> Array.map (fun (a, b) -> (a + b) / 2.0)
-        let widths = Array.pairwise edges |> Array.map (fun (a, b) -> b - a)
-
-        [
-            Bar(
-                x = middles,
-                y = heights,
-                width = widths,
-                name = Markup.plain name,
-                showlegend = (name <> ""),
-                marker = Marker(color = colour, opacity = 0.6)
-            )
-        ]
-    | Arrows(name, arrows) ->
-        // A missing point between two segments lifts the pen.
-        [
-            arrows |> Array.collect (fun (a, b) -> [| a; b; nan, nan |]) |> lines name colour "solid"
-        ]
-
-/// Plotly wants the exponents of ten on a logarithmic axis.
-let private range (axis: Axis) =
-    axis.Range
-    |> Option.map (fun (low, high) ->
-        match axis.Scale with
-        | Linear -> [| low; high |]
-        | Logarithmic -> [| log10 low; log10 high |])
-
-let private kind (axis: Axis) =
-    match axis.Scale with
-    | Linear -> "linear"
-    | Logarithmic -> "log"
-
-let private chart (id: string) (width: int) (panel: AxesPanel) =
-    let isMap =
-        panel.Series
-        |> List.exists (function
-            | Density _ -> true
-            | _ -> false)
-
-    let across =
-        panel.Series
-        |> Seq.collect points
-        |> Seq.map fst
-        |> Seq.filter Double.IsFinite
-        |> Seq.toArray
-
-    let extent =
-        if across.Length = 0 then
-            0.0, 1.0
-        else
-            Array.min across, Array.max across
-
-    let data, _ =
-        panel.Series
-        |> List.mapFold
-            (fun index series ->
-                let next =
-                    match series with
-                    | Reference _
-                    | Level _
-                    | Density _ -> index
-                    | _ -> index + 1
-
-                traces extent index series, next)
-            0
-
-    let x = Xaxis(title = Markup.plain panel.X.Label, ``type`` = kind panel.X)
-    let y = Yaxis(title = Markup.plain panel.Y.Label, ``type`` = kind panel.Y)
-    range panel.X |> Option.iter (fun r -> x.range <- r)
-    range panel.Y |> Option.iter (fun r -> y.range <- r)
-
-    let named = panel.Series |> List.exists (fun s -> Series.name s <> "")
-
-    let layout =
-        Layout(
-            title = Markup.plain panel.Title,
-            xaxis = x,
-            yaxis = y,
-            showlegend = (named && panel.Legend <> NoLegend),
-            bargap = 0.0
-        )
-
-    let chart = Chart.Plot(List.concat data, layout)
-    chart.WithId id
-    chart.WithWidth width
-    chart.WithHeight(if isMap then width else width * 5 / 8)
-    chart
+let private title = "Deep generative models: experiments"
 
 let private dataUri (image: Png.Image) = "data:image/png;base64," + Convert.ToBase64String(Png.encode image)
 
+/// Pixels that an image of a grid is wide at most, and all of them together.
+let private cell, private widestGrid = 48, 800
+
+/// One stitched image; captions stand beside its rows and above its columns.
 let private gridHtml (grid: ImageGrid) =
-    let rows = grid.RowCaptions |> List.map words |> String.concat ", "
-    let captions = if rows = "" then "" else $"<p class=note>Rows: {rows}</p>"
     let image = Png.tile grid.Columns 1 grid.Images
+    let width = min widestGrid (grid.Columns * cell)
 
-    $"""<div><p>{words grid.Title}</p>{captions}<img alt="{words grid.Title}" style="width:{min 900 (grid.Columns * 48)}px" src="{dataUri image}"></div>"""
+    let captions kind texts =
+        if List.isEmpty texts then
+            ""
+        else
+            let spans =
+                texts |> List.map (fun text -> $"<span>{Markup.html text}</span>") |> String.concat ""
 
-let private page = 960
+            $"<div class={kind}>{spans}</div>"
+
+    let title =
+        if grid.Title = "" then
+            ""
+        else
+            $"<p>{Markup.html grid.Title}</p>"
+
+    let rows = captions "rows" grid.RowCaptions
+    let columns = captions "columns" grid.ColumnCaptions
+
+    $"""<div>{title}<div class=grid>{columns}{rows}<img alt="{encode (Markup.plain grid.Title)}" style="width:{width}px" src="{dataUri image}"></div></div>"""
+
+/// Pixels that the page is wide, and one panel at most.
+let private page, private widestPanel = 960, 760
 
 let private figureHtml (suffix: string) (figure: Figure) =
-    let width = page / figure.Columns - 10
+    let width = min widestPanel (page / figure.Columns - 10)
+    // Panels side by side are equally high; maps are square.
+    let square = figure.Panels |> List.exists Charts.holdsMap
+
+    let frame: Charts.Frame = {
+        Width = width
+        Height = if square then width else max 230 (width * 5 / 8)
+        // Beside narrow axes a legend leaves them no room.
+        LegendBelow = figure.Columns > 1
+    }
 
     let panel i item =
         match item with
-        | Axes axes -> (chart $"{figure.Id.Replace('.', '-')}-{i}" width axes).GetInlineHtml()
+        | Axes axes -> (Charts.chart $"{figure.Id.Replace('.', '-')}-{i}" frame axes).GetInlineHtml()
         | Images grid -> gridHtml grid
 
     let panels = figure.Panels |> List.mapi panel |> String.concat "\n"
 
-    let id = encode figure.Id
-
-    $"""<figure id="{id}"><div class=panels>
+    $"""<figure id="{encode figure.Id}"><div class=panels>
 {panels}
-</div><figcaption>{words (Markup.sentence figure.Caption)} {words suffix}</figcaption></figure>"""
+</div><figcaption>{Markup.html (Markup.sentence figure.Caption)} {Markup.html suffix}</figcaption></figure>"""
 
 let private tableHtml (suffix: string) (table: Table) =
     let row tag cells =
-        "<tr>"
-        + (cells |> List.map (fun c -> $"<{tag}>{c}</{tag}>") |> String.concat "")
-        + "</tr>"
+        let cell (column: Column) text =
+            let style =
+                match column.Alignment with
+                | Left -> ""
+                | Right -> " class=number"
+                | Centre -> " class=centre"
+                | Wrapped fraction ->
+                    $" class=wrapped style=\"width:{Markup.coordinate (100.0 * fraction)}%%\""
 
-    let header = row "th" (table.Columns |> List.map (fun c -> words c.Header))
+            $"<{tag}{style}>{Markup.html text}</{tag}>"
 
-    let body =
-        table.Rows |> List.map (List.map (Cell.plain >> encode) >> row "td") |> String.concat "\n"
+        "<tr>" + String.Join("", List.map2 cell table.Columns cells) + "</tr>"
 
-    $"""<table id="{encode table.Id}"><caption>{words (Markup.sentence table.Caption)} {words suffix}</caption>
+    let header = row "th" (table.Columns |> List.map (fun c -> c.Header))
+    let body = table.Rows |> List.map (List.map Cell.markup >> row "td") |> String.concat "\n"
+    let notes = Table.notes table
+
+    let note =
+        if notes = "" then
+            ""
+        else
+            $"<p class=note>{Markup.html notes}</p>"
+
+    $"""<table id="{encode table.Id}"><caption>{Markup.html (Markup.sentence table.Caption)} {Markup.html suffix}</caption>
 {header}
 {body}
-</table><p class=note>{words table.Note}</p>"""
+</table>{note}"""
 
-let private sectionHtml (section: Section) =
+let private sectionHtml (questions: Map<string, string>) (section: Section) =
     let suffix = Origin.describe section.Origin
+    let question = questions.TryFind section.Row |> Option.defaultValue ""
 
     [
-        $"<h2>{encode section.Row}</h2>"
+        $"<h2 id=\"{encode section.Row}\">{encode section.Row} {Markup.html question}</h2>"
         yield! section.Figures |> List.map (figureHtml suffix)
         yield! section.Tables |> List.map (tableHtml suffix)
     ]
@@ -261,31 +111,54 @@ let private sectionHtml (section: Section) =
 let private style =
     "body{font-family:serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222}
 figure{margin:2em 0}figcaption,caption,.note{font-size:.9em;color:#444;text-align:left}
-.panels{display:flex;flex-wrap:wrap;gap:6px;align-items:flex-start}img{image-rendering:pixelated}
-table{border-collapse:collapse;margin:1.5em 0 .3em;border-top:2px solid;border-bottom:2px solid}
-th{border-bottom:1px solid}td,th{padding:.15em .7em;text-align:left;vertical-align:top}"
+h2{margin-top:2.5em;border-top:1px solid #ccc;padding-top:.5em}nav a{margin-right:.8em;white-space:nowrap}
+.panels{display:flex;flex-wrap:wrap;gap:6px;align-items:flex-start}img{image-rendering:pixelated;grid-area:image}
+.grid{display:inline-grid;grid-template:'. columns' 'rows image';font-size:.85em}
+.rows{grid-area:rows;display:flex;flex-direction:column;text-align:right;margin-right:.6em}.columns{grid-area:columns;display:flex;text-align:center}
+.rows span{flex:1;align-content:center}.columns span{flex:1}
+table{border-collapse:collapse;min-width:28em;margin:1.5em 0 .3em;border-top:2px solid;border-bottom:2px solid}caption{padding-bottom:.4em}
+th{border-bottom:1px solid}td,th{padding:.15em .7em;text-align:left;vertical-align:top}
+.number{text-align:right}.centre{text-align:center}sup,sub{line-height:0;font-size:.75em}
+.wrapped{overflow-wrap:anywhere}#runs,#replication{font-size:.8em}"
 
 /// Everything up to the body of a page that holds charts: with the script that draws them.
 let private head () =
     let html = PlotlyChart().GetHtml()
-    html.Substring(0, html.IndexOf "</head>")
+    html.Substring(0, html.IndexOf "</head>").Replace("<title>Chart</title>", $"<title>{title}</title>")
 
 /// The whole report as one page; `tables` (e.g. of runs) stand at its end.
 let render (report: Report) (tables: Table list) =
     let claims = report.Sections |> List.collect (fun s -> s.Claims)
+    let questions = Map.ofList report.Questions
+
+    let closing = [
+        if not claims.IsEmpty then
+            Claim.table claims
+        yield! tables
+    ]
+
+    let links =
+        (report.Sections |> List.map (fun s -> s.Row)) @ (closing |> List.map (fun t -> t.Id))
+        |> List.map (fun id -> $"<a href=\"#{encode id}\">{encode id}</a>")
+        |> String.concat "\n"
 
     [
         head ()
         $"<style>{style}</style></head><body>"
-        "<h1>Deep generative models: experiments</h1>"
-        $"<p>Profile {encode report.Profile}. Data: {words report.Data}. Device: {words report.Device}. Revision: {encode report.Revision}.</p>"
-        yield! report.Sections |> List.map sectionHtml
-        if not claims.IsEmpty then
-            tableHtml "" (Claim.table claims)
-        yield! tables |> List.map (tableHtml "")
+        $"<h1>{title}</h1>"
+        $"<p>Profile {encode report.Profile}. Data: {Markup.html report.Data}. Device: {Markup.html report.Device}. Revision: {encode report.Revision}.</p>"
+        "<p class=note>In a chart: drag to zoom, double click to return, click a legend entry to switch it, hover for values.</p>"
+        $"<nav>{links}</nav>"
+        yield! report.Sections |> List.map (sectionHtml questions)
+        "<h2>The results as a whole</h2>"
+        yield! closing |> List.map (tableHtml "")
         if not report.NotRun.IsEmpty then
             "<h2>Not run</h2><ul>"
-            yield! report.NotRun |> List.map (fun (row, reason) -> $"<li>{encode row}: {words reason}</li>")
+
+            yield!
+                report.NotRun
+                |> List.map (fun (row, reason) -> $"<li>{encode row}: {Markup.html reason}</li>")
+
             "</ul>"
         "</body></html>"
     ]

@@ -2,13 +2,13 @@
 ///
 /// Everywhere in a report a string is plain text in which `$...$` encloses LaTeX
 /// mathematics. All escaping happens here: `latex` for the paper, `plain` for
-/// the console and the browser.
+/// the console and `claims.json`, `html` and `plotly` for the browser.
 module Research.Report.Markup
 
 open System
 open System.Globalization
+open System.Net
 open System.Text
-open System.Text.RegularExpressions
 
 let private escapes =
     dict [
@@ -57,60 +57,24 @@ let private segments (text: string) =
     else
         parts |> Array.mapi (fun i part -> i % 2 = 1, part)
 
-/// Text with `$...$` as LaTeX: mathematics is kept, the rest is escaped.
-let latex (text: string) =
+let private join (math: string -> string) (other: string -> string) (text: string) =
     segments text
-    |> Array.map (fun (isMath, part) -> if isMath then $"${part}$" else escape part)
+    |> Array.map (fun (isMath, part) -> if isMath then math part else other part)
     |> String.concat ""
 
-let private symbols = [
-    @"\theta", "θ"
-    @"\phi", "φ"
-    @"\lambda", "λ"
-    @"\beta", "β"
-    @"\alpha", "α"
-    @"\psi", "ψ"
-    @"\mu", "μ"
-    @"\sigma", "σ"
-    @"\varepsilon", "ε"
-    @"\epsilon", "ε"
-    @"\pi", "π"
-    @"\pm", "±"
-    @"\times", "×"
-    @"\cdot", "·"
-    @"\le", "≤"
-    @"\ge", "≥"
-    @"\in", "∈"
-    @"\log", "log"
-    @"\exp", "exp"
-    @"\mathrm", ""
-    @"\E", "E"
-    @"\,", " "
-    @"\|", "‖"
-]
+/// Text with `$...$` as LaTeX: mathematics is kept, the rest is escaped.
+let latex = join (fun part -> $"${part}$") escape
 
 /// The same text without LaTeX: mathematics becomes its nearest Unicode spelling.
-let plain (text: string) =
-    let math (part: string) =
-        let named =
-            symbols
-            |> List.fold
-                (fun (s: string) (name: string, symbol: string) ->
-                    // A control word ends where its letters end: \le must not eat \left.
-                    let boundary =
-                        if Char.IsLetter name[name.Length - 1] then
-                            "(?![A-Za-z])"
-                        else
-                            ""
+let plain = join Mathematics.plain id
 
-                    Regex.Replace(s, Regex.Escape name + boundary, symbol))
-                part
+let private encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""
 
-        Regex.Replace(named, @"[{}]|\\(?=[A-Za-z])", "").Replace("-", "−")
+/// The same text as HTML.
+let html = join (Mathematics.html encode) encode
 
-    segments text
-    |> Array.map (fun (isMath, part) -> if isMath then math part else part)
-    |> String.concat ""
+/// The same text as Plotly reads its labels: `<sup>` and `<sub>` are tags, the rest is literal.
+let plotly = join (Mathematics.html id) id
 
 /// The text ending with a full stop, as captions do; empty stays empty.
 let sentence (text: string) =

@@ -25,6 +25,8 @@ type Report = {
     /// Revision of the sources, e.g. a commit.
     Revision: string
     Sections: Section list
+    /// What each row asks, by row id.
+    Questions: (string * string) list
     /// Rows that did not run, with the reason as a sentence without full stop.
     NotRun: (string * string) list
     Laws: Law list

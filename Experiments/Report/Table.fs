@@ -45,12 +45,15 @@ module Cell =
         | Source(value, decimals) -> $@"\source{{${Markup.fixedPoint decimals value}$}}"
         | Missing _ -> "--"
 
-    let plain cell =
+    /// As text with `$...$` for mathematics; the reason of a missing cell stands in the table's notes.
+    let markup cell =
         match cell with
-        | Missing reason -> $"– ({Markup.plain reason})"
-        | Text text -> Markup.plain text
-        | Source(value, decimals) -> Markup.plain $"${Markup.fixedPoint decimals value}$"
-        | _ -> Markup.plain (latex cell)
+        | Text text -> text
+        | Source(value, decimals) -> $"${Markup.fixedPoint decimals value}$"
+        | Missing _ -> "–"
+        | Number _
+        | Scientific _
+        | MeanSe _ -> latex cell
 
 module Table =
     let left header = { Header = header; Alignment = Left }
@@ -81,19 +84,20 @@ module Table =
 
         table.Rows |> List.sumBy (fun row -> List.map2 lines table.Columns row |> List.max)
 
-    let private notes (table: Table) =
+    /// What stands under the table, with `$...$` for mathematics: its note, and why cells are missing.
+    let notes (table: Table) =
         let reasons =
             table.Rows
             |> List.concat
             |> List.choose (function
-                | Missing reason -> Some $"--: {Markup.latex reason}."
+                | Missing reason -> Some $"–: {reason}."
                 | _ -> None)
             |> List.distinct
 
         (if table.Note = "" then
              reasons
          else
-             Markup.latex (Markup.sentence table.Note) :: reasons)
+             Markup.sentence table.Note :: reasons)
         |> String.concat " "
 
     /// The table as LaTeX (booktabs); `suffix` ends the caption.
@@ -113,7 +117,7 @@ module Table =
         let caption =
             $@"\caption{{{Markup.latex (Markup.sentence table.Caption)} {Markup.latex suffix}}}\label{{tab:{table.Id}}}"
 
-        let notes = notes table
+        let notes = Markup.latex (notes table)
 
         if lines table > longest then
             [

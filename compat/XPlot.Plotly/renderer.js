@@ -11,11 +11,18 @@
     RdBu: ["#053061", "#4393c3", "#f7f7f7", "#d6604d", "#67001f"],
     Hot: ["#000000", "#e60000", "#ffd200", "#ffffff"]
   };
+  // A mark of radius 1 round the origin.
+  const marks = { square: "M-.9-.9h1.8v1.8h-1.8Z", "triangle-up": "M0-1.15L1 .7H-1Z", diamond: "M0-1.25L1 0L0 1.25L-1 0Z" };
   const dashes = { dash: "7 4", dot: "2 3", dashdot: "7 3 2 3", longdash: "12 5" };
   const finite = v => typeof v === "number" && isFinite(v);
   const text = v => v === undefined || v === null ? "" : typeof v === "object" ? text(v.text) : String(v);
   const escape = v => text(v).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/"/g, "&quot;");
-  const plain = v => text(v).replace(/<[^>]*>/g, "");
+  const plain = v => text(v).replace(/<\/?su[bp]>/g, "");
+  // Plotly's <sub> and <sup> as shifted, smaller letters.
+  const rich = v => escape(v).replace(/&lt;(su[bp])>(.*?)&lt;\/\1>/g, (_, kind, inner) => {
+    const shift = kind === "sub" ? 3 : -4;
+    return `<tspan dy="${shift}" font-size="75%">${inner}</tspan><tspan dy="${-shift}">\u200b</tspan>`;
+  });
 
   function format(v) {
     if (v === 0) return "0";
@@ -49,9 +56,21 @@
     if (spec.showticklabels === false) return [];
     if (spec.tickvals) return spec.tickvals.map((v, i) => [v, spec.ticktext ? spec.ticktext[i] : format(v)]);
     if (a.categories) return a.categories.map(c => [c, c]);
-    const low = Math.min(a.low, a.high), high = Math.max(a.low, a.high), found = [];
+    const low = Math.min(a.low, a.high), high = Math.max(a.low, a.high);
+    // As many as have room: labels stand above each other along y, side by side along x.
+    if (a.end < a.start) return evenTicks(a, low, high, Math.min(6, Math.floor((a.start - a.end) / 26)));
+    for (let room = 6; room > 2; room--) {
+      const found = evenTicks(a, low, high, room);
+      if (found.reduce((sum, [, label]) => sum + 7 * label.length + 14, 0) <= a.end - a.start) return found;
+    }
+    return evenTicks(a, low, high, 2);
+  }
+
+  // About so many round numbers between two.
+  function evenTicks(a, low, high, count) {
+    const room = Math.max(2, count), found = [];
     if (a.log) {
-      const every = Math.max(1, Math.ceil((high - low) / 8)), within = high - low < 2 ? [1, 2, 5] : [1];
+      const every = Math.max(1, Math.ceil((high - low) / (room + 2))), within = high - low < 2 ? [1, 2, 5] : [1];
       for (let p = Math.floor(low); p <= Math.ceil(high); p += every)
         for (const m of within) {
           const e = p + Math.log10(m);
@@ -59,7 +78,7 @@
         }
       return found;
     }
-    const rough = (high - low) / 6, power = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low) / room, power = 10 ** Math.floor(Math.log10(rough));
     const step = power * [1, 2, 5, 10].find(m => m * power >= rough);
     for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push([i * step, format(i * step)]);
     return found;
@@ -173,6 +192,13 @@
     }).join("");
   }
 
+  function drawMark(marker, px, py, colour) {
+    const r = (marker.size || 6) / 2, fill = `fill="${escape(colour)}"` + (finite(marker.opacity) ? ` fill-opacity="${marker.opacity}"` : "");
+    return marks[marker.symbol]
+      ? `<path d="${marks[marker.symbol]}" transform="translate(${px.toFixed(1)} ${py.toFixed(1)}) scale(${r})" ${fill}/>`
+      : `<circle cx="${px.toFixed(1)}" cy="${py.toFixed(1)}" r="${r}" ${fill}/>`;
+  }
+
   function drawScatter(t, x, y, below) {
     const points = xs(t).map((v, i) => [x.at(v), y.at(t.y[i])]), line = t.line || {}, marker = t.marker || {};
     let out = drawFill(t, points, below, y) + drawErrors(t, points, y);
@@ -181,8 +207,8 @@
         (dashes[line.dash] ? ` stroke-dasharray="${dashes[line.dash]}"/>` : "/>");
     if (markers(t))
       out += points.map(([px, py], i) => !finite(px) || !finite(py) ? "" :
-        `<circle cx="${px.toFixed(1)}" cy="${py.toFixed(1)}" r="${(marker.size || 6) / 2}" fill="${escape(Array.isArray(marker.color)
-          ? typeof marker.color[i] === "number" ? palette[marker.color[i] % palette.length] : marker.color[i] : tint(t))}"/>`).join("");
+        drawMark(marker, px, py, !Array.isArray(marker.color) ? tint(t)
+          : typeof marker.color[i] === "number" ? palette[marker.color[i] % palette.length] : marker.color[i])).join("");
     return { svg: out, points };
   }
 
@@ -193,7 +219,7 @@
       const width = (Array.isArray(t.width) ? t.width[i] : t.width) || step * 0.9;
       const centre = x.categories ? x.to(v) : v, slot = width / count, left = centre - width / 2 + place * slot;
       const px = x.at(left), pw = x.at(left + slot) - px, py = y.at(t.y[i]);
-      return `<rect x="${px}" y="${Math.min(py, zero)}" width="${Math.abs(pw)}" height="${Math.abs(py - zero)}" fill="${escape(tint(t))}"/>`;
+      return `<rect x="${px}" y="${Math.min(py, zero)}" width="${Math.abs(pw)}" height="${Math.abs(py - zero)}" fill="${escape(tint(t))}" fill-opacity="${(t.marker && t.marker.opacity) || 1}"/>`;
     }).join("");
   }
 
@@ -218,15 +244,26 @@
     return shown ? listed.map(t => ({ t, faded: hidden.has(t.index) })) : [];
   }
 
-  function drawLegend(entries, left, top, horizontal) {
-    let x = left, y = top;
-    return entries.map(({ t, faded }) => {
+  const entryWidth = e => 44 + plain(e.t.name).length * 6.6;
+
+  // Entries under each other, or in lines as wide as the axes.
+  function placeLegend(entries, width, horizontal) {
+    let x = 0, y = 0;
+    return entries.map(e => {
+      if (!horizontal) return { ...e, x: 0, y: (y += 18) - 18 };
+      if (x > 0 && x + entryWidth(e) > width) { x = 0; y += 18; }
+      return { ...e, x: (x += entryWidth(e)) - entryWidth(e), y };
+    });
+  }
+
+  function drawLegend(placed, left, top) {
+    return placed.map(e => {
+      const t = e.t, x = left + e.x, y = top + e.y;
       const dash = t.line && dashes[t.line.dash] ? ` stroke-dasharray="${dashes[t.line.dash]}"` : "";
-      const key = bars(t) || !lines(t) ? `<circle cx="${x + 10}" cy="${y - 4}" r="4" fill="${escape(tint(t))}"/>`
-        : `<path d="M${x} ${y - 4}h20" stroke="${escape(tint(t))}" stroke-width="2"${dash}/>`;
-      const out = `<g data-trace="${t.index}" opacity="${faded ? 0.35 : 1}" style="cursor:pointer">${key}<text x="${x + 26}" y="${y}">${escape(plain(t.name))}</text></g>`;
-      if (horizontal) x += 44 + plain(t.name).length * 6.6; else y += 18;
-      return out;
+      const line = bars(t) || !lines(t) ? "" : `<path d="M${x} ${y - 4}h20" stroke="${escape(tint(t))}" stroke-width="2"${dash}/>`;
+      const mark = bars(t) ? drawMark({ size: 9, symbol: "square", ...t.marker }, x + 10, y - 4, tint(t))
+        : markers(t) ? drawMark({ ...t.marker, size: 7, opacity: 1 }, x + 10, y - 4, tint(t)) : "";
+      return `<g data-trace="${t.index}" opacity="${e.faded ? 0.35 : 1}" style="cursor:pointer">${line}${mark}<text x="${x + 26}" y="${y}">${rich(t.name)}</text></g>`;
     }).join("");
   }
 
@@ -235,13 +272,18 @@
     const visible = traces.filter(t => !state.hidden.has(t.index) && t.visible !== false && t.visible !== "legendonly");
     const bar = visible.find(t => maps(t) && t.showscale !== false);
     const entries = legend(traces, layout, state.hidden), below = layout.legend && layout.legend.orientation === "h";
-    const longest = Math.max(0, ...entries.map(e => plain(e.t.name).length));
-    const right = width - 26 - (bar ? 62 : 0) - (entries.length && !below ? 40 + longest * 6.6 : 0);
-    const bottom = height - 52 - (entries.length && below ? 24 : 0), top = plain(layout.title) ? 40 : 16, left = 66;
+    const beside = entries.length && !below ? Math.max(...entries.map(entryWidth)) : 0;
+    const right = width - 26 - (bar ? 62 : 0) - beside, top = plain(layout.title) ? 40 : 16;
     const spread = extents(visible), tight = visible.some(maps) ? 0 : 0.04;
     const x = axis(layout.xaxis || {}, spread.x, visible.some(t => markers(t) || t.error_y) ? tight : 0, state.x);
     const y = axis(layout.yaxis || {}, spread.y, tight, state.y);
-    x.start = left; x.end = right; y.start = bottom; y.end = top;
+    const placed = placeLegend(entries, right - 40, below), lowest = Math.max(0, ...placed.map(e => e.y));
+    const bottom = height - (plain(x.title) ? 52 : 28) - (placed.length && below ? 24 + lowest : 0);
+    y.start = bottom; y.end = top;
+    // Tick labels of y decide where the axes begin.
+    const longest = Math.max(1, ...y.ticks().map(([, label]) => text(label).length));
+    const left = 14 + (plain(y.title) ? 18 : 0) + longest * 7;
+    x.start = left; x.end = right;
 
     const grid = x.ticks().map(([v, label]) => [x.at(v), label]).filter(([p]) => p >= left - 0.5 && p <= right + 0.5)
       .map(([p, label]) => `<path d="M${p} ${top}V${bottom}" stroke="#e8e8e8"/><text x="${p}" y="${bottom + 16}" text-anchor="middle">${escape(label)}</text>`).join("") +
@@ -256,18 +298,18 @@
       const drawn = drawScatter(t, x, y, previous);
       previous = drawn.points;
       return drawn.svg;
-    }).join("");
+    }).map(svg => `<g class="trace">${svg}</g>`).join("");
 
     const clip = `clip-${state.id}`;
     const svg = `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#333">` +
       `<clipPath id="${clip}"><rect x="${left}" y="${top}" width="${right - left}" height="${bottom - top}"/></clipPath>${grid}` +
       `<g clip-path="url(#${clip})">${marks}</g><path d="M${left} ${top}V${bottom}H${right}" stroke="#333" fill="none"/>` +
-      `<text x="${width / 2}" y="24" text-anchor="middle" font-size="15">${escape(plain(layout.title))}</text>` +
-      `<text x="${(left + right) / 2}" y="${bottom + 38}" text-anchor="middle">${escape(plain(x.title))}</text>` +
-      `<text transform="translate(16 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escape(plain(y.title))}</text>` +
+      `<text x="${width / 2}" y="24" text-anchor="middle" font-size="15">${rich(layout.title)}</text>` +
+      `<text x="${(left + right) / 2}" y="${bottom + 38}" text-anchor="middle">${rich(x.title)}</text>` +
+      `<text transform="translate(16 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${rich(y.title)}</text>` +
       (bar ? drawColourbar(bar, right + 14, top, bottom - top) : "") +
       `<rect class="pane" x="${left}" y="${top}" width="${right - left}" height="${bottom - top}" fill="transparent"/>` +
-      drawLegend(entries, below ? left : right + 18 + (bar ? 62 : 0), below ? height - 10 : top + 12, below) + `<g class="hover" pointer-events="none"></g></svg>`;
+      drawLegend(placed, below ? left : right + 18 + (bar ? 62 : 0), below ? height - 10 - lowest : top + 12) + `<g class="hover" pointer-events="none"></g></svg>`;
     return { svg, x, y, visible };
   }
 
@@ -282,9 +324,10 @@
         if (!best) best = { x: c[i], y: r[j], label: finite(t.z[j][i]) ? format(t.z[j][i]) : "" };
         continue;
       }
+      if (t.hoverinfo === "none") continue;
       xs(t).forEach((v, i) => {
         const d = (chart.x.at(v) - px) ** 2 + (chart.y.at(t.y[i]) - py) ** 2;
-        if (d < least) { least = d; best = { x: v, y: t.y[i], label: plain(t.name) }; }
+        if (d < least) { least = d; best = { x: v, y: t.y[i], label: text(t.name) }; }
       });
     }
     return best;
@@ -294,10 +337,10 @@
     const hit = nearest(chart, px, py);
     if (!hit) { group.innerHTML = ""; return; }
     const value = v => typeof v === "number" ? format(v) : v;
-    const words = `(${value(hit.x)}, ${value(hit.y)}) ${hit.label}`, w = words.length * 6.8 + 12;
+    const words = `(${value(hit.x)}, ${value(hit.y)}) ${hit.label}`, w = plain(words).length * 6.8 + 12;
     const hx = chart.x.at(hit.x), hy = chart.y.at(hit.y), bx = hx + w + 12 > chart.x.end ? hx - w - 8 : hx + 8;
     group.innerHTML = `<circle cx="${hx}" cy="${hy}" r="4" fill="none" stroke="#000"/><rect x="${bx}" y="${hy - 22}" width="${w}" height="20" rx="3" fill="#fff" stroke="#888"/>` +
-      `<text x="${bx + 6}" y="${hy - 8}">${escape(words)}</text>`;
+      `<text x="${bx + 6}" y="${hy - 8}">${rich(words)}</text>`;
   }
 
   function newPlot(id, data, layout) {
