@@ -1,6 +1,8 @@
 /// Every row of the contents table: what the report must answer, and by what.
 module Research.Experiments.Registry
 
+open Research.Report
+
 /// Rows that are computed.
 let experiments: Experiment list =
     List.concat [
@@ -107,3 +109,55 @@ let rows: Row list = [
     run "nora5" "NORA" "ELBO surgery"
     run "nora6" "NORA" "Semi-supervised learning with few labels"
 ]
+
+/// Values of the sources that the replication table must compare in a profile, by the ids of their claims.
+let claims (profile: Profile) : string list = [
+    "hw5.1.elbo"
+    "hw5.2.beta10.kl"
+    "hw5.2.beta10.active"
+    "hw5.2.beta0.kl"
+    "hw5.3.agreement"
+    for latent in Hw.DigitsPriors.dimensions do
+        // A claim about one component needs a sweep that begins there.
+        if List.contains 1 (Hw.DigitsPriors.sweep profile latent) then
+            $"hw5.4.mog1.l{latent}"
+    "uva1.5.small"
+    "uva1.5.big"
+    "ift1.elbo"
+    "ift2.logp"
+    for configuration in [ "jsd-1"; "jsd-2"; "jsd-3"; "w1-2"; "w1-3" ] do
+        $"ift4.{configuration}.is"
+        $"ift4.{configuration}.fid"
+    for target in [ "arcs"; "sine" ] do
+        for layers in [ 2; 8; 32 ] do
+            $"ift7.{target}.k{layers}"
+    "cs1.nelbo"
+    "cs1.kl"
+    "cs1.rec"
+    "nora3.ratio"
+    "nora6.error100"
+    if profile = Paper then
+        "nora6.error600"
+        "nora6.error1000"
+    "nora6.gain100"
+]
+
+/// What is wrong with the claims of a report: each must be made once by a row that ran, and no others.
+let claimFaults (profile: Profile) (report: Report) : string list =
+    let made = report.Sections |> List.collect _.Claims |> List.map _.Id
+
+    let due =
+        claims profile
+        |> List.filter (fun id ->
+            report.Sections
+            |> List.exists (fun section -> Research.Report.Paper.belongsTo section.Row id))
+
+    [
+        for id in List.except made due do
+            $"the replication table lacks the claim '{id}'"
+        for id in List.except (claims profile) made do
+            $"the claim '{id}' is not in the list of claims (Registry.fs)"
+        for id, count in List.countBy id made do
+            if count > 1 then
+                $"the claim '{id}' is made {count} times"
+    ]

@@ -132,11 +132,14 @@ let private records (places: Places) (plan: Plan) (ids: string list) (report: Re
     |> List.map (fun request -> (store.Require request.Key).Record)
 
 /// Writes generated/, claims.json and index.html, and compiles the paper unless told not to. Raises
-/// ResearchException with one sentence per disagreement between text and results.
+/// ResearchException with one sentence per claim that is missing and per disagreement between text and results.
 let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : unit =
     let report = report places plan ids
     let directory = Path.Combine(places.Results, report.Profile)
-    let disagreements = Render.write places.Paper directory report
+
+    let disagreements =
+        Render.write places.Paper directory report @ Registry.claimFaults plan.Profile report
+
     Html.write directory report [ RunTable.ofRecords (records places plan ids report) ]
     printfn "wrote the claims and the figures to %s" directory
 

@@ -20,39 +20,128 @@ let private matches (pattern: string) (text: string) =
 
 let private noDifference left right message = Expect.isEmpty (Set.difference left right) message
 
-let private laws =
-    lazy
-        (fsharpSources "tests"
-         |> Seq.collect (fun text ->
-             Regex.Matches(text, "\\bId = \"([a-z0-9-]+/[a-z0-9-]+)\"[\\s\\S]*?Labels =\\s*\\[([^\\]]*)\\]")
-             |> Seq.map (fun m -> m.Groups[1].Value, matches "\"(eq:[^\"]+)\"" m.Groups[2].Value))
-         |> Seq.toList)
+/// Who names whom: Core.fs and the paper equations, the paper tests, laws equations.
+type private Links = {
+    /// Labels of equations that Core.fs cites.
+    Implemented: Set<string>
+    /// Labels of the paper's equations.
+    Labelled: Set<string>
+    /// Test ids that the paper cites.
+    Cited: Set<string>
+    /// Ids of all tests.
+    Tests: Set<string>
+    /// Ids of laws with the labels that they stand behind.
+    Laws: Map<string, Set<string>>
+}
+
+let private linksOf (core: string) (tests: string seq) (sources: Paper.Source list) =
+    let law = Regex("\\bId = \"([a-z0-9-]+/[a-z0-9-]+)\"[\\s\\S]*?Labels =\\s*\\[([^\\]]*)\\]")
+
+    {
+        Implemented = matches @"\b(eq:[a-z0-9-]+)" core
+        Labelled = Paper.equationLabels sources |> Set.ofList
+        Cited = Paper.verifiedBy sources |> Set.ofList
+        // An id that is only mentioned somewhere is not a test.
+        Tests =
+            tests
+            |> Seq.map (matches "\\b(?:Id =|test[A-Za-z]*)\\s+\"([a-z0-9-]+/[a-z0-9-]+)\"")
+            |> Set.unionMany
+        Laws =
+            tests
+            |> Seq.collect law.Matches
+            |> Seq.map (fun m -> m.Groups[1].Value, matches "\"(eq:[^\"]+)\"" m.Groups[2].Value)
+            |> Map.ofSeq
+    }
+
+/// Every link that leads nowhere, as a sentence that names it.
+let private gaps links =
+    let lawful = links.Laws |> Map.filter (fun _ labels -> not labels.IsEmpty)
+
+    let lacking sentence left right = Set.difference left right |> Seq.map sentence |> List.ofSeq
+
+    List.concat [
+        lacking (sprintf "Core.fs cites %s, which the paper lacks") links.Implemented links.Labelled
+        lacking (sprintf "Core.fs does not implement the paper's %s") links.Labelled links.Implemented
+        lacking (sprintf "the paper cites the test %s, which nobody wrote") links.Cited links.Tests
+        lacking
+            (sprintf "the paper does not cite %s, a law of its equations")
+            (Set.ofSeq lawful.Keys)
+            links.Cited
+        lacking (sprintf "no law stands behind %s") links.Labelled (Set.unionMany lawful.Values)
+    ]
+
+let private core = lazy (File.ReadAllText(Path.Combine(root, "Core.fs")))
+let private testSources = lazy (fsharpSources "tests")
+let private links = lazy (linksOf core.Value testSources.Value paper.Value)
+
+/// The paper without each occurrence of a text.
+let private without (text: string) =
+    paper.Value |> List.map (fun s -> { s with Text = s.Text.Replace(text, "") })
+
+let private names (name: string) (found: string list) =
+    found
+    |> List.exists (fun sentence -> Regex.IsMatch(sentence, $"(^|\\s){Regex.Escape name}(,|$)"))
+
+/// A few, so that reading all sources again for each stays quick.
+let private sampled (all: Set<string>) =
+    all |> Seq.indexed |> Seq.filter (fun (i, _) -> i % 12 = 0) |> Seq.map snd
 
 [<Tests>]
 let tests =
     testList "paper" [
-        testCase "paper/labels" (fun () ->
-            let inPaper = Paper.equationLabels paper.Value |> Set.ofList
-            let inCore = matches @"\b(eq:[a-z0-9-]+)" (File.ReadAllText(Path.Combine(root, "Core.fs")))
-            noDifference inCore inPaper "Equations that Core.fs cites and the paper lacks"
-            noDifference inPaper inCore "Equations of the paper that Core.fs does not implement")
+        testCase "paper/links" (fun () ->
+            Expect.isGreaterThan links.Value.Labelled.Count 50 "There are equations"
+            Expect.isGreaterThan links.Value.Cited.Count 50 "There are tests behind them"
+            Expect.isEmpty (gaps links.Value) "Equations, functions and tests refer to each other")
 
-        testCase "paper/verified-by" (fun () ->
-            let tests =
-                fsharpSources "tests" |> Seq.map (matches "\"([a-z0-9-]+/[a-z0-9-]+)\"") |> Set.unionMany
+        testCase "paper/links-mutants" (fun () ->
+            let found = links.Value
 
-            let cited = Paper.verifiedBy paper.Value |> Set.ofList
-            noDifference cited tests "Tests that the paper cites and nobody wrote"
+            for label in found.Labelled do
+                Expect.isTrue
+                    (gaps { found with Labelled = found.Labelled.Remove label } |> names label)
+                    $"The label {label} is missed"
 
-            let lawful = laws.Value |> List.filter (fun (_, labels) -> not labels.IsEmpty)
+            for id in found.Cited do
+                Expect.isTrue
+                    (gaps { found with Tests = found.Tests.Remove id } |> names id)
+                    $"The test {id} is missed"
 
-            noDifference
-                (lawful |> List.map fst |> Set.ofList)
-                cited
-                "Laws of equations that the paper does not cite"
+            for label in sampled found.Labelled do
+                let mutant = without (@"\label{" + label + "}") |> linksOf core.Value testSources.Value
+                Expect.isTrue (gaps mutant |> names label) $"The label {label} is missed when its text goes"
 
-            let verified = lawful |> List.map snd |> Set.unionMany
-            noDifference (Paper.equationLabels paper.Value |> Set.ofList) verified "Equations without a law")
+            for id in sampled found.Cited do
+                let renamed = testSources.Value |> Array.map _.Replace($"\"{id}\"", $"\"{id}-gone\"")
+                let mutant = linksOf core.Value renamed paper.Value
+                Expect.isTrue (gaps mutant |> names id) $"The test {id} is missed when it is renamed")
+
+        testCase "paper/guards-mutants" (fun () ->
+            let sentences = Paper.uses "guarded" 2 paper.Value
+            Expect.isNonEmpty sentences "There are guarded sentences"
+            let words (text: string) = Regex.Replace(text.Trim(), @"\s+", " ")
+
+            let guard holds (u: Paper.Use) : Guard = {
+                Id = u.Arguments.Head
+                Check = "planted"
+                Outcome = if holds then Holds else Fails
+                Evidence = "planted"
+            }
+
+            Expect.isEmpty
+                (Paper.brokenGuards paper.Value [] (sentences |> List.map (guard true)))
+                "Results that support every sentence"
+
+            for used in sentences do
+                let guards =
+                    sentences |> List.map (fun u -> guard (u.Arguments.Head <> used.Arguments.Head) u)
+
+                let found = Paper.brokenGuards paper.Value [] guards
+                Expect.isNonEmpty found $"{used.Arguments.Head} is missed"
+
+                Expect.isTrue
+                    (found |> List.exists _.Contains(words used.Arguments[1]))
+                    $"The sentence of {used.Arguments.Head} is named")
 
         testCase "paper/no-typed-decimals" (fun () ->
             let results = paper.Value |> List.filter (fun s -> s.Name.StartsWith "experiments/")
