@@ -37,9 +37,9 @@ let ofRecords (records: RunRecord list) : Table =
         Id = "runs"
         Caption = "The runs behind this report."
         Columns = [
-            Table.wrapped 0.17 "Run"
+            Table.wrapped 0.25 "Run"
             Table.right "Seed"
-            Table.wrapped 0.44 "Configuration"
+            Table.wrapped 0.33 "Configuration"
             Table.left "Data"
             Table.right "Seconds"
             Table.left "Started (UTC)"

@@ -119,7 +119,7 @@ h2{margin-top:2.5em;border-top:1px solid #ccc;padding-top:.5em}nav a{margin-righ
 table{border-collapse:collapse;min-width:28em;margin:1.5em 0 .3em;border-top:2px solid;border-bottom:2px solid}caption{padding-bottom:.4em}
 th{border-bottom:1px solid}td,th{padding:.15em .7em;text-align:left;vertical-align:top}
 .number{text-align:right}.centre{text-align:center}sup,sub{line-height:0;font-size:.75em}
-.wrapped{overflow-wrap:anywhere}#runs,#replication{font-size:.8em}"
+.wrapped{overflow-wrap:anywhere}#runs,#replication{font-size:.8em}#runs td:not(.wrapped){white-space:nowrap}"
 
 /// Everything up to the body of a page that holds charts: with the script that draws them.
 let private head () =
