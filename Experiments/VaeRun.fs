@@ -91,11 +91,6 @@ module VaeRun =
             Model = fun () -> { Encode = posterior; LogLikelihood = Vae.logLikelihood vae; Prior = prior () }
         }
 
-    let private state (built: BuiltVae) = [
-        for struct (name, tensor) in Seq.append built.Parameters.All built.Parameters.Buffers ->
-            NamedTensor(name, tensor)
-    ]
-
     /// Rows of the images, binarised where the run says so; `stream` names the noise.
     let batch
         (run: VaeRun)
@@ -183,57 +178,35 @@ module VaeRun =
         let n = dataset.Train.Count
         use generator = context.Noise.For("initialisation", 0L)
         let built = setup.Build generator context.Device
-        let parameters = [| for struct (_, tensor) in built.Parameters.All -> tensor |]
-        let optimiser = Optimiser.Create(run.Optimiser, built.Parameters.All)
-        let perEpoch = (n + run.Batch - 1) / run.Batch
+        let descent = Descent(built.Parameters, run.Optimiser)
+        let perEpoch = StepContext.StepsPerEpoch(n, run.Batch)
 
-        let step (at: StepContext) : IReadOnlyList<Term> =
+        let step (at: StepContext) =
             let rows = at.Batch(n, run.Batch)
             let x = batch run levels train rows at.Noise "binarise" at.Step
             let shape = noiseShape run run.Samples rows.LongLength
             let eps = at.Noise.Normal("posterior", at.Step, shape, device = context.Device)
-            let terms = snd run.Objective (built.Model()) x eps
-            let loss = total terms
-            optimiser.Step(torch.autograd.grad ([| loss |], parameters, allow_unused = true))
-
-            [|
-                yield Term("loss", loss)
-                for name, value in terms do
-                    yield Term(name, value)
-            |]
+            // Not every objective uses all parameters that a model may have.
+            descent.LowerTerms(snd run.Objective (built.Model()) x eps, allowUnused = true)
 
         let evaluation (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
             dict (validate run levels (built.Model()) validation at.Noise at.Evaluation) |> Dictionary :> _
 
-        let kept = state built
+        let state = ModelFile.tensors built.Parameters
 
         let job =
             TrainingJob(
-                State = [|
-                    yield! kept
-                    for struct (name, tensor) in optimiser.State -> NamedTensor(name, tensor)
-                |],
-                Counters = [|
-                    Counter(
-                        "optimiser.step",
-                        (fun () -> optimiser.StepCount),
-                        (fun s -> optimiser.StepCount <- s)
-                    )
-                |],
-                StepsPerEpoch = int64 perEpoch,
+                State = state,
+                StepsPerEpoch = perEpoch,
                 TotalSteps =
                     (match run.Length with
                      | Steps steps -> Nullable(int64 steps)
                      | Epochs epochs
-                     | EarlyStop(epochs, _) -> Nullable(int64 epochs * int64 perEpoch)),
+                     | EarlyStop(epochs, _) -> Nullable(int64 epochs * perEpoch)),
                 EarlyStopping =
                     (match run.Length with
                      | EarlyStop(_, patience) ->
-                         EarlyStopping(
-                             Metric = watched run,
-                             Patience = int64 patience,
-                             Keep = Array.ofList kept
-                         )
+                         EarlyStopping(Metric = watched run, Patience = int64 patience, Keep = state)
                      | Steps _
                      | Epochs _ -> null),
                 EvaluateEvery = (run.EvaluateEvery |> Option.map int64 |> Option.toNullable),
@@ -241,9 +214,10 @@ module VaeRun =
                 // MNIST has no validation part: nothing to evaluate on during training.
                 Evaluate = (if dataset.Validation.Count > 0 then evaluation else null)
             )
+                .WithOptimiser(descent.Optimiser)
 
         let outcome = context.Train job
-        context.SaveTensors("model", kept)
+        ModelFile.save context built.Parameters
 
         context.Run.SaveValues(
             Dictionary(
@@ -278,11 +252,7 @@ module VaeRun =
         =
         use generator = new torch.Generator(0UL)
         let built = build generator device
-        let file = trained.ReadTensors "model"
-
-        for named in state built do
-            TensorBytes.CopyInto(file[named.Name], named.Tensor)
-
+        ModelFile.load trained built.Parameters
         built
 
     /// The trained plain model of a finished run.

@@ -193,8 +193,8 @@ let private training =
                     Expect.isTrue (names.Contains name) $"the state holds {name}"
 
                 let steps = run.ReadValues()
-                Expect.equal steps["generator.step"] 7.0 "one generator step a step"
-                Expect.equal steps["critic.step"] 14.0 "two critic steps"))
+                Expect.equal steps["generator.optimiser"] 7.0 "one generator step a step"
+                Expect.equal steps["critic.optimiser"] 14.0 "two critic steps"))
     ]
 
 let private scores =

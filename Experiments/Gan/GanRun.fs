@@ -148,15 +148,6 @@ module GanRun =
 
         built
 
-    let private tensors (parameters: Parameters) = Seq.append parameters.All parameters.Buffers
-
-    let private named prefix (pairs: seq<struct (string * Tensor)>) = [
-        for struct (name, tensor) in pairs -> NamedTensor(prefix + name, tensor)
-    ]
-
-    let private gradients (loss: Tensor) (parameters: Parameters) =
-        torch.autograd.grad ([| loss |], [| for struct (_, tensor) in parameters.All -> tensor |])
-
     /// Noise for one batch of latents; `stream` names it.
     let latents
         (generator: Generator)
@@ -188,7 +179,7 @@ module GanRun =
     let private training = OfBatch 0.1
 
     /// One critic update; returns its loss and the penalty before the coefficient.
-    let private criticStep (run: GanRun) (built: BuiltGan) (optimiser: IOptimiser) (x: Tensor) (z: Tensor) =
+    let private criticStep (run: GanRun) (built: BuiltGan) (descent: Descent) (x: Tensor) (z: Tensor) =
         let fake =
             use _ = torch.no_grad ()
             built.Generator.Apply training z
@@ -212,15 +203,14 @@ module GanRun =
 
         let loss = run.Adversary.CriticLoss onData (critic fake)
 
-        let total = if run.R1 > 0.0 then loss + run.R1 * penalty else loss
-        optimiser.Step(gradients total built.CriticParameters)
+        descent.Lower(if run.R1 > 0.0 then loss + run.R1 * penalty else loss)
         loss, penalty
 
-    let private generatorStep (run: GanRun) (built: BuiltGan) (optimiser: IOptimiser) (z: Tensor) =
+    let private generatorStep (run: GanRun) (built: BuiltGan) (descent: Descent) (z: Tensor) =
         let loss =
             z |> built.Generator.Apply training |> built.Critic.Ready() |> run.Adversary.GeneratorLoss
 
-        optimiser.Step(gradients loss built.GeneratorParameters)
+        descent.Lower loss
         loss
 
     let private average (decay: float) (built: BuiltGan) =
@@ -232,8 +222,8 @@ module GanRun =
     let private keepSnapshot (run: GanRun) (built: BuiltGan) (context: RunContext) (step: int64) =
         let kept =
             match run.Snapshots with
-            | Weights _ when run.Ema > 0.0 -> named "" built.Averaged.All
-            | Weights _ -> named "" built.GeneratorParameters.All
+            | Weights _ when run.Ema > 0.0 -> NamedTensor.From built.Averaged.All
+            | Weights _ -> NamedTensor.From built.GeneratorParameters.All
             | Pictures _ ->
                 let z = latents built.Generator context.Noise "fixed" 0L 100 context.Device
                 [ NamedTensor("images", (built.Generator.Apply Running z).flatten 1L) ]
@@ -253,9 +243,8 @@ module GanRun =
 
         use random = context.Noise.For("initialisation", 0L)
         let built = build run.Networks random device
-        let forGenerator = Optimiser.Create(run.GeneratorOptimiser, built.GeneratorParameters.All)
-        let forCritic = Optimiser.Create(run.CriticOptimiser, built.CriticParameters.All)
-        let counter name (o: IOptimiser) = Counter(name, (fun () -> o.StepCount), (fun s -> o.StepCount <- s))
+        let forGenerator = Descent(built.GeneratorParameters, run.GeneratorOptimiser)
+        let forCritic = Descent(built.CriticParameters, run.CriticOptimiser)
 
         let step (at: StepContext) : IReadOnlyList<Term> =
             let rows = at.Batch(n, perStep)
@@ -290,15 +279,12 @@ module GanRun =
         built,
         TrainingJob(
             State = [|
-                yield! named "" (tensors built.GeneratorParameters)
-                yield! named "" (tensors built.CriticParameters)
+                yield! ModelFile.tensors built.GeneratorParameters
+                yield! ModelFile.tensors built.CriticParameters
                 if run.Ema > 0.0 then
-                    yield! named "averaged." built.Averaged.All
-                for part, optimiser in
-                    [ "generator.optimiser.", forGenerator; "critic.optimiser.", forCritic ] do
-                    yield! named part optimiser.State
+                    for named in NamedTensor.From built.Averaged.All do
+                        NamedTensor("averaged." + named.Name, named.Tensor)
             |],
-            Counters = [| counter "generator.step" forGenerator; counter "critic.step" forCritic |],
             // A batch that the epoch has no room for is dropped.
             StepsPerEpoch = int64 (n / perStep),
             TotalSteps = Nullable(int64 run.Steps),
@@ -310,12 +296,14 @@ module GanRun =
             Step = step,
             Evaluate = keep
         )
+            .WithOptimiser("generator.optimiser", forGenerator.Optimiser)
+            .WithOptimiser("critic.optimiser", forCritic.Optimiser)
 
     let private train (plan: Plan) (run: GanRun) (context: RunContext) =
         let levels = (plan.Data run.Data).Train.Levels
         let built, training = job run levels (plan.Train run.Data) context
         let outcome = context.Train training
-        context.SaveTensors("model", named "" (tensors built.GeneratorParameters))
+        ModelFile.save context built.GeneratorParameters
         context.Run.SaveValues(Dictionary(dict [ "steps", float outcome.Steps ]))
 
     /// The training as a run: snapshots, losses as metrics, and the last generator in `model.safetensors`.
@@ -329,7 +317,7 @@ module GanRun =
         let generator = generatorOf networks parameters
         let saved = run.ReadTensors file
 
-        for named in named "" (tensors parameters) do
+        for named in ModelFile.tensors parameters do
             match saved.Find named.Name with
             | null -> ()
             | entry -> TensorBytes.CopyInto(entry, named.Tensor)

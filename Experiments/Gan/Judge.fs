@@ -1,6 +1,5 @@
 namespace Research.Experiments
 
-open System
 open System.Collections.Generic
 open TorchSharp
 open Research.Core
@@ -82,10 +81,6 @@ module Judge =
         let parameters = Parameters(random, device)
         parameters, Classifier.create parameters run.Width classes
 
-    let private state (parameters: Parameters) = [
-        for struct (name, tensor) in Seq.append parameters.All parameters.Buffers -> NamedTensor(name, tensor)
-    ]
-
     let private labels (set: ImageSet) (device: torch.Device) =
         torch.tensor (Array.map int64 set.Labels, device = device)
 
@@ -95,40 +90,28 @@ module Judge =
         let labels = labels set device
         use random = context.Noise.For("initialisation", 0L)
         let parameters, classifier = create run random device
-        let weights = [| for struct (_, tensor) in parameters.All -> tensor |]
-        let optimiser = Optimiser.Create(OptimiserSettings.Adam run.LearningRate, parameters.All)
-        let perEpoch = (set.Count + run.Batch - 1) / run.Batch
+        let descent = Descent(parameters, OptimiserSettings.Adam run.LearningRate)
+        let perEpoch = StepContext.StepsPerEpoch(set.Count, run.Batch)
 
         let step (at: StepContext) : IReadOnlyList<Term> =
             let rows = torch.tensor (at.Batch(set.Count, run.Batch), device = device)
             let x = scaled set.Levels (images.index_select (0L, rows))
             let _, logits = Classifier.apply classifier (OfBatch 0.1) x
             let loss = torch.nn.functional.cross_entropy (logits, labels.index_select (0L, rows))
-            optimiser.Step(torch.autograd.grad ([| loss |], weights))
+            descent.Lower loss
             [| Term("loss", loss) |]
-
-        let kept = state parameters
 
         let job =
             TrainingJob(
-                State = [|
-                    yield! kept
-                    for struct (name, tensor) in optimiser.State -> NamedTensor(name, tensor)
-                |],
-                Counters = [|
-                    Counter(
-                        "optimiser.step",
-                        (fun () -> optimiser.StepCount),
-                        (fun s -> optimiser.StepCount <- s)
-                    )
-                |],
-                StepsPerEpoch = int64 perEpoch,
-                TotalSteps = Nullable(int64 (run.Epochs * perEpoch)),
+                State = ModelFile.tensors parameters,
+                StepsPerEpoch = perEpoch,
+                TotalSteps = int64 run.Epochs * perEpoch,
                 Step = step
             )
+                .WithOptimiser(descent.Optimiser)
 
         context.Train job |> ignore
-        context.SaveTensors("model", kept)
+        ModelFile.save context parameters
 
     /// The training of the classifier as a run.
     let training (plan: Plan) (run: JudgeRun) (threads: int) : RunRequest =
@@ -146,11 +129,7 @@ module Judge =
     let load (run: JudgeRun) (trained: RunDirectory) (device: torch.Device) : FeatureNetwork =
         use random = new torch.Generator(0UL)
         let parameters, classifier = create run random device
-        let file = trained.ReadTensors "model"
-
-        for named in state parameters do
-            TensorBytes.CopyInto(file[named.Name], named.Tensor)
-
+        ModelFile.load trained parameters
         Classifier.network $"a classifier of width {run.Width} trained on the same data" classifier
 
     let private referenceOf (plan: Plan) (run: JudgeRun) (samples: int) trained (context: RunContext) =

@@ -1,7 +1,6 @@
 /// A classifier of the UCI digits, the judge of hw5.3: 64-256-256-10, cross-entropy, early stopping.
 module Research.Experiments.Hw.DigitsClassifier
 
-open System
 open System.Collections.Generic
 open TorchSharp
 open Research.Core
@@ -49,39 +48,33 @@ let private train (plan: Plan) (epochs: int) (patience: int) (context: RunContex
     let testX, testY = part data.Test (plan.Test Digits.set)
     use generator = context.Noise.For("initialisation", 0L)
     let parameters, network = build generator context.Device
-    let tensors = [| for struct (_, tensor) in parameters.All -> tensor |]
-    let optimiser = Optimiser.Create(OptimiserSettings.Adam 1e-3, parameters.All)
+    let descent = Descent(parameters, OptimiserSettings.Adam 1e-3)
     let batch = 64
-    let perEpoch = int64 ((data.Train.Count + batch - 1) / batch)
-    let kept = [| for struct (name, tensor) in parameters.All -> NamedTensor(name, tensor) |]
+    let perEpoch = StepContext.StepsPerEpoch(data.Train.Count, batch)
+    let state = ModelFile.tensors parameters
 
     let step (at: StepContext) : IReadOnlyList<Term> =
         let rows = torch.tensor (at.Batch(data.Train.Count, batch), device = context.Device)
         let loss = crossEntropy network (x.index_select (0L, rows)) (y.index_select (0L, rows))
-        optimiser.Step(torch.autograd.grad ([| loss |], tensors))
+        descent.Lower loss
         [| Term("loss", loss) |]
 
     let evaluate (_: EvaluationContext) : IReadOnlyDictionary<string, float> =
         Dictionary(dict [ "loss", (crossEntropy network validX validY).ToDouble() ]) :> _
 
     TrainingJob(
-        State = [|
-            yield! kept
-            for struct (name, tensor) in optimiser.State -> NamedTensor(name, tensor)
-        |],
-        Counters = [|
-            Counter("optimiser.step", (fun () -> optimiser.StepCount), (fun s -> optimiser.StepCount <- s))
-        |],
+        State = state,
         StepsPerEpoch = perEpoch,
-        TotalSteps = Nullable(int64 epochs * perEpoch),
-        EarlyStopping = EarlyStopping(Metric = "loss", Patience = int64 patience, Keep = kept),
+        TotalSteps = int64 epochs * perEpoch,
+        EarlyStopping = EarlyStopping(Metric = "loss", Patience = int64 patience, Keep = state),
         Step = step,
         Evaluate = evaluate
     )
+        .WithOptimiser(descent.Optimiser)
     |> context.Train
     |> ignore
 
-    context.SaveTensors("model", kept)
+    ModelFile.save context parameters
     use _ = torch.no_grad ()
 
     agreement "accuracy" (predict network testX) testY
@@ -110,9 +103,5 @@ let training (plan: Plan) (seed: int64) : RunRequest =
 let load (trained: RunDirectory) (device: torch.Device) : Mlp =
     use generator = new torch.Generator(0UL)
     let parameters, network = build generator device
-    let file = trained.ReadTensors "model"
-
-    for struct (name, tensor) in parameters.All do
-        TensorBytes.CopyInto(file[name], tensor)
-
+    ModelFile.load trained parameters
     network

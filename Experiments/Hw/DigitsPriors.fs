@@ -147,8 +147,7 @@ let cost (plan: Plan) : RunRequest =
                 let run = vae plan.Profile latent (Choice.shape choice) ("elbo", elbo)
                 use generator = context.Noise.For("initialisation", 0L)
                 let built = VaeRun.build run generator context.Device
-                let tensors = [| for struct (_, tensor) in built.Parameters.All -> tensor |]
-                choice, built, tensors, Optimiser.Create(run.Optimiser, built.Parameters.All), List<float>()
+                choice, built, Descent(built.Parameters, run.Optimiser), List<float>()
         ]
 
         for round in 0..rounds do
@@ -160,11 +159,11 @@ let cost (plan: Plan) : RunRequest =
                     device = context.Device
                 )
 
-            for _, built, tensors, optimiser, times in models do
+            for _, built, descent, times in models do
                 use _ = torch.NewDisposeScope()
                 let clock = Stopwatch.StartNew()
                 let loss = total (elbo (built.Model()) x eps)
-                optimiser.Step(torch.autograd.grad ([| loss |], tensors, allow_unused = true))
+                descent.Lower(loss, allowUnused = true)
                 // Waits for the device.
                 loss.ToDouble() |> ignore
 
@@ -173,7 +172,7 @@ let cost (plan: Plan) : RunRequest =
                     times.Add clock.Elapsed.TotalMilliseconds
 
         context.Run.SaveValues(
-            Dictionary(dict [ for choice, _, _, _, times in models -> Choice.id choice, Seq.min times ])
+            Dictionary(dict [ for choice, _, _, times in models -> Choice.id choice, Seq.min times ])
         )
 
     plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, 2, work)

@@ -20,7 +20,7 @@ let private uniform = 64.0 * log 17.0
 /// The mean training loss over each epoch.
 let private trainingByEpoch (plan: Plan) (results: Results) (trained: Trained) = [|
     let stepsPerEpoch =
-        float (((plan.Data set).Train.Count + trained.Run.Batch - 1) / trained.Run.Batch)
+        float (StepContext.StepsPerEpoch((plan.Data set).Train.Count, trained.Run.Batch))
 
     for step, value in results.Curve "train" "loss" trained.Training do
         let epoch = step / stepsPerEpoch

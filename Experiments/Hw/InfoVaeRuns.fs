@@ -67,8 +67,6 @@ let private vae (profile: Profile) method : VaeRun =
     | Direct(_, _, objective, samples) -> { run with Objective = objective; Samples = samples }
     | Adversarial -> { run with Objective = $"reconstruction + {inv heavy} T", elbo }
 
-let private leaves (parameters: Parameters) = [| for struct (_, tensor) in parameters.All -> tensor |]
-
 let private discriminatorSettings = OptimiserSettings.Adam 1e-3
 
 /// Steps of the discriminator before each of the model, and the codes of a step: with one of 64 its noise, ten times
@@ -86,42 +84,39 @@ type private Duel(run: VaeRun, noise: Noise, device: torch.Device) =
     let initial = noise.For("initialisation", 0L)
     let built = VaeRun.build run initial device
     let parameters, logits = discriminator (noise.For("discriminator", 0L)) device
-    let model, judge = leaves built.Parameters, leaves parameters
-    member val Built = built
-    member val Discriminator = parameters
-    member val ModelOptimiser = Optimiser.Create(run.Optimiser, built.Parameters.All)
-    member val JudgeOptimiser = Optimiser.Create(discriminatorSettings, parameters.All)
+
+    let model, judge =
+        Descent(built.Parameters, run.Optimiser), Descent(parameters, discriminatorSettings)
+
+    member _.Model = built.Parameters
+    member _.Discriminator = parameters
+
+    /// The training with both players' optimisers in its checkpoints.
+    member _.WithOptimisers(job: TrainingJob) =
+        job.WithOptimiser("adamax", model.Optimiser).WithOptimiser("adam", judge.Optimiser)
 
     /// The discriminator's step on draws of q(z) at images and on as many of the prior.
-    member this.Judge (images: Tensor) (eps: Tensor) (prior: Tensor) =
+    member _.Judge (images: Tensor) (eps: Tensor) (prior: Tensor) =
         let codes, _ = Posterior.sample (built.Model().Encode images) eps
-        let loss = densityRatioLoss (logits (codes.detach ())) (logits prior)
-        this.JudgeOptimiser.Step(torch.autograd.grad ([| loss |], judge))
+        judge.Lower(densityRatioLoss (logits (codes.detach ())) (logits prior))
 
-    /// The model's step at the discriminator as it is. Returns its terms.
-    member this.Step (x: Tensor) (eps: Tensor) : Terms =
+    /// The model's step at the discriminator as it is. Returns its loss and terms.
+    member _.Step (x: Tensor) (eps: Tensor) : IReadOnlyList<Term> =
         let parts = built.Model()
         let z, _ = Posterior.sample (parts.Encode x) eps
 
-        let terms = [
+        model.LowerTerms [
             "reconstruction", (parts.LogLikelihood x z).mean().neg()
             "divergence", heavy * (logits z).mean()
         ]
-
-        this.ModelOptimiser.Step(torch.autograd.grad ([| total terms |], model))
-        terms
 
 let private trainDuel (plan: Plan) (run: VaeRun) (context: RunContext) =
     let images = plan.Train set
     let n = (plan.Data set).Train.Count
     let duel = Duel(run, context.Noise, context.Device)
-    let perEpoch = int64 ((n + run.Batch - 1) / run.Batch)
+    let perEpoch = StepContext.StepsPerEpoch(n, run.Batch)
 
-    let state (parameters: Parameters) = [|
-        for struct (name, tensor) in parameters.All -> NamedTensor(name, tensor)
-    |]
-
-    let step (at: StepContext) : IReadOnlyList<Term> =
+    let step (at: StepContext) =
         let rows = at.Batch(n, run.Batch)
         let x = images.index_select (0L, torch.tensor (rows, device = context.Device))
 
@@ -133,26 +128,19 @@ let private trainDuel (plan: Plan) (run: VaeRun) (context: RunContext) =
             let others = images.index_select (0L, (u * float n).floor().``to`` torch.int64)
             duel.Judge others (normal $"judged.posterior.{i}" judged) (normal $"prior.{i}" judged)
 
-        let terms = duel.Step x (normal "posterior" rows.LongLength)
+        duel.Step x (normal "posterior" rows.LongLength)
 
-        [|
-            Term("loss", total terms)
-            for name, value in terms do
-                Term(name, value)
-        |]
+    TrainingJob(
+        State = [| yield! ModelFile.tensors duel.Model; yield! ModelFile.tensors duel.Discriminator |],
+        StepsPerEpoch = perEpoch,
+        TotalSteps = int64 (epochs plan.Profile) * perEpoch,
+        Step = step
+    )
+    |> duel.WithOptimisers
+    |> context.Train
+    |> ignore
 
-    let job =
-        TrainingJob(
-            State = Array.append (state duel.Built.Parameters) (state duel.Discriminator),
-            StepsPerEpoch = perEpoch,
-            TotalSteps = int64 (epochs plan.Profile) * perEpoch,
-            Step = step
-        )
-            .WithOptimiser("adamax", duel.ModelOptimiser)
-            .WithOptimiser("adam", duel.JudgeOptimiser)
-
-    context.Train job |> ignore
-    context.SaveTensors("model", state duel.Built.Parameters)
+    ModelFile.save context duel.Model
 
 let training (plan: Plan) method seed : RunRequest =
     let run = vae plan.Profile method
@@ -170,7 +158,7 @@ let private estimateKl (encodings: DiagNormal) (steps: int) (noise: Noise) =
     let device = encodings.Mu.device
     use generator = noise.For("estimate", 0L)
     let parameters, logits = discriminator generator device
-    let optimiser = Optimiser.Create(discriminatorSettings, parameters.All)
+    let descent = Descent(parameters, discriminatorSettings)
     let n = encodings.Mu.size 0
     let size = 256L
 
@@ -184,8 +172,7 @@ let private estimateKl (encodings: DiagNormal) (steps: int) (noise: Noise) =
     for step in 1L .. int64 steps do
         use _ = torch.NewDisposeScope()
         let prior = noise.Normal("estimate.prior", step, [| size; int64 latent |], device = device)
-        let loss = densityRatioLoss (logits (draw "estimate.code" step size)) (logits prior)
-        optimiser.Step(torch.autograd.grad ([| loss |], leaves parameters))
+        descent.Lower(densityRatioLoss (logits (draw "estimate.code" step size)) (logits prior))
 
     use _ = torch.no_grad ()
     (logits (draw "estimate.test" 0L 10_000L)).mean().ToDouble()
@@ -269,13 +256,10 @@ let timing (plan: Plan) : RunRequest =
             | Direct(_, _, (_, objective), samples) ->
                 use generator = noise.For("initialisation", 0L)
                 let built = VaeRun.build run generator device
-                let parameters = leaves built.Parameters
-                let optimiser = Optimiser.Create(run.Optimiser, built.Parameters.All)
+                let descent = Descent(built.Parameters, run.Optimiser)
 
                 fun () ->
-                    let terms = objective (built.Model()) x (if samples = 0 then eps[0] else eps)
-                    optimiser.Step(torch.autograd.grad ([| total terms |], parameters))
-                    terms
+                    descent.LowerTerms(objective (built.Model()) x (if samples = 0 then eps[0] else eps))
 
         let steppers = methods |> List.map (fun m -> key m, stepper m)
 

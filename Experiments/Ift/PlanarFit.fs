@@ -90,29 +90,18 @@ let private train objective (target: Target) built (layers: int) (steps: int) (c
         optimiser.Step gradients
         [| Term("loss", loss + offset) |]
 
-    let state = [| for struct (name, tensor) in parameters.All -> NamedTensor(name, tensor) |]
-
     let job =
         TrainingJob(
-            State = [|
-                yield! state
-                for struct (name, tensor) in optimiser.State -> NamedTensor(name, tensor)
-            |],
-            Counters = [|
-                Counter(
-                    "optimiser.step",
-                    (fun () -> optimiser.StepCount),
-                    (fun s -> optimiser.StepCount <- s)
-                )
-            |],
+            State = ModelFile.tensors parameters,
             StepsPerEpoch = int64 (trainingSamples / batch),
             TotalSteps = int64 steps,
             EvaluateEvery = 1000L,
             Step = step
         )
+            .WithOptimiser(optimiser)
 
     context.Train job |> ignore
-    context.SaveTensors("model", state)
+    ModelFile.save context parameters
 
 /// A training: `model.safetensors` and the loss at every 100 steps.
 let request (plan: Plan) objective (target: Target) built (layers: int) (seed: int64) : RunRequest =

@@ -33,6 +33,9 @@ public sealed record StepContext(long Step, long Epoch, long StepInEpoch, Noise 
         var start = checked((int)(StepInEpoch * batch));
         return Noise.Permutation(Epoch, examples)[start..Math.Min(start + batch, examples)];
     }
+
+    /// <summary>Steps in which <see cref="Batch"/> gives every example once, the last slice perhaps short.</summary>
+    public static long StepsPerEpoch(int examples, int batch) => (examples + batch - 1) / batch;
 }
 
 /// <summary>Where a training stands when it is evaluated.</summary>
@@ -102,13 +105,19 @@ public sealed record TrainingJob
     /// <summary>Steps between two lines of training metrics; there is also one at each evaluation.</summary>
     public long LogEvery { get; init; } = 100;
 
-    /// <summary>The same training with an optimiser's tensors and step count in its checkpoints.</summary>
+    /// <summary>The same training with its only optimiser's tensors and step count in its checkpoints.</summary>
+    /// <param name="optimiser">Used by <see cref="Step"/>.</param>
+    public TrainingJob WithOptimiser(IOptimiser optimiser) => With(optimiser, "", "optimiser.step");
+
+    /// <summary>The same training with one of its optimisers' tensors and step count in its checkpoints.</summary>
     /// <param name="name">Prefix of its tensors, which tells the optimisers of a training apart.</param>
     /// <param name="optimiser">Used by <see cref="Step"/>.</param>
-    public TrainingJob WithOptimiser(string name, IOptimiser optimiser) => this with
+    public TrainingJob WithOptimiser(string name, IOptimiser optimiser) => With(optimiser, $"{name}.", name);
+
+    private TrainingJob With(IOptimiser optimiser, string prefix, string counter) => this with
     {
-        State = [.. State, .. NamedTensor.From(optimiser.State.Select(pair => ($"{name}.{pair.Name}", pair.Tensor)))],
-        Counters = [.. Counters, new(name, () => optimiser.StepCount, count => optimiser.StepCount = count)],
+        State = [.. State, .. NamedTensor.From(optimiser.State.Select(pair => (prefix + pair.Name, pair.Tensor)))],
+        Counters = [.. Counters, new(counter, () => optimiser.StepCount, count => optimiser.StepCount = count)],
     };
 }
 

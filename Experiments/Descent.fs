@@ -1,0 +1,50 @@
+namespace Research.Experiments
+
+open System.Collections.Generic
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+
+/// Gradient steps of one optimiser over all learned tensors of a model. The optimiser's state belongs in the
+/// training's checkpoints: `TrainingJob.WithOptimiser`.
+type Descent(parameters: Parameters, settings: OptimiserSettings) =
+    let learned = [| for struct (_, tensor) in parameters.All -> tensor |]
+    let optimiser = Optimiser.Create(settings, parameters.All)
+
+    member _.Optimiser = optimiser
+
+    /// One step on a scalar. Raises when a learned tensor has no part in it, unless `allowUnused`: such a tensor stays
+    /// as it is.
+    member _.Lower(loss: Tensor, ?allowUnused: bool) : unit =
+        let allowed = defaultArg allowUnused false
+        optimiser.Step(torch.autograd.grad ([| loss |], learned, allow_unused = allowed))
+
+    /// One step on the sum of an objective's terms. Returns what is logged: the sum as `loss`, then the terms.
+    member this.LowerTerms(terms: Terms, ?allowUnused: bool) : IReadOnlyList<Term> =
+        let loss = total terms
+        this.Lower(loss, ?allowUnused = allowUnused)
+
+        [|
+            Term("loss", loss)
+            for name, value in terms do
+                Term(name, value)
+        |]
+
+/// A model's tensors in its training's checkpoints and in the file `model.safetensors` of the finished run.
+[<RequireQualifiedAccess>]
+module ModelFile =
+    /// The learned tensors, then the buffers.
+    let tensors (parameters: Parameters) : IReadOnlyList<NamedTensor> =
+        NamedTensor.From(Seq.append parameters.All parameters.Buffers)
+
+    let save (context: RunContext) (parameters: Parameters) : unit =
+        context.SaveTensors("model", tensors parameters)
+
+    /// Overwrites the parameters with those of a finished run. Raises KeyNotFoundException for a tensor that its file
+    /// lacks.
+    let load (trained: RunDirectory) (parameters: Parameters) : unit =
+        let file = trained.ReadTensors "model"
+
+        for named in tensors parameters do
+            TensorBytes.CopyInto(file[named.Name], named.Tensor)
