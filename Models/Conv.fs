@@ -3,59 +3,40 @@ namespace Research.Models
 open TorchSharp
 open Research.Core
 
-/// A two-dimensional convolution. `Weight: [O,I,K,K]`, `Bias: [O]`.
-type Conv = { Weight: Tensor; Bias: Tensor; Stride: int64; Padding: int64 }
+/// A two-dimensional convolution, or a transposed one: the adjoint of a convolution's linear part. `Bias: [O]` and
+/// `Weight: [O,I,K,K]`, which a transposed one stores as `[I,O,K,K]`.
+type Conv = { Weight: Tensor; Bias: Tensor; Stride: int64[]; Padding: int64[] }
 
 [<RequireQualifiedAccess>]
 module Conv =
-    /// Both tensors from U(-1/sqrt fanIn, 1/sqrt fanIn) with fanIn = I K^2, as PyTorch's nn.Conv2d starts.
-    let create (parameters: Parameters) name inputs outputs kernel stride padding : Conv =
-        let bound = 1.0 / sqrt (float (inputs * kernel * kernel))
-        let shape = [| int64 outputs; int64 inputs; int64 kernel; int64 kernel |]
+    /// Both tensors from U(-1/sqrt fanIn, 1/sqrt fanIn), where PyTorch takes K^2 times the weight's second axis for the
+    /// fan-in of either kind.
+    let private start (parameters: Parameters) name (first, second) outputs kernel stride padding : Conv =
+        let bound = 1.0 / sqrt (float (second * kernel * kernel))
+        let shape = [| int64 first; int64 second; int64 kernel; int64 kernel |]
 
         {
             Weight = parameters.Uniform($"{name}.weight", shape, -bound, bound)
             Bias = parameters.Uniform($"{name}.bias", [| int64 outputs |], -bound, bound)
-            Stride = int64 stride
-            Padding = int64 padding
+            Stride = [| int64 stride; int64 stride |]
+            Padding = [| int64 padding; int64 padding |]
         }
 
-    /// `[B,I,H,W] -> [B,O,H',W']`.
+    /// A convolution that starts as PyTorch's nn.Conv2d.
+    let create parameters name inputs outputs kernel stride padding : Conv =
+        start parameters name (outputs, inputs) outputs kernel stride padding
+
+    /// A transposed convolution that starts as PyTorch's nn.ConvTranspose2d.
+    let createTransposed parameters name inputs outputs kernel stride padding : Conv =
+        start parameters name (inputs, outputs) outputs kernel stride padding
+
+    /// `[B,I,H,W] -> [B,O,(H+2P-K)/S+1,..]`.
     let apply (layer: Conv) (x: Tensor) : Tensor =
-        torch.nn.functional.conv2d (
-            x,
-            layer.Weight,
-            layer.Bias,
-            [| layer.Stride; layer.Stride |],
-            [| layer.Padding; layer.Padding |]
-        )
-
-/// A transposed convolution, the adjoint of a convolution's linear part. `Weight: [I,O,K,K]`, `Bias: [O]`.
-type ConvTranspose = { Weight: Tensor; Bias: Tensor; Stride: int64; Padding: int64 }
-
-[<RequireQualifiedAccess>]
-module ConvTranspose =
-    /// As PyTorch's nn.ConvTranspose2d starts: its fan-in is O K^2, since the weight is stored transposed.
-    let create (parameters: Parameters) name inputs outputs kernel stride padding : ConvTranspose =
-        let bound = 1.0 / sqrt (float (outputs * kernel * kernel))
-        let shape = [| int64 inputs; int64 outputs; int64 kernel; int64 kernel |]
-
-        {
-            Weight = parameters.Uniform($"{name}.weight", shape, -bound, bound)
-            Bias = parameters.Uniform($"{name}.bias", [| int64 outputs |], -bound, bound)
-            Stride = int64 stride
-            Padding = int64 padding
-        }
+        torch.nn.functional.conv2d (x, layer.Weight, layer.Bias, layer.Stride, layer.Padding)
 
     /// `[B,I,H,W] -> [B,O,S(H-1)+K-2P,..]`.
-    let apply (layer: ConvTranspose) (x: Tensor) : Tensor =
-        torch.nn.functional.conv_transpose2d (
-            x,
-            layer.Weight,
-            layer.Bias,
-            [| layer.Stride; layer.Stride |],
-            [| layer.Padding; layer.Padding |]
-        )
+    let applyTransposed (layer: Conv) (x: Tensor) : Tensor =
+        torch.nn.functional.conv_transpose2d (x, layer.Weight, layer.Bias, layer.Stride, layer.Padding)
 
 /// A convolution whose weight, as a matrix `[O,I K^2]`, is divided by an estimate of its largest singular value.
 /// `Direction: [O]` is the estimate's left singular vector, carried from step to step as part of the state.

@@ -71,7 +71,7 @@ module ResidualGan =
     let generator (parameters: Parameters) (name: string) (latent: int) (width: int) : Generator =
         let stage index inputs outputs kernel stride padding =
             let at i = $"{name}.{index + i}"
-            let up = ConvTranspose.create parameters (at 0) inputs outputs kernel stride padding
+            let up = Conv.createTransposed parameters (at 0) inputs outputs kernel stride padding
             let upNorm = BatchNorm.create parameters (at 1) outputs
             let alpha = gate parameters (at 3)
             let wide = Conv.create parameters $"{at 3}.block.0" outputs outputs 3 1 1
@@ -82,7 +82,7 @@ module ResidualGan =
             fun statistics (x: Tensor) ->
                 let norm layer (x: Tensor) = (BatchNorm.apply layer statistics x).relu()
                 let block = Conv.apply wide >> norm wideNorm >> Conv.apply narrow >> norm narrowNorm
-                x |> ConvTranspose.apply up |> norm upNorm |> residual alpha block
+                x |> Conv.applyTransposed up |> norm upNorm |> residual alpha block
 
         let stages = [
             stage 0 latent (4 * width) 4 1 0
@@ -90,14 +90,14 @@ module ResidualGan =
             stage 8 (2 * width) width 4 2 1
         ]
 
-        let last = ConvTranspose.create parameters $"{name}.12" width 3 4 2 1
+        let last = Conv.createTransposed parameters $"{name}.12" width 3 4 2 1
 
         let apply statistics (z: Tensor) =
             let features =
                 stages
                 |> List.fold (fun x stage -> stage statistics x) (z.view (-1L, int64 latent, 1L, 1L))
 
-            (ConvTranspose.apply last features).tanh()
+            (Conv.applyTransposed last features).tanh()
 
         { Latent = latent; Apply = apply }
 
