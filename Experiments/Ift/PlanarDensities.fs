@@ -2,7 +2,6 @@
 /// of them; the loss beside its bound, and samples of the fitted flows. Run it: `./reproduce --only ift8`.
 module Research.Experiments.Ift.PlanarDensities
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -11,8 +10,6 @@ open Research.Report
 open Research.Experiments
 open Research.Experiments.Ift.PlanarTargets
 
-let private depths = [ 2; 8; 32 ]
-let private targets () = [ arcs.Value; sine.Value ]
 let private lossSamples = 50000
 
 /// As many as the source shows.
@@ -23,39 +20,22 @@ let private training plan target layers seed =
 
 /// The loss over fresh draws of the base, the share of them that leaves |z1| <= 5, and draws to show.
 let private evaluate (plan: Plan) (target: Target) (layers: int) (seed: int64) : RunRequest =
-    let trained = training plan target layers seed
-
-    let work (context: RunContext) =
-        use _ = torch.no_grad ()
-        use _ = torch.NewDisposeScope()
-        let chain = PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key)
-
+    let measure (context: RunContext) chain =
         let z0 = context.Noise.Normal("evaluation", 0L, [| int64 lossSamples; 2L |])
-
         let z, logDet = (PlanarChain.transform chain).Forward z0
-        let terms = (logStandardNormal z0 - logDet + target.Energy z).double()
-        let outside = (z.select (1L, 0L)).abs().gt(Scalar.op_Implicit 5.0).double()
+        let outside = (z.select (1L, 0L)).abs().gt(Scalar.op_Implicit PlanarCells.frame).double()
         context.SaveTensors("samples", [ NamedTensor("samples", z.narrow (0L, 0L, int64 shown)) ])
 
-        context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    "loss", terms.mean().ToDouble()
-                    "se", terms.std().ToDouble() / sqrt (float lossSamples)
-                    "outside", outside.mean().ToDouble()
-                ]
-            )
-        )
+        [
+            yield! PlanarCells.meanSe "loss" ((logStandardNormal z0 - logDet + target.Energy z).double())
+            "outside", outside.mean().ToDouble()
+        ]
 
-    plan.Run(
-        trained.Key.Name + ".evaluation",
-        [ "samples", string lossSamples; "shown", string shown ],
-        seed,
-        None,
-        1,
-        work,
-        dependencies = [ trained ]
-    )
+    PlanarCells.evaluation
+        plan
+        (training plan target layers seed)
+        [ "samples", string lossSamples; "shown", string shown ]
+        measure
 
 let private points (results: Results) (request: RunRequest) =
     let flat = (results.Tensor "samples" "samples" request).data<float32>().ToArray()
@@ -72,45 +52,32 @@ type private Cell = {
 
 let private mean values = fst (Claim.meanSe values)
 
-let private figures plan results (seed: int64) =
-    let plane title series =
-        Panel.axes
-            title
-            (Axis.linear "" |> Axis.between -5.0 5.0)
-            (Axis.linear "" |> Axis.between -5.0 5.0)
-            series
-        |> Panel.withLegend NoLegend
+let private figure plan results (seed: int64) =
+    let inside target layers =
+        points results (evaluate plan target layers seed)
+        |> Array.filter (fun (x, y) -> abs x <= PlanarCells.frame && abs y <= PlanarCells.frame)
 
     Figure.grid
         "ift8.samples"
         $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them, first seed, on $[-5,5]^2$. Flows fitted to sine also send samples beyond the frame."
         4
-        [
-            for target in targets () do
-                plane target.Name [ Density(Pictures.density -5.0 5.0 100 (density target)) ]
-
-                for layers in depths do
-                    let all = points results (evaluate plan target layers seed)
-                    let inside = all |> Array.filter (fun (x, y) -> abs x <= 5.0 && abs y <= 5.0)
-                    plane $"$k={layers}$" [ Scatter("", inside) ]
-        ]
+        (PlanarCells.panels (fun target layers -> Scatter("", inside target layers)))
 
 let private report (plan: Plan) (results: Results) : Section =
     let seeds = PlanarFit.seeds plan
     let origin = plan.Origin([], seeds.Length, None)
 
     let cells = [
-        for target in targets () do
-            for layers in depths do
-                let runs = seeds |> List.map (evaluate plan target layers)
+        for target, layers in PlanarCells.all () do
+            let runs = seeds |> List.map (evaluate plan target layers)
 
-                {
-                    Target = target
-                    Layers = layers
-                    Loss = runs |> List.map (results.Value "loss")
-                    Se = runs |> List.map (results.Value "se") |> List.max
-                    Outside = runs |> List.map (results.Value "outside")
-                }
+            {
+                Target = target
+                Layers = layers
+                Loss = runs |> List.map (results.Value "loss")
+                Se = runs |> List.map (results.Value "se") |> List.max
+                Outside = runs |> List.map (results.Value "outside")
+            }
     ]
 
     let find target layers = cells |> List.find (fun c -> c.Target.Name = target && c.Layers = layers)
@@ -130,7 +97,7 @@ let private report (plan: Plan) (results: Results) : Section =
     {
         Row = "ift8"
         Origin = origin
-        Figures = [ figures plan results seeds.Head ]
+        Figures = [ figure plan results seeds.Head ]
         Tables = [
             {
                 Id = "ift8.table"
@@ -178,7 +145,7 @@ let private report (plan: Plan) (results: Results) : Section =
                 "ift8.above"
                 "no loss on arcs is below -log Z by more than five standard errors"
                 aboveBound
-                (String.concat ", " [ for k in depths -> $"k={k}: gap {gap k:F4}" ])
+                (String.concat ", " [ for k in PlanarCells.depths -> $"k={k}: gap {gap k:F4}" ])
             Guard.check
                 origin
                 "ift8.close"
@@ -199,11 +166,10 @@ let experiment: Experiment = {
     Title = "Planar flows fitted to densities"
     Runs =
         fun plan -> [
-            for target in targets () do
-                for layers in depths do
-                    for seed in PlanarFit.seeds plan do
-                        training plan target layers seed
-                        evaluate plan target layers seed
+            for target, layers in PlanarCells.all () do
+                for seed in PlanarFit.seeds plan do
+                    training plan target layers seed
+                    evaluate plan target layers seed
         ]
     Report = report
     Sample = None

@@ -2,7 +2,6 @@
 /// Run it: `./reproduce --only ift7`.
 module Research.Experiments.Ift.PlanarSamples
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -10,8 +9,6 @@ open Research.Models
 open Research.Report
 open Research.Experiments
 open Research.Experiments.Ift.PlanarTargets
-
-let private depths = [ 2; 8; 32 ]
 
 /// The source's mean training loss over the last 200 iterations.
 let private source target layers =
@@ -24,8 +21,6 @@ let private source target layers =
     | "sine", 32 -> 2.9112
     | other -> invalidArg (nameof target) $"the source has no cell {other}"
 
-let private targets () = [ arcs.Value; sine.Value ]
-
 let private training built plan target layers seed =
     PlanarFit.request plan PlanarFit.FromSamples target built layers seed
 
@@ -37,44 +32,26 @@ let private logDensity (chain: PlanarChain) (x: Tensor) : Tensor =
 
 /// Likelihood of fresh samples, and what the fitted density leaves inside [-10,10]^2: a density integrates to 1.
 let private evaluate (plan: Plan) (target: Target) (layers: int) (seed: int64) : RunRequest =
-    let trained = centred plan target layers seed
-
-    let work (context: RunContext) =
-        use _ = torch.no_grad ()
-        use _ = torch.NewDisposeScope()
-        let chain = PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key)
+    let measure (context: RunContext) chain =
         let x = target.Sample context.Noise "held-out" PlanarFit.heldOutSamples
-        let nll = (logDensity chain x).double().neg()
-        let map = Pictures.density -5.0 5.0 100 (fun z -> (logDensity chain z).exp())
+        let map = PlanarCells.densityMap (fun z -> (logDensity chain z).exp())
         let values = torch.tensor [| for value in Seq.cast<float> map.Values -> float32 value |]
         context.SaveTensors("density", [ NamedTensor("density", values.view (100L, 100L)) ])
+        PlanarCells.meanSe "nll" ((logDensity chain x).double().neg())
 
-        context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    "nll", nll.mean().ToDouble()
-                    "se", nll.std().ToDouble() / sqrt (float PlanarFit.heldOutSamples)
-                ]
-            )
-        )
-
-    plan.Run(
-        trained.Key.Name + ".evaluation",
-        [ "samples", string PlanarFit.heldOutSamples ],
-        seed,
-        None,
-        1,
-        work,
-        dependencies = [ trained ]
-    )
+    PlanarCells.evaluation
+        plan
+        (centred plan target layers seed)
+        [ "samples", string PlanarFit.heldOutSamples ]
+        measure
 
 let private learned (results: Results) (request: RunRequest) : DensityMap =
     let values = (results.Tensor "density" "density" request).data<float32>().ToArray()
 
     {
         Values = Array2D.init 100 100 (fun row column -> float values[row * 100 + column])
-        X = -5.0, 5.0
-        Y = -5.0, 5.0
+        X = -PlanarCells.frame, PlanarCells.frame
+        Y = -PlanarCells.frame, PlanarCells.frame
     }
 
 /// The figures of one cell, one value per seed.
@@ -94,34 +71,25 @@ let private report (plan: Plan) (results: Results) : Section =
     let origin = plan.Origin([], seeds.Length, None)
 
     let cells = [
-        for target in targets () do
-            for layers in depths do
-                let last built =
-                    seeds |> List.map (training built plan target layers >> PlanarFit.lastLoss results)
+        for target, layers in PlanarCells.all () do
+            let last built =
+                seeds |> List.map (training built plan target layers >> PlanarFit.lastLoss results)
 
-                let held = seeds |> List.map (evaluate plan target layers)
+            let held = seeds |> List.map (evaluate plan target layers)
 
-                {
-                    Target = target
-                    Layers = layers
-                    Training = last PlanarFit.Centred
-                    AsPrinted = last PlanarFit.AsPrinted
-                    HeldOut = held |> List.map (results.Value "nll")
-                    HeldOutSe = held |> List.map (results.Value "se") |> List.max
-                }
+            {
+                Target = target
+                Layers = layers
+                Training = last PlanarFit.Centred
+                AsPrinted = last PlanarFit.AsPrinted
+                HeldOut = held |> List.map (results.Value "nll")
+                HeldOutSe = held |> List.map (results.Value "se") |> List.max
+            }
     ]
 
-    let map (target: Target) title density =
-        Panel.axes title (Axis.linear "") (Axis.linear "") [ Density density ]
-        |> Panel.withLegend NoLegend
-
-    let panels = [
-        for target in targets () do
-            map target target.Name (Pictures.density -5.0 5.0 100 (density target))
-
-            for layers in depths do
-                map target $"$k={layers}$" (learned results (evaluate plan target layers seeds.Head))
-    ]
+    let panels =
+        PlanarCells.panels (fun target layers ->
+            Density(learned results (evaluate plan target layers seeds.Head)))
 
     let means values = Claim.meanSe values |> fun (mean, se) -> MeanSe(mean, se, 3)
 
@@ -235,12 +203,11 @@ let experiment: Experiment = {
     Title = "Planar flows fitted to samples"
     Runs =
         fun plan -> [
-            for target in targets () do
-                for layers in depths do
-                    for seed in PlanarFit.seeds plan do
-                        centred plan target layers seed
-                        training PlanarFit.AsPrinted plan target layers seed
-                        evaluate plan target layers seed
+            for target, layers in PlanarCells.all () do
+                for seed in PlanarFit.seeds plan do
+                    centred plan target layers seed
+                    training PlanarFit.AsPrinted plan target layers seed
+                    evaluate plan target layers seed
         ]
     Report = report
     Sample = None

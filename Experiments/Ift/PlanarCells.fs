@@ -1,0 +1,72 @@
+/// What the tables and figures of ift7 and ift8 share: two targets, each with chains of three lengths.
+module Research.Experiments.Ift.PlanarCells
+
+open System.Collections.Generic
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+open Research.Report
+open Research.Experiments
+open Research.Experiments.Ift.PlanarTargets
+
+let private targets () = [ arcs.Value; sine.Value ]
+
+/// Numbers of layers.
+let depths = [ 2; 8; 32 ]
+
+/// Every target with every number of layers, in the order of the tables.
+let all () : (Target * int) list = [
+    for target in targets () do
+        for layers in depths -> target, layers
+]
+
+/// What is measured on the centred chain of a finished training, as a run of its own: `measure` may save tensors and
+/// returns the values.
+let evaluation
+    (plan: Plan)
+    (trained: RunRequest)
+    (configuration: (string * string) list)
+    (measure: RunContext -> PlanarChain -> (string * float) list)
+    : RunRequest =
+    let work (context: RunContext) =
+        use _ = torch.no_grad ()
+        use _ = torch.NewDisposeScope()
+        let chain = PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key)
+        context.Run.SaveValues(Dictionary(dict (measure context chain)))
+
+    plan.Run(
+        trained.Key.Name + ".evaluation",
+        configuration,
+        trained.Key.Seed,
+        None,
+        1,
+        work,
+        dependencies = [ trained ]
+    )
+
+/// The mean of values `[N]` under a name, and its standard error as `se`.
+let meanSe (name: string) (values: Tensor) : (string * float) list = [
+    name, values.mean().ToDouble()
+    "se", values.std().ToDouble() / sqrt (float (values.numel ()))
+]
+
+/// Half the side of the square about the origin that the figures show.
+let frame = 5.0
+
+/// The target's density on the frame.
+let densityMap (density: Tensor -> Tensor) : DensityMap = Pictures.density -frame frame 100 density
+
+/// A row for each target: its density, then what was fitted with each number of layers.
+let panels (fitted: Target -> int -> Series) : Panel list =
+    let plane title series =
+        let axis = Axis.linear "" |> Axis.between -frame frame
+        Panel.axes title axis axis [ series ] |> Panel.withLegend NoLegend
+
+    [
+        for target in targets () do
+            plane target.Name (Density(densityMap (density target)))
+
+            for layers in depths do
+                plane $"$k={layers}$" (fitted target layers)
+    ]
