@@ -17,17 +17,6 @@ let private markLimit = 30
 let private xs (points: (float * float)[]) = Array.map fst points
 let private ys (points: (float * float)[]) = Array.map snd points
 
-let private points series =
-    match series with
-    | Line(_, points, _)
-    | Scatter(_, points)
-    | ErrorBars(_, points, _)
-    | Reference(_, points) -> points
-    | Bars(_, edges, _) -> edges |> Array.map (fun x -> x, 0.0)
-    | Arrows(_, arrows) -> arrows |> Array.collect (fun (a, b) -> [| a; b |])
-    | Density map -> [| fst map.X, fst map.Y; snd map.X, snd map.Y |]
-    | Level _ -> [||]
-
 /// Whether any of it can be seen: a point that is a number, and positive where the axis is logarithmic.
 let private visible (panel: AxesPanel) series =
     let shows (axis: Axis) value = Double.IsFinite value && (axis.Scale = Linear || value > 0.0)
@@ -36,7 +25,7 @@ let private visible (panel: AxesPanel) series =
     | Density _ -> true
     | Level(_, value) -> shows panel.Y value
     | Bars(_, _, heights) -> heights |> Array.exists Double.IsFinite
-    | _ -> points series |> Array.exists (fun (x, y) -> shows panel.X x && shows panel.Y y)
+    | _ -> Series.shown series |> Array.exists (fun (x, y) -> shows panel.X x && shows panel.Y y)
 
 /// `#0072B2` as a colour that lets through what lies behind it.
 let private transparent (hex: string) (opacity: float) =
@@ -176,24 +165,23 @@ let private kind (axis: Axis) =
     | Linear -> "linear"
     | Logarithmic -> "log"
 
-let private isMap series =
-    match series with
-    | Density _ -> true
-    | _ -> false
+/// Gives an axis the report's own ticks where it has any: their values and their labels.
+let private mark (ticks: Ticks.Tick list) (set: float[] * string[] -> unit) =
+    if not ticks.IsEmpty then
+        set ([| for tick in ticks -> tick.Value |], [| for tick in ticks -> Markup.plotly tick.Label |])
 
 /// Whether a panel holds a density map, and is drawn square.
 let holdsMap panel =
     match panel with
-    | Axes axes -> axes.Series |> List.exists isMap
+    | Axes axes -> axes.IsMap
     | Images _ -> false
 
 /// How a panel is drawn: pixels, and whether its legend stands under it.
 type Frame = { Width: int; Height: int; LegendBelow: bool }
 
 /// The least and the largest finite abscissa: how far a level is drawn.
-let private extent (series: Series list) =
-    let across =
-        series |> Seq.collect points |> Seq.map fst |> Seq.filter Double.IsFinite |> Seq.toArray
+let private extent (shown: (float * float)[]) =
+    let across = xs shown |> Array.filter Double.IsFinite
 
     if across.Length = 0 then
         0.0, 1.0
@@ -205,18 +193,14 @@ let private extent (series: Series list) =
 
 /// A panel as a chart; `id` names its element in the page. Series of which nothing can be seen are left out.
 let chart (id: string) (frame: Frame) (panel: AxesPanel) : PlotlyChart =
-    let extent = extent panel.Series
+    let shown = panel.Series |> List.toArray |> Array.collect Series.shown
+    let extent = extent shown
 
     let data, _ =
         panel.Series
         |> List.mapFold
             (fun index series ->
-                let next =
-                    match series with
-                    | Reference _
-                    | Level _
-                    | Density _ -> index
-                    | _ -> index + 1
+                let next = if Series.isColoured series then index + 1 else index
 
                 (if visible panel series then
                      traces extent index series
@@ -229,6 +213,14 @@ let chart (id: string) (frame: Frame) (panel: AxesPanel) : PlotlyChart =
     let y = Yaxis(title = Markup.plotly panel.Y.Label, ``type`` = kind panel.Y)
     range panel.X |> Option.iter (fun r -> x.range <- r)
     range panel.Y |> Option.iter (fun r -> y.range <- r)
+
+    mark (Ticks.ofAxis panel.X (xs shown)) (fun (values, labels) ->
+        x.tickvals <- values
+        x.ticktext <- labels)
+
+    mark (Ticks.ofAxis panel.Y (ys shown)) (fun (values, labels) ->
+        y.tickvals <- values
+        y.ticktext <- labels)
 
     let named = panel.Series |> List.exists (fun s -> Series.name s <> "")
     let below = frame.LegendBelow || panel.Legend = Below

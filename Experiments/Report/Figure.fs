@@ -43,6 +43,43 @@ module Series =
         | Arrows(name, _) -> name
         | Density _ -> ""
 
+    /// The same without a name, which keeps it out of the legend.
+    let anonymous series =
+        match series with
+        | Line(_, points, error) -> Line("", points, error)
+        | Scatter(_, points) -> Scatter("", points)
+        | ErrorBars(_, points, error) -> ErrorBars("", points, error)
+        | Reference(_, points) -> Reference("", points)
+        | Level(_, value) -> Level("", value)
+        | Bars(_, edges, heights) -> Bars("", edges, heights)
+        | Arrows(_, arrows) -> Arrows("", arrows)
+        | Density _ -> series
+
+    /// Whether it takes the next colour of the palette: references are black and maps have colours of their own.
+    let isColoured series =
+        match series with
+        | Reference _
+        | Level _
+        | Density _ -> false
+        | _ -> true
+
+    /// What axes without a range have to show: the points and the ends of their errors. A level takes the axes as the
+    /// others make them.
+    let shown series : (float * float)[] =
+        let ends (points: (float * float)[]) (error: float[]) =
+            Array.map2 (fun (x, y) e -> [| x, y; x, y - e; x, y + e |]) points error |> Array.concat
+
+        match series with
+        | Line(_, points, Some error)
+        | ErrorBars(_, points, error) -> ends points error
+        | Line(_, points, None)
+        | Scatter(_, points)
+        | Reference(_, points) -> points
+        | Bars(_, edges, heights) -> Array.zip edges (Array.append heights [| 0.0 |])
+        | Arrows(_, arrows) -> arrows |> Array.collect (fun (a, b) -> [| a; b |])
+        | Density map -> [| fst map.X, fst map.Y; snd map.X, snd map.Y |]
+        | Level _ -> [||]
+
 type Legend =
     | NorthEast
     | NorthWest
@@ -52,7 +89,16 @@ type Legend =
     | Below
     | NoLegend
 
-type AxesPanel = { Title: string; X: Axis; Y: Axis; Series: Series list; Legend: Legend }
+type AxesPanel = {
+    Title: string
+    X: Axis
+    Y: Axis
+    Series: Series list
+    Legend: Legend
+} with
+
+    /// Maps are drawn square.
+    member this.IsMap = this.Series |> List.exists _.IsDensity
 
 /// Equal images in rows. Captions may be empty lists.
 type ImageGrid = {

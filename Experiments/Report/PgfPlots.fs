@@ -205,12 +205,17 @@ let private range (key: string) (axis: Axis) =
     | Some(low, high) -> [ $"{key}min={Markup.coordinate low}"; $"{key}max={Markup.coordinate high}" ]
     | None -> []
 
+let private ticks (key: string) (axis: Axis) (shown: float[]) =
+    match Ticks.ofAxis axis shown with
+    | [] -> []
+    | ticks -> [
+        let list text = ticks |> List.map text |> String.concat ","
+        $"{key}tick={{{list (fun tick -> Markup.coordinate tick.Value)}}}"
+        $"{key}ticklabels={{{list (fun tick -> Markup.latex tick.Label)}}}"
+      ]
+
 let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
-    let isMap =
-        panel.Series
-        |> List.exists (function
-            | Density _ -> true
-            | _ -> false)
+    let isMap = panel.IsMap
 
     // A map's own side, so that the tick labels beside it do not shrink it; for curves with all that belongs to them.
     let width =
@@ -239,6 +244,8 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
         | Below -> [ "legend columns=-1"; "legend style={at={(0.5,0)}, yshift=-11mm, anchor=north}" ]
         | NoLegend -> []
 
+    let shown = panel.Series |> List.toArray |> Array.collect Series.shown
+
     let options =
         [
             (if isMap then "report image axis" else "report axis")
@@ -254,6 +261,8 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
                 $"ylabel={{{Markup.latex panel.Y.Label}}}"
             yield! range "x" panel.X
             yield! range "y" panel.Y
+            yield! ticks "x" panel.X (Array.map fst shown)
+            yield! ticks "y" panel.Y (Array.map snd shown)
             if not isMap then
                 "enlarge x limits=0.02"
 
@@ -264,26 +273,10 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
         |> String.concat ", "
 
     let named item =
-        if panel.Legend <> NoLegend then
-            item
+        if panel.Legend = NoLegend then
+            Series.anonymous item
         else
-            match item with
-            | Line(_, p, e) -> Line("", p, e)
-            | Scatter(_, p) -> Scatter("", p)
-            | ErrorBars(_, p, e) -> ErrorBars("", p, e)
-            | Reference(_, p) -> Reference("", p)
-            | Level(_, v) -> Level("", v)
-            | Bars(_, e, h) -> Bars("", e, h)
-            | Arrows(_, a) -> Arrows("", a)
-            | Density _ -> item
-
-    // References and maps take no colour, so the palette counts the others.
-    let coloured item =
-        match item with
-        | Reference _
-        | Level _
-        | Density _ -> false
-        | _ -> true
+            item
 
     let drawn, files, _ =
         panel.Series
@@ -291,7 +284,9 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
             (fun (lines, files, (index, maps)) item ->
                 let text, png = series (path maps) panel.Y.Scale index (named item)
 
-                lines @ text, files @ png, ((if coloured item then index + 1 else index), maps + png.Length))
+                lines @ text,
+                files @ png,
+                ((if Series.isColoured item then index + 1 else index), maps + png.Length))
             ([], [], (0, 0))
 
     [
