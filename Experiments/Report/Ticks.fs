@@ -41,7 +41,7 @@ let private values (low: float) (high: float) =
                     value
     ]
 
-    if not (low > 0.0 && high > low * (1.0 + 1e-5)) || (multiples [ 1.0 ]).Length > 1 then
+    if not (low > 0.0 && high > low * (1.0 + 1e-4)) || (multiples [ 1.0 ]).Length > 1 then
         []
     else
         digits
