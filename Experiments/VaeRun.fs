@@ -190,7 +190,7 @@ module VaeRun =
             descent.LowerTerms(snd run.Objective (built.Model()) x eps, allowUnused = true)
 
         let evaluation (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
-            dict (validate run levels (built.Model()) validation at.Noise at.Evaluation) |> Dictionary :> _
+            readOnlyDict (validate run levels (built.Model()) validation at.Noise at.Evaluation)
 
         let state = ModelFile.tensors built.Parameters
 
@@ -220,15 +220,13 @@ module VaeRun =
         ModelFile.save context built.Parameters
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    "steps", float outcome.Steps
-                    "epochs", float outcome.Steps / float perEpoch
-                    match Option.ofNullable outcome.Best with
-                    | Some best -> "best", best
-                    | None -> ()
-                ]
-            )
+            readOnlyDict [
+                "steps", float outcome.Steps
+                "epochs", float outcome.Steps / float perEpoch
+                match Option.ofNullable outcome.Best with
+                | Some best -> "best", best
+                | None -> ()
+            ]
         )
 
     /// The training of a model of one's own as a run; `extra` is what it adds to the key. Its results are

@@ -130,8 +130,8 @@ let private cs22: Experiment = {
                 Values = [
                     Value.integer "cs2.2.steps" run.Steps
                     Value.integer "cs2.2.shown" (int shown)
-                    Value.meanSe "cs2.2.critic" 2 <|| Claim.meanSe lateD
-                    Value.meanSe "cs2.2.generator" 2 <|| Claim.meanSe lateG
+                    Seeds.value "cs2.2.critic" 2 lateD
+                    Seeds.value "cs2.2.generator" 2 lateG
                 ]
                 Claims = []
                 Guards = [

@@ -2,7 +2,6 @@
 /// Run it: `./reproduce --only cs1`.
 module Research.Experiments.Cs.Mnist
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -66,12 +65,10 @@ let private evaluate (plan: Plan) (training: RunRequest) : RunRequest =
         ]
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    for name in [ "nelbo"; "kl"; "reconstruction" ] do
-                        name, repeated |> List.averageBy (fun r -> r[name])
-                ]
-            )
+            readOnlyDict [
+                for name in [ "nelbo"; "kl"; "reconstruction" ] do
+                    name, repeated |> List.averageBy (fun r -> r[name])
+            ]
         )
 
     let name = training.Key.Name.Replace("cs1", "cs1.test")
@@ -102,7 +99,6 @@ let private cs1: Experiment = {
             let cut = shortened "steps" (steps plan.Profile) fullSteps
             let origin = plan.Origin([ DataSetId.Mnist ], runs.Length, cut)
 
-            let cell values = Claim.meanSe values |> fun (mean, se) -> MeanSe(mean, se, 2)
 
             // The source says "around 100"; five nats either side is what "around" may mean here.
             let nelbo =
@@ -141,21 +137,21 @@ let private cs1: Experiment = {
                             "MNIST: the bound and its two parts (nats) on the source's subset of 100 test images, binarised once, each figure the mean of 100 one-sample estimates."
                         Columns = [ Table.left ""; Table.right "Source"; Table.right "Ours" ]
                         Rows = [
-                            [ Text "$-$ELBO"; Source(100.0, 0); cell (value "nelbo") ]
-                            [ Text "KL"; Missing "the source states no number"; cell (value "kl") ]
+                            [ Text "$-$ELBO"; Source(100.0, 0); Seeds.cell 2 (value "nelbo") ]
+                            [ Text "KL"; Missing "the source states no number"; Seeds.cell 2 (value "kl") ]
                             [
                                 Text "reconstruction, $-\\mathbb{E}\\log p(x|z)$"
                                 Missing "the source states no number"
-                                cell (value "reconstruction")
+                                Seeds.cell 2 (value "reconstruction")
                             ]
                         ]
                         Note = ""
                     }
                 ]
                 Values = [
-                    Value.meanSe "cs1.nelbo" 2 <|| Claim.meanSe (value "nelbo")
-                    Value.meanSe "cs1.kl" 2 <|| Claim.meanSe (value "kl")
-                    Value.meanSe "cs1.rec" 2 <|| Claim.meanSe (value "reconstruction")
+                    Seeds.value "cs1.nelbo" 2 (value "nelbo")
+                    Seeds.value "cs1.kl" 2 (value "kl")
+                    Seeds.value "cs1.rec" 2 (value "reconstruction")
                     Value.integer "cs1.steps" (steps plan.Profile)
                 ]
                 Claims = [

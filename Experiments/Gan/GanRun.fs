@@ -304,7 +304,7 @@ module GanRun =
         let built, training = job run levels (plan.Train run.Data) context
         let outcome = context.Train training
         ModelFile.save context built.GeneratorParameters
-        context.Run.SaveValues(Dictionary(dict [ "steps", float outcome.Steps ]))
+        context.Run.SaveValues(readOnlyDict [ "steps", float outcome.Steps ])
 
     /// The training as a run: snapshots, losses as metrics, and the last generator in `model.safetensors`.
     let request (plan: Plan) (name: string) (seed: int64) (threads: int) (run: GanRun) : RunRequest =

@@ -1,6 +1,5 @@
 namespace Research.Experiments
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -93,7 +92,7 @@ module GanScores =
             ]
         )
 
-        context.Run.SaveValues(Dictionary(dict [ "fid", final.Frechet; "is", final.Inception ]))
+        context.Run.SaveValues(readOnlyDict [ "fid", final.Frechet; "is", final.Inception ])
 
     /// Scores of every kept generator, the untrained one first, on so many samples: tensors `step`, `fid`, `is`
     /// `[S]` and `samples` of the last generator in `scores.safetensors`, and values `fid` and `is`.

@@ -150,7 +150,7 @@ module Judge =
         )
 
         context.Run.SaveValues(
-            Dictionary(dict [ "accuracy", right.ToDouble(); "fid", data.Frechet; "is", data.Inception ])
+            readOnlyDict [ "accuracy", right.ToDouble(); "fid", data.Frechet; "is", data.Inception ]
         )
 
     /// What samples are compared with: the moments of the test images' features, the classifier's accuracy on them,

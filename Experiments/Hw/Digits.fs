@@ -165,8 +165,7 @@ let measure (plan: Plan) (trained: Trained) : RunRequest =
 
         scores model latent samples test context.Noise
         @ surgery model (plan.Train set) context.Noise latent
-        |> dict
-        |> Dictionary
+        |> readOnlyDict
         |> context.Run.SaveValues
 
         context.SaveTensors("pictures", pictures built test context.Noise)

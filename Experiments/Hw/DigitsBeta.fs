@@ -186,11 +186,9 @@ let private report (plan: Plan) (results: Results) : Section =
 
     let main = models |> List.filter (fun (beta, _) -> List.contains beta asked)
     let of' beta name = main |> List.find (fun (b, _) -> b = beta) |> snd |> values plan results name
-    let mean values = fst (Claim.meanSe values)
-    let means name = main |> List.map (fun (beta, _) -> mean (of' beta name))
+    let means name = main |> List.map (fun (beta, _) -> Seeds.mean (of' beta name))
     let origin = origin plan plan.Seeds.Length
     let stops beta = trainings plan beta |> List.map (stop results beta)
-    let value id decimals values = Value.meanSe id decimals <|| Claim.meanSe values
     let list (numbers: float list) = numbers |> List.map (fun v -> $"{v:F2}") |> String.concat ", "
 
     {
@@ -199,15 +197,15 @@ let private report (plan: Plan) (results: Results) : Section =
         Figures = rateDistortion plan results models :: pictures plan results main
         Tables = [ table plan results models; stopping results models ]
         Values = [
-            value "hw5.2.beta0.kl" 0 (of' 0.0 "kl")
-            value "hw5.2.beta0.rec" 1 (of' 0.0 "reconstruction")
-            value "hw5.2.half.rec" 1 (of' 0.5 "reconstruction")
-            value "hw5.2.beta0.lost" 0 (stops 0.0 |> List.map (fun s -> s.Bound - s.BestBound))
-            value "hw5.2.beta0.epoch" 0 (stops 0.0 |> List.map _.Epoch)
-            value "hw5.2.beta0.bestepoch" 0 (stops 0.0 |> List.map _.BestEpoch)
-            Value.scientific "hw5.2.beta10.kl" 2 (mean (of' 10.0 "kl"))
-            value "hw5.2.beta10.rec" 1 (of' 10.0 "reconstruction")
-            value "hw5.2.half.gain" 2 (List.map2 (-) (of' 0.5 "bound") (of' 1.0 "bound"))
+            Seeds.value "hw5.2.beta0.kl" 0 (of' 0.0 "kl")
+            Seeds.value "hw5.2.beta0.rec" 1 (of' 0.0 "reconstruction")
+            Seeds.value "hw5.2.half.rec" 1 (of' 0.5 "reconstruction")
+            Seeds.value "hw5.2.beta0.lost" 0 (stops 0.0 |> List.map (fun s -> s.Bound - s.BestBound))
+            Seeds.value "hw5.2.beta0.epoch" 0 (stops 0.0 |> List.map _.Epoch)
+            Seeds.value "hw5.2.beta0.bestepoch" 0 (stops 0.0 |> List.map _.BestEpoch)
+            Value.scientific "hw5.2.beta10.kl" 2 (Seeds.mean (of' 10.0 "kl"))
+            Seeds.value "hw5.2.beta10.rec" 1 (of' 10.0 "reconstruction")
+            Seeds.value "hw5.2.half.gain" 2 (List.map2 (-) (of' 0.5 "bound") (of' 1.0 "bound"))
         ]
         Claims = [
             Claim.judge
@@ -250,7 +248,7 @@ let private report (plan: Plan) (results: Results) : Section =
                 origin
                 "hw5.2.best"
                 "the mean test bound is best at beta = 1"
-                (mean (of' 1.0 "bound") = List.min (means "bound"))
+                (Seeds.mean (of' 1.0 "bound") = List.min (means "bound"))
                 (list (means "bound"))
             Guard.check
                 origin

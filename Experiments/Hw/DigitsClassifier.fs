@@ -59,8 +59,8 @@ let private train (plan: Plan) (epochs: int) (patience: int) (context: RunContex
         descent.Lower loss
         [| Term("loss", loss) |]
 
-    let evaluate (_: EvaluationContext) : IReadOnlyDictionary<string, float> =
-        Dictionary(dict [ "loss", (crossEntropy network validX validY).ToDouble() ]) :> _
+    let evaluate (_: EvaluationContext) =
+        readOnlyDict [ "loss", (crossEntropy network validX validY).ToDouble() ]
 
     TrainingJob(
         State = state,
@@ -78,8 +78,7 @@ let private train (plan: Plan) (epochs: int) (patience: int) (context: RunContex
     use _ = torch.no_grad ()
 
     agreement "accuracy" (predict network testX) testY
-    |> dict
-    |> Dictionary
+    |> readOnlyDict
     |> context.Run.SaveValues
 
 /// The training as a run, with the accuracy on the test images, overall and by class.

@@ -56,20 +56,18 @@ let private table (plan: Plan) (results: Results) latent = {
 
 let private sweepFigure (plan: Plan) (results: Results) =
     let panel latent =
-        let bound choice = trainings plan latent choice |> values plan results "bound" |> Claim.meanSe
+        let bounds choice = trainings plan latent choice |> values plan results "bound"
 
         let curve name make =
-            let points = [ for k in sweep plan.Profile latent -> float k, bound (make k) ]
-            let errors = [| for _, (_, se) in points -> if System.Double.IsNaN se then 0.0 else se |]
-            Line(name, [| for k, (mean, _) in points -> k, mean |], Some errors)
+            Seeds.line name [ for k in sweep plan.Profile latent -> float k, bounds (make k) ]
 
-        let standard = fst (bound Standard)
+        let standard = Seeds.mean (bounds Standard)
 
         let all =
             standard
             :: [
                 for k in sweep plan.Profile latent do
-                    for make in [ MixtureOf; VampOf ] -> fst (bound (make k))
+                    for make in [ MixtureOf; VampOf ] -> Seeds.mean (bounds (make k))
             ]
 
         // The dotted line of the standard prior must be in view.
@@ -184,14 +182,13 @@ let private costFigure (plan: Plan) (results: Results) =
          |> Panel.withLegend NorthWest)
 
 let private meanOf (plan: Plan) (results: Results) latent name choice =
-    trainings plan latent choice |> values plan results name |> Claim.meanSe |> fst
+    trainings plan latent choice |> values plan results name |> Seeds.mean
 
 let private numbers (values: float list) = values |> List.map (fun v -> $"{v:F2}") |> String.concat ", "
 
 let private report4 (plan: Plan) (results: Results) : Section =
     let origin = origin plan plan.Seeds.Length
     let learned latent = choices plan.Profile latent |> List.filter (fun c -> c <> Standard)
-    let value id decimals values = Value.meanSe id decimals <|| Claim.meanSe values
     let marginal latent choice = meanOf plan results latent "marginal" choice
     let bound latent choice = meanOf plan results latent "bound" choice
     let gain latent = bound latent Standard - (learned latent |> List.map (bound latent) |> List.min)
@@ -220,14 +217,14 @@ let private report4 (plan: Plan) (results: Results) : Section =
         ]
         Tables = [ yield! dimensions |> List.map (table plan results); DigitsTraps.table plan results ]
         Values = [
-            value "hw5.4.single2" 2 (difference plan results 2 (VampOf 1))
-            value "hw5.4.vamp2" 2 (difference plan results 2 (VampOf usual))
-            value "hw5.4.mog2" 2 (difference plan results 2 (MixtureOf usual))
-            value "hw5.4.vamp16" 2 (difference plan results 16 (VampOf usual))
-            value "hw5.4.mog16" 2 (difference plan results 16 (MixtureOf usual))
+            Seeds.value "hw5.4.single2" 2 (difference plan results 2 (VampOf 1))
+            Seeds.value "hw5.4.vamp2" 2 (difference plan results 2 (VampOf usual))
+            Seeds.value "hw5.4.mog2" 2 (difference plan results 2 (MixtureOf usual))
+            Seeds.value "hw5.4.vamp16" 2 (difference plan results 16 (VampOf usual))
+            Seeds.value "hw5.4.mog16" 2 (difference plan results 16 (MixtureOf usual))
             Value.number "hw5.4.constant16" 1 (DigitsTraps.constant 16)
-            value "hw5.4.standard2" 2 (trainings plan 2 Standard |> values plan results "bound")
-            value "hw5.4.standard16" 2 (trainings plan 16 Standard |> values plan results "bound")
+            Seeds.value "hw5.4.standard2" 2 (trainings plan 2 Standard |> values plan results "bound")
+            Seeds.value "hw5.4.standard16" 2 (trainings plan 16 Standard |> values plan results "bound")
             Value.number "hw5.4.marginal2" 2 (marginal 2 Standard)
             Value.number "hw5.4.marginal16" 2 (marginal 16 Standard)
             Value.number "hw5.4.cost.mog" 2 (relative (MixtureOf 256))
@@ -267,7 +264,6 @@ let private report4 (plan: Plan) (results: Results) : Section =
 
 let private report5 (plan: Plan) (results: Results) : Section =
     let origin = origin plan plan.Seeds.Length
-    let value id decimals values = Value.meanSe id decimals <|| Claim.meanSe values
     let marginal latent choice = meanOf plan results latent "marginal" choice
 
     {
@@ -289,8 +285,8 @@ let private report5 (plan: Plan) (results: Results) : Section =
         ]
         Tables = []
         Values = [
-            value "hw5.5.flow2" 2 (difference plan results 2 RealNvp)
-            value "hw5.5.flow16" 2 (difference plan results 16 RealNvp)
+            Seeds.value "hw5.5.flow2" 2 (difference plan results 2 RealNvp)
+            Seeds.value "hw5.5.flow16" 2 (difference plan results 16 RealNvp)
             Value.number "hw5.5.marginal2" 2 (marginal 2 RealNvp)
             Value.number "hw5.5.marginal16" 2 (marginal 16 RealNvp)
             Value.number

@@ -113,7 +113,7 @@ let map (plan: Plan) (trained: Trained) : RunRequest =
             ]
         )
 
-        context.Run.SaveValues(Dictionary(dict [ "half", half ]))
+        context.Run.SaveValues(readOnlyDict [ "half", half ])
 
     plan.Run(
         trained.Training.Key.Name + ".map",
@@ -172,7 +172,7 @@ let cost (plan: Plan) : RunRequest =
                     times.Add clock.Elapsed.TotalMilliseconds
 
         context.Run.SaveValues(
-            Dictionary(dict [ for choice, _, _, times in models -> Choice.id choice, Seq.min times ])
+            readOnlyDict [ for choice, _, _, times in models -> Choice.id choice, Seq.min times ]
         )
 
     plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, 2, work)

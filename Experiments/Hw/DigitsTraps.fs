@@ -3,7 +3,6 @@
 module Research.Experiments.Hw.DigitsTraps
 
 open System
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -86,8 +85,7 @@ let private measurement (plan: Plan) (latent: int) (mixture: Trained) (flow: Tra
 
         mixtureErrors (load mixture) latent (plan.Test set) context.Noise
         @ flowErrors (load flow) latent context.Noise
-        |> dict
-        |> Dictionary
+        |> readOnlyDict
         |> context.Run.SaveValues
 
     plan.Run(

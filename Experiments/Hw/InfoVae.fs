@@ -24,10 +24,10 @@ let private report (plan: Plan) (results: Results) : Section =
     let list decimals (values: float list) =
         values |> List.map _.ToString($"F{decimals}") |> String.concat ", "
 
-    let value id decimals name method = Value.meanSe id decimals <|| Claim.meanSe (values name method)
+    let value id decimals name method = Seeds.value id decimals (values name method)
     let beta, informative = methods[1], methods[2..]
     let seen decimals name method = list decimals (values name method)
-    let mean name method = fst (Claim.meanSe (values name method))
+    let mean name method = Seeds.mean (values name method)
     let compared a b method = key method + ": " + seen 2 a method + " and " + seen 2 b method
 
     let pictures =

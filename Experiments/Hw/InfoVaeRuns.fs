@@ -202,16 +202,14 @@ let measurement (plan: Plan) method seed : RunRequest =
             |> Map.ofList
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    "reconstruction", onTest["reconstruction"]
-                    "kl", (klStandard encodings).mean().ToDouble()
-                    "information", surgery.MutualInformation
-                    "marginal", surgery.MarginalKl
-                    "estimate", estimate
-                    "active", float (activeUnits 0.01 encodings.Mu)
-                ]
-            )
+            readOnlyDict [
+                "reconstruction", onTest["reconstruction"]
+                "kl", (klStandard encodings).mean().ToDouble()
+                "information", surgery.MutualInformation
+                "marginal", surgery.MarginalKl
+                "estimate", estimate
+                "active", float (activeUnits 0.01 encodings.Mu)
+            ]
         )
 
         context.SaveTensors(
@@ -276,14 +274,12 @@ let timing (plan: Plan) : RunRequest =
         ]
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    for name, times in List.groupBy fst measured do
-                        // The first round warms up.
-                        let sorted = times |> List.map snd |> List.tail |> List.sort
-                        name, sorted[sorted.Length / 2]
-                ]
-            )
+            readOnlyDict [
+                for name, times in List.groupBy fst measured do
+                    // The first round warms up.
+                    let sorted = times |> List.map snd |> List.tail |> List.sort
+                    name, sorted[sorted.Length / 2]
+            ]
         )
 
     plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, 1, work)

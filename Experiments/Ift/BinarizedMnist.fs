@@ -2,7 +2,6 @@
 /// log-likelihood by importance sampling. Run it: `./reproduce --only ift1,ift2`.
 module Research.Experiments.Ift.BinarizedMnist
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -85,20 +84,12 @@ let private ift1: Experiment = {
             let curves = runs |> List.map (byEpoch results)
             let epochs = curves.Head.Length
             let at epoch = curves |> List.map (fun c -> c[epoch - 1])
-            let means = [| for e in 1..epochs -> Claim.meanSe (at e) |]
+            let best = List.min [ for e in 1..epochs -> Seeds.mean (at e) ]
 
             let origin =
                 plan.Origin([ DataSetId.BinarizedMnist ], runs.Length, shortened "epochs" epochs fullEpochs)
 
             let last = at epochs
-            let mean, se = Claim.meanSe last
-            let ours = [| for e in 1..epochs -> float e, fst means[e - 1] |]
-
-            let errors =
-                if runs.Length > 1 then
-                    Some [| for _, se in means -> se |]
-                else
-                    None
 
             let rows = [
                 for e in [ 1; 2; 5; 10; 15; 20 ] do
@@ -106,7 +97,7 @@ let private ift1: Experiment = {
                         Text(string e)
                         Source(source[e - 1], 2)
                         (if e <= epochs then
-                             MeanSe(fst means[e - 1], snd means[e - 1], 2)
+                             Seeds.cell 2 (at e)
                          else
                              Missing $"this profile trains for {epochs} epochs")
                     ]
@@ -120,7 +111,7 @@ let private ift1: Experiment = {
                         "ift1.curve"
                         "Binarized MNIST: minus the ELBO on the validation images after each epoch, with the source's curve and the value it requires after epoch 20."
                         (Panel.axes "" (Axis.linear "epoch") (Axis.linear "validation $-$ELBO (nats)") [
-                            Line("ours", ours, errors)
+                            Seeds.line "ours" [ for e in 1..epochs -> float e, at e ]
                             Reference("source", [| for e in 1..fullEpochs -> float e, source[e - 1] |])
                             Level("required", required)
                         ])
@@ -135,7 +126,7 @@ let private ift1: Experiment = {
                     }
                 ]
                 Values = [
-                    Value.meanSe "ift1.elbo" 2 mean se
+                    Seeds.value "ift1.elbo" 2 last
                     Value.integer "ift1.epochs" epochs
                     Value.number "ift1.worst" 2 (List.max last)
                 ]
@@ -155,8 +146,8 @@ let private ift1: Experiment = {
                         origin
                         "ift1.falls"
                         "the mean validation bound after the last epoch is the best of all epochs but for half a nat"
-                        (mean <= (means |> Array.map fst |> Array.min) + 0.5)
-                        $"last {mean:F2}, best {means |> Array.map fst |> Array.min:F2}"
+                        (Seeds.mean last <= best + 0.5)
+                        $"last {Seeds.mean last:F2}, best {best:F2}"
                 ]
             }
     Sample =
@@ -184,9 +175,7 @@ let private evaluate (plan: Plan) (training: RunRequest) : RunRequest =
         let bound = VaeRun.evaluate run 1 model x context.Noise "test" 0L |> Map.ofList
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [ "logp", Array.average logP; "elbo", -bound["nelbo"]; "images", float logP.Length ]
-            )
+            readOnlyDict [ "logp", Array.average logP; "elbo", -bound["nelbo"]; "images", float logP.Length ]
         )
 
     let name = training.Key.Name.Replace("ift1", "ift2")
@@ -215,7 +204,6 @@ let private ift2: Experiment = {
             let samples = Profile.pick plan.Profile 20 200 200
             let epochs = shortened "epochs" (epochs plan.Profile) fullEpochs
             let origin = plan.Origin([ DataSetId.BinarizedMnist ], runs.Length, epochs)
-            let meanSe values = Claim.meanSe values |> fun (mean, se) -> MeanSe(mean, se, 2)
 
             {
                 Row = "ift2"
@@ -228,17 +216,18 @@ let private ift2: Experiment = {
                             $"Binarized MNIST, test images ({images}): the importance-sampling estimate of $\\log p(x)$ with $K={samples}$, the ELBO, and the difference (nats)."
                         Columns = [ Table.left ""; Table.right "Source"; Table.right "Ours" ]
                         Rows = [
-                            [ Text "$\\log p(x)$, importance sampling"; Source(sourceLogP, 2); meanSe logP ]
-                            [ Text "ELBO"; Missing "the source states no number"; meanSe bounds ]
-                            [ Text "difference"; Missing "the source states no number"; meanSe gaps ]
+                            [
+                                Text "$\\log p(x)$, importance sampling"
+                                Source(sourceLogP, 2)
+                                Seeds.cell 2 logP
+                            ]
+                            [ Text "ELBO"; Missing "the source states no number"; Seeds.cell 2 bounds ]
+                            [ Text "difference"; Missing "the source states no number"; Seeds.cell 2 gaps ]
                         ]
                         Note = ""
                     }
                 ]
-                Values = [
-                    Value.meanSe "ift2.logp" 2 <|| Claim.meanSe logP
-                    Value.meanSe "ift2.gap" 2 <|| Claim.meanSe gaps
-                ]
+                Values = [ Seeds.value "ift2.logp" 2 logP; Seeds.value "ift2.gap" 2 gaps ]
                 Claims = [
                     Claim.judge
                         origin

@@ -2,7 +2,6 @@
 module Research.Experiments.Ift.DiracRuns
 
 open System
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -98,23 +97,21 @@ let private measure (game: Game) order (orbit: float[][]) (context: RunContext) 
     let medianOf f = each |> Array.map f |> median
 
     context.Run.SaveValues(
-        Dictionary(
-            dict [
-                "converges", share Converges
-                "cycles", share Cycles
-                "diverges", share Diverges
-                "ratio", medianOf _.Ratio
-                "last", medianOf _.Last
-                "period", medianOf _.Period
-                "rate", medianOf _.Rate
-                "amplitude", medianOf _.Amplitude
-                "amplitude.least", each |> Array.map _.Amplitude |> Array.min
-                "amplitude.most", each |> Array.map _.Amplitude |> Array.max
-                "ripple", medianOf _.Ripple
-                "gain", medianOf (fun e -> e.Ripple / e.Amplitude)
-                "drift", each |> Array.map _.Drift |> Array.max
-            ]
-        )
+        readOnlyDict [
+            "converges", share Converges
+            "cycles", share Cycles
+            "diverges", share Diverges
+            "ratio", medianOf _.Ratio
+            "last", medianOf _.Last
+            "period", medianOf _.Period
+            "rate", medianOf _.Rate
+            "amplitude", medianOf _.Amplitude
+            "amplitude.least", each |> Array.map _.Amplitude |> Array.min
+            "amplitude.most", each |> Array.map _.Amplitude |> Array.max
+            "ripple", medianOf _.Ripple
+            "gain", medianOf (fun e -> e.Ripple / e.Amplitude)
+            "drift", each |> Array.map _.Drift |> Array.max
+        ]
     )
 
     let orbits = [|

@@ -1,7 +1,6 @@
 /// What the tables and figures of ift7 and ift8 share: two targets, each with chains of three lengths.
 module Research.Experiments.Ift.PlanarCells
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -33,7 +32,7 @@ let evaluation
         use _ = torch.no_grad ()
         use _ = torch.NewDisposeScope()
         let chain = PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key)
-        context.Run.SaveValues(Dictionary(dict (measure context chain)))
+        context.Run.SaveValues(readOnlyDict (measure context chain))
 
     plan.Run(
         trained.Key.Name + ".evaluation",

@@ -50,8 +50,6 @@ type private Cell = {
     Outside: float list
 }
 
-let private mean values = fst (Claim.meanSe values)
-
 let private figure plan results (seed: int64) =
     let inside target layers =
         points results (evaluate plan target layers seed)
@@ -82,10 +80,9 @@ let private report (plan: Plan) (results: Results) : Section =
 
     let find target layers = cells |> List.find (fun c -> c.Target.Name = target && c.Layers = layers)
     let bound = arcs.Value.Bound.Value
-    let gap layers = mean (find "arcs" layers).Loss - bound
+    let gap layers = Seeds.mean (find "arcs" layers).Loss - bound
     let strip = -log(10.0 * 0.4 * sqrt (2.0 * System.Math.PI))
     let sineLoss = List.min (find "sine" 32).Loss
-    let meanSe decimals values = Claim.meanSe values |> fun (m, se) -> MeanSe(m, se, decimals)
 
     let aboveBound =
         cells
@@ -116,15 +113,15 @@ let private report (plan: Plan) (results: Results) : Section =
                         [
                             Text c.Target.Name
                             Text(string c.Layers)
-                            meanSe 3 c.Loss
+                            Seeds.cell 3 c.Loss
                             match c.Target.Bound with
                             | Some bound ->
                                 Number(bound, 3)
-                                Number(mean c.Loss - bound, 3)
+                                Number(Seeds.mean c.Loss - bound, 3)
                             | None ->
                                 Text "$-\\infty$"
                                 Missing "the loss on sine has no lower bound"
-                            meanSe 3 c.Outside
+                            Seeds.cell 3 c.Outside
                         ]
                 ]
                 Note = ""
@@ -136,7 +133,7 @@ let private report (plan: Plan) (results: Results) : Section =
             Value.number "ift8.arcs-gap-2" 3 (gap 2)
             Value.number "ift8.sine" 3 sineLoss
             Value.number "ift8.strip" 4 strip
-            Value.number "ift8.outside" 1 (100.0 * mean (find "sine" 32).Outside)
+            Value.number "ift8.outside" 1 (100.0 * Seeds.mean (find "sine" 32).Outside)
         ]
         Claims = []
         Guards = [
@@ -156,7 +153,7 @@ let private report (plan: Plan) (results: Results) : Section =
                 origin
                 "ift8.unbounded"
                 "with 32 layers the lowest loss on sine over the seeds is below the bound of the strip |z1| <= 5, with samples outside of it"
-                (sineLoss < strip && mean (find "sine" 32).Outside > 0.0)
+                (sineLoss < strip && Seeds.mean (find "sine" 32).Outside > 0.0)
                 $"loss {sineLoss:F3}, bound of the strip {strip:F3}"
         ]
     }

@@ -91,12 +91,10 @@ let private report (plan: Plan) (results: Results) : Section =
         PlanarCells.panels (fun target layers ->
             Density(learned results (evaluate plan target layers seeds.Head)))
 
-    let means values = Claim.meanSe values |> fun (mean, se) -> MeanSe(mean, se, 3)
-
-    let gap cell = (Claim.meanSe cell.HeldOut |> fst) - cell.Target.Entropy
+    let gap cell = Seeds.mean cell.HeldOut - cell.Target.Entropy
     let find target layers = cells |> List.find (fun c -> c.Target.Name = target && c.Layers = layers)
 
-    let printed target = fst (Claim.meanSe (find target 32).AsPrinted)
+    let printed target = Seeds.mean (find target 32).AsPrinted
 
     let aboveEntropy =
         cells
@@ -104,10 +102,10 @@ let private report (plan: Plan) (results: Results) : Section =
             c.HeldOut |> List.forall (fun nll -> nll >= c.Target.Entropy - 5.0 * c.HeldOutSe))
 
     let falling target =
-        let nll layers = (find target layers).HeldOut |> Claim.meanSe |> fst
+        let nll layers = (find target layers).HeldOut |> Seeds.mean
         nll 2 > nll 8 && nll 8 > nll 32
 
-    let evidence = [ for c in cells -> $"{c.Target.Name} k={c.Layers}: {fst (Claim.meanSe c.HeldOut):F4}" ]
+    let evidence = [ for c in cells -> $"{c.Target.Name} k={c.Layers}: {Seeds.mean c.HeldOut:F4}" ]
 
     {
         Row = "ift7"
@@ -140,11 +138,11 @@ let private report (plan: Plan) (results: Results) : Section =
                             Text c.Target.Name
                             Text(string c.Layers)
                             Source(source c.Target.Name c.Layers, 4)
-                            means c.Training
-                            means c.HeldOut
+                            Seeds.cell 3 c.Training
+                            Seeds.cell 3 c.HeldOut
                             Number(c.Target.Entropy, 3)
                             Number(gap c, 3)
-                            means c.AsPrinted
+                            Seeds.cell 3 c.AsPrinted
                         ]
                 ]
                 Note =
@@ -192,8 +190,7 @@ let private report (plan: Plan) (results: Results) : Section =
                 origin
                 "ift7.start"
                 "with 32 layers the centred constraint gives a lower mean training loss than the printed one, on both targets"
-                ([ "arcs"; "sine" ]
-                 |> List.forall (fun t -> fst (Claim.meanSe (find t 32).Training) < printed t))
+                ([ "arcs"; "sine" ] |> List.forall (fun t -> Seeds.mean (find t 32).Training < printed t))
                 (String.concat ", " [ for t in [ "arcs"; "sine" ] -> $"{t} as printed: {printed t:F3}" ])
         ]
     }

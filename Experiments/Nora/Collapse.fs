@@ -2,7 +2,6 @@
 /// dimensions against the threshold, and the bound on mutual information. Run it: `./reproduce --only nora4`.
 module Research.Experiments.Nora.Collapse
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -33,14 +32,12 @@ let private request (plan: Plan) (trained: Digits.Trained) : RunRequest =
         let parts = elboSurgery q model.Prior.LogProb eps
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    "rate", (mutualInformationBound (sumLast perDimension)).ToDouble()
-                    "information", parts.MutualInformation
-                    "limit", parts.Limit
-                    "active", float (activeUnits 0.01 q.Mu)
-                ]
-            )
+            readOnlyDict [
+                "rate", (mutualInformationBound (sumLast perDimension)).ToDouble()
+                "information", parts.MutualInformation
+                "limit", parts.Limit
+                "active", float (activeUnits 0.01 q.Mu)
+            ]
         )
 
         context.SaveTensors("divergence", [ NamedTensor("kl", perDimension) ])
@@ -71,8 +68,7 @@ let private report (plan: Plan) (results: Results) : Section =
     ]
 
     let each name runs = runs |> List.map (results.Value name)
-    let mean values = fst (Claim.meanSe values)
-    let at threshold = [ for _, runs in models -> mean (proportions runs threshold) ]
+    let at threshold = [ for _, runs in models -> Seeds.mean (proportions runs threshold) ]
     let ordered = List.pairwise (at threshold) |> List.forall (fun (a, b) -> a <= b)
 
     // How far the information is under the smaller of its two bounds, for each model.
@@ -106,7 +102,7 @@ let private report (plan: Plan) (results: Results) : Section =
                         for beta, runs in models ->
                             Line(
                                 $"$\\beta={inv beta}$",
-                                [| for e in thresholds -> e, mean (proportions runs e) |],
+                                [| for e in thresholds -> e, Seeds.mean (proportions runs e) |],
                                 None
                             )
                     ]
@@ -140,9 +136,9 @@ let private report (plan: Plan) (results: Results) : Section =
             }
         ]
         Values = [
-            Value.number "nora4.plain" 0 (mean (percent (proportions (of' 1.0) threshold)))
-            Value.meanSe "nora4.rate" 2 <|| Claim.meanSe (each "rate" (of' 1.0))
-            Value.meanSe "nora4.information" 2 <|| Claim.meanSe (each "information" (of' 1.0))
+            Value.number "nora4.plain" 0 (Seeds.mean (percent (proportions (of' 1.0) threshold)))
+            Seeds.value "nora4.rate" 2 (each "rate" (of' 1.0))
+            Seeds.value "nora4.information" 2 (each "information" (of' 1.0))
         ]
         Claims = []
         Guards = [

@@ -2,7 +2,6 @@
 /// with the VAE of ift1. Run it: `./reproduce --only nora2`.
 module Research.Experiments.Nora.Generation
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -75,7 +74,7 @@ let private request (plan: Plan) (training: RunRequest) : RunRequest =
         let rows = order[.. min compared order.Length - 1]
         let x = test.index_select (0L, torch.tensor (rows, device = context.Device))
         let values, pictures = generate built x context.Noise
-        context.Run.SaveValues(Dictionary(dict values))
+        context.Run.SaveValues(readOnlyDict values)
 
         context.SaveTensors(
             "pictures",
@@ -142,7 +141,7 @@ let private report (plan: Plan) (results: Results) : Section =
         )
 
     let percent name = runs |> List.map (fun r -> 100.0 * results.Value name r)
-    let value id values = Value.meanSe id 1 <|| Claim.meanSe values
+    let value id values = Seeds.value id 1 values
     let numbers values = values |> List.map (Markup.fixedPoint 1) |> String.concat ", "
 
     {

@@ -187,7 +187,7 @@ let private experiment: Experiment = {
                 ]
                 Values = [
                     Value.number "nora3.exact" 2 exactRatio
-                    Value.meanSe "nora3.ratio" 0 <|| Claim.meanSe ratios
+                    Seeds.value "nora3.ratio" 0 ratios
                     Value.number "nora3.furthest" 1 furthest
                 ]
                 Claims = [

@@ -2,7 +2,6 @@
 /// training and test images of two VAEs. Run it: `./reproduce --only nora5`.
 module Research.Experiments.Nora.Surgery
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -100,7 +99,7 @@ let private request (plan: Plan) (case: Case) (run: VaeRun, training: RunRequest
         let order = Noise(0L).Permutation(0L, int (all.size 0))
         let rows = order[.. min limit order.Length - 1]
         let x = all.index_select (0L, torch.tensor (rows, device = context.Device))
-        context.Run.SaveValues(Dictionary(dict (surgery (built.Model()) x context.Noise)))
+        context.Run.SaveValues(readOnlyDict (surgery (built.Model()) x context.Noise))
 
     plan.Run(
         $"nora5.{case.Name}.seed{training.Key.Seed}",
@@ -141,7 +140,7 @@ let private report (plan: Plan) (results: Results) : Section =
         MeanSe(mean, (if name = "limit" then nan else se), 2)
 
     let find name = cases |> List.find (fun c -> c.Name = name)
-    let value id case name = Value.meanSe id 2 <|| Claim.meanSe (each (find case) name)
+    let value id case name = Seeds.value id 2 (each (find case) name)
     let numbers values = values |> List.map (Markup.fixedPoint 2) |> String.concat ", "
 
     /// Differences between the sum and the ELBO in standard errors.

@@ -213,3 +213,25 @@ module Claim =
                 |> List.mapi (fun i note -> $"({letter i})\u00A0{Markup.sentence note}")
                 |> String.concat " "
         }
+
+/// A quantity that was measured once per seed, as the report shows it.
+module Seeds =
+    let mean (values: float seq) : float = fst (Claim.meanSe values)
+
+    /// Mean and standard error.
+    let cell decimals (values: float seq) : Cell =
+        let mean, se = Claim.meanSe values
+        MeanSe(mean, se, decimals)
+
+    /// Mean and standard error under an id of the text.
+    let value id decimals (values: float seq) : Value = { Id = id; Cell = cell decimals values }
+
+    /// The means of the values at each x; their standard errors, where there are any, become a band.
+    let line name (points: (float * float list) list) : Series =
+        let summaries = [| for x, values in points -> x, Claim.meanSe values |]
+
+        Line(
+            name,
+            [| for x, (mean, _) in summaries -> x, mean |],
+            Some [| for _, (_, se) in summaries -> se |]
+        )

@@ -2,7 +2,6 @@
 /// two codes of each. Run it: `./reproduce --only uva1.1`.
 module Research.Experiments.Uva.Autoencoder
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -85,7 +84,7 @@ let private request (plan: Plan) (kind: Kind) (trained: Digits.Trained) : RunReq
         let values, pictures =
             explore built (plan.Train Digits.set) (plan.Test Digits.set) context.Noise
 
-        context.Run.SaveValues(Dictionary(dict values))
+        context.Run.SaveValues(readOnlyDict values)
 
         context.SaveTensors(
             "pictures",
@@ -155,7 +154,6 @@ let private report (plan: Plan) (results: Results) : Section =
     let origin = Digits.origin plan plan.Seeds.Length
     let of' kind name = requests plan kind |> List.map (results.Value name)
     let trained kind name = kind.Trainings plan |> Digits.values plan results name
-    let value id decimals values = Value.meanSe id decimals <|| Claim.meanSe values
     let numbers values = values |> List.map (Markup.fixedPoint 2) |> String.concat ", "
     let standard kind = of' kind "standard"
 
@@ -190,11 +188,11 @@ let private report (plan: Plan) (results: Results) : Section =
             }
         ]
         Values = [
-            value "uva1.1.ae.rec" 1 (trained autoencoder "reconstruction")
-            value "uva1.1.vae.rec" 1 (trained vae "reconstruction")
-            value "uva1.1.ae.bound" 0 (trained autoencoder "bound")
-            value "uva1.1.spread" 1 (of' autoencoder "spread")
-            value "uva1.1.noise" 3 (of' autoencoder "noise")
+            Seeds.value "uva1.1.ae.rec" 1 (trained autoencoder "reconstruction")
+            Seeds.value "uva1.1.vae.rec" 1 (trained vae "reconstruction")
+            Seeds.value "uva1.1.ae.bound" 0 (trained autoencoder "bound")
+            Seeds.value "uva1.1.spread" 1 (of' autoencoder "spread")
+            Seeds.value "uva1.1.noise" 3 (of' autoencoder "noise")
         ]
         Claims = []
         Guards = [

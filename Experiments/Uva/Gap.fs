@@ -76,30 +76,18 @@ let private report (plan: Plan) (results: Results) : Section =
     let elbo part run = results.Value $"elbo.{part}" run
     let logP part run = results.Value $"logp.{part}" run
     let gap part run = logP part run - elbo part run
-    let over f (runs: RunRequest list) = Claim.meanSe (List.map f runs)
-
-    let line name f =
-        let points = [| for e, runs in measured -> float e, fst (over f runs) |]
-
-        let errors =
-            if plan.Seeds.Length > 1 then
-                Some [| for _, runs in measured -> snd (over f runs) |]
-            else
-                None
-
-        Line(name, points, errors)
-
-    let cell f runs = over f runs |> fun (mean, se) -> MeanSe(mean, se, 2)
+    let mean f (runs: RunRequest list) = Seeds.mean (List.map f runs)
+    let cell f (runs: RunRequest list) = Seeds.cell 2 (List.map f runs)
+    let line name f = Seeds.line name [ for e, runs in measured -> float e, List.map f runs ]
     let first, last = snd measured.Head, snd (List.last measured)
     // What the bound gained on the test images from the first measurement to the best one, and which part of that is the gap's.
-    let best = measured |> List.map snd |> List.maxBy (over (elbo "test") >> fst)
+    let best = measured |> List.map snd |> List.maxBy (mean (elbo "test"))
     let gain f = List.map2 (fun before after -> f after - f before) first best
     let boundGain, logPGain = gain (elbo "test"), gain (logP "test")
-    let value id decimals values = Value.meanSe id decimals <|| Claim.meanSe values
     let bestEpoch = measured |> List.find (fun (_, runs) -> runs = best) |> fst
-    let leastEpoch, least = measured |> List.minBy (snd >> over (gap "test") >> fst)
+    let leastEpoch, least = measured |> List.minBy (snd >> mean (gap "test"))
     let gapsAtEnd part = last |> List.map (gap part)
-    let rates = measured |> List.map (snd >> over (results.Value "kl.test") >> fst)
+    let rates = measured |> List.map (snd >> mean (results.Value "kl.test"))
     let numbers values = values |> List.map (Markup.fixedPoint 2) |> String.concat ", "
 
     {
@@ -154,12 +142,12 @@ let private report (plan: Plan) (results: Results) : Section =
         ]
         Values = [
             Value.integer "uva1.6.epoch" bestEpoch
-            value "uva1.6.gain" 1 boundGain
-            value "uva1.6.logp" 1 logPGain
-            value "uva1.6.first" 2 (first |> List.map (gap "test"))
+            Seeds.value "uva1.6.gain" 1 boundGain
+            Seeds.value "uva1.6.logp" 1 logPGain
+            Seeds.value "uva1.6.first" 2 (first |> List.map (gap "test"))
             Value.integer "uva1.6.leastepoch" leastEpoch
-            value "uva1.6.least" 2 (least |> List.map (gap "test"))
-            value "uva1.6.last" 2 (gapsAtEnd "test")
+            Seeds.value "uva1.6.least" 2 (least |> List.map (gap "test"))
+            Seeds.value "uva1.6.last" 2 (gapsAtEnd "test")
         ]
         Claims = []
         Guards = [

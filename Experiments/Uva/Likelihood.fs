@@ -134,10 +134,10 @@ let private figure (profile: Profile) linear digits mnist =
             onVae $"VAE on binarized MNIST, $L={BinarizedMnist.shape.Latent}$" mnist
         ]
 
-let private table (profile: Profile) (over: string -> float * float) =
+let private table (profile: Profile) (each: string -> float list) =
     let counts = LinearLikelihood.sampleCounts profile
     let few, many = counts[counts.Length - 3], List.last counts
-    let cell decimals name = over name |> fun (mean, se) -> MeanSe(mean, se, decimals)
+    let cell decimals name = Seeds.cell decimals (each name)
 
     {
         Id = "uva1.4.table"
@@ -179,8 +179,8 @@ let private report (plan: Plan) (results: Results) : Section =
                 (BinarizedMnist.epochs Paper)
         )
 
-    let over runs name = Claim.meanSe (runs |> List.map (fun r -> results.Value name r))
-    let mean runs name = fst (over runs name)
+    let each runs name = runs |> List.map (results.Value name)
+    let mean runs name = Seeds.mean (each runs name)
     let _, samples = shown profile
     let latents, counts = LinearLikelihood.latents profile, LinearLikelihood.sampleCounts profile
     let easy, largest, most = latents[1], List.last latents, List.last counts
@@ -202,16 +202,16 @@ let private report (plan: Plan) (results: Results) : Section =
         Row = "uva1.4"
         Origin = origin
         Figures = [ figure profile (mean linear) (mean digits) (mean mnist) ]
-        Tables = [ table profile (over linear) ]
+        Tables = [ table profile (each linear) ]
         Values = [
             Value.integer "uva1.4.largest" largest
             Value.integer "uva1.4.samples" samples
-            Value.meanSe "uva1.4.naive" 1 <|| over linear $"prior.{largest}.{samples}"
-            Value.meanSe "uva1.4.importance" 3 <|| over linear $"importance.{largest}.{samples}"
+            Seeds.value "uva1.4.naive" 1 (each linear $"prior.{largest}.{samples}")
+            Seeds.value "uva1.4.importance" 3 (each linear $"importance.{largest}.{samples}")
             Value.integer "uva1.4.most" (List.last (priorCounts profile))
-            Value.meanSe "uva1.4.digits.kl" 1 <|| over digits "kl"
-            Value.meanSe "uva1.4.mnist.kl" 1 <|| over mnist "kl"
-            Value.meanSe "uva1.4.mnist.short" 1 <|| Claim.meanSe (shortfalls mnist)
+            Seeds.value "uva1.4.digits.kl" 1 (each digits "kl")
+            Seeds.value "uva1.4.mnist.kl" 1 (each mnist "kl")
+            Seeds.value "uva1.4.mnist.short" 1 (shortfalls mnist)
         ]
         Claims = []
         Guards = [
