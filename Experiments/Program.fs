@@ -48,9 +48,8 @@ let private list () =
             match row.Answer with
             | Registry.Derived -> "text"
             | Registry.Computed _ -> "runs"
-            | Registry.NotBuilt -> "not built yet"
 
-        printfn $"%-8s{row.Id} %-13s{row.Source} %-14s{answer} {row.Question}"
+        printfn $"%-8s{row.Id} %-13s{row.Source} %-5s{answer} {row.Question}"
 
     0
 
@@ -91,7 +90,11 @@ let private data (arguments: ParseResults<DataArguments>) =
 
     let print (rows: DataRow seq) =
         for row in rows do
-            printfn $"%-16s{row.Set} %-36s{row.File} %12d{row.Bytes}  {row.Message}"
+            let state = (string row.State).ToLowerInvariant()
+
+            printfn
+                "%s"
+                ($"%-16s{row.Set} %-36s{row.File} %12d{row.Bytes}  %-10s{state} {row.Message}".TrimEnd())
 
     let bad (rows: DataRow seq) = rows |> Seq.exists (fun row -> row.State = DataFileState.Damaged)
 
@@ -176,8 +179,13 @@ let main argv =
     | :? ArguParseException as error ->
         // The first line is the sentence; the usage that follows is a --help away.
         let sentence = error.Message.Split '\n' |> Array.head
-        eprintfn "%s (see research --help)" (sentence.TrimEnd())
+        eprintfn "%s (see research --help)" (sentence.Replace("ERROR: ", "").TrimEnd())
         ResearchException.BadUsage
     | :? ResearchException as error ->
         eprintfn "%s" error.Message
         error.ExitCode
+    // A file or folder that the user named cannot be read or written; the message names it.
+    | :? IOException
+    | :? UnauthorizedAccessException as error ->
+        eprintfn "%s" error.Message
+        ResearchException.RunFailed

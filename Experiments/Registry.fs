@@ -3,12 +3,11 @@ module Research.Experiments.Registry
 
 open Research.Report
 
-/// Rows that are computed.
+/// What computes the rows that are not answered in the text alone.
 let experiments: Experiment list =
     List.concat [
         [ Hw.DigitsVae.experiment; Hw.DigitsBeta.experiment; Hw.DigitsConditional.experiment ]
         Hw.DigitsPriorReport.experiments
-        [ Hw.DigitsVae.experiment ]
         [ Hw.InfoVae.experiment ]
         [ Nora.FewLabels.experiment ]
         Ift.BinarizedMnist.experiments
@@ -39,23 +38,17 @@ type Answer =
     /// In the text alone.
     | Derived
     | Computed of Experiment
-    /// Needs a run that does not exist yet.
-    | NotBuilt
 
 type Row = { Id: string; Source: string; Question: string; Answer: Answer }
 
-let private question id source text computed = {
+let private text id source question = { Id = id; Source = source; Question = question; Answer = Derived }
+
+let private run id source question = {
     Id = id
     Source = source
-    Question = text
-    Answer =
-        match experiments |> List.tryFind (fun e -> e.Row = id) with
-        | Some experiment -> Computed experiment
-        | None -> if computed then NotBuilt else Derived
+    Question = question
+    Answer = experiments |> List.find (fun e -> e.Row = id) |> Computed
 }
-
-let private text id source question' = question id source question' false
-let private run id source question' = question id source question' true
 
 let rows: Row list = [
     text "hw1.1" "HW Q1" "The ELBO is a lower bound"

@@ -40,12 +40,19 @@ let private computed rows =
     |> List.choose (fun (row: Registry.Row) ->
         match row.Answer with
         | Registry.Computed experiment -> Some experiment
-        | Registry.Derived
-        | Registry.NotBuilt -> None)
+        | Registry.Derived -> None)
+
+let private withoutRuns id = $"{id} has no runs: the report answers it in the text."
 
 /// Computes the runs of the rows that are not complete. Returns the process's exit code.
 let run (places: Places) (plan: Plan) (jobs: int) (ids: string list) : int =
-    let experiments = computed (select ids)
+    let selected = select ids
+
+    for row in selected do
+        if not ids.IsEmpty && row.Answer.IsDerived then
+            printfn "%s" (withoutRuns row.Id)
+
+    let experiments = computed selected
     use _ = ResultsLock.Take places.Results
     let store = RunStore places.Results
     use board = LiveBoard.ForConsole()
@@ -63,7 +70,7 @@ let why (places: Places) (plan: Plan) (id: string) : string list =
     let store = RunStore places.Results
 
     match computed (select [ id ]) with
-    | [] -> [ $"{id} has no runs: it is answered in the text or not built yet." ]
+    | [] -> [ withoutRuns id ]
     | experiments -> [
         for experiment in experiments do
             for request in experiment.Runs plan do
@@ -73,7 +80,6 @@ let why (places: Places) (plan: Plan) (id: string) : string list =
 let private notRun (selected: Registry.Row list) (store: RunStore) (plan: Plan) (row: Registry.Row) =
     match row.Answer with
     | Registry.Derived -> None
-    | Registry.NotBuilt -> Some(row.Id, "this row is not built yet")
     | Registry.Computed experiment ->
         if not (List.contains row.Id (selected |> List.map _.Id)) then
             Some(row.Id, "not selected")

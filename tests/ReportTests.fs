@@ -319,7 +319,7 @@ let private rendering =
         Revision = "r1"
         Sections = [ section ]
         Questions = [ "ift1", "VAE on binarized MNIST" ]
-        NotRun = [ "hw5.2", "this row is not built yet" ]
+        NotRun = [ "hw5.2", "its runs are not complete" ]
         Laws = []
     }
 
@@ -357,7 +357,7 @@ let private rendering =
 
                 Expect.stringContains
                     values
-                    @"\notrun{hw5.2}{this row is not built yet}"
+                    @"\notrun{hw5.2}{its runs are not complete}"
                     "The row that did not run"
 
                 Expect.isTrue (File.Exists(Path.Combine(folder, "results", "claims.json"))) "Claims"))
@@ -375,7 +375,7 @@ let private rendering =
             let html = Html.render report []
             Expect.stringContains html "data:image/png;base64," "Images are inside the page"
             Expect.stringContains html "Plotly.newPlot(\"ift1-curve-0\"" "The chart"
-            Expect.stringContains html "hw5.2: this row is not built yet" "What did not run"
+            Expect.stringContains html "hw5.2: its runs are not complete" "What did not run"
             Expect.isFalse (Regex.IsMatch(html, "(src|href)=\"?https?:")) "Nothing comes from the network")
     ]
 

@@ -338,6 +338,18 @@ let private runs =
                 // The lock's file is still there, as after a kill.
                 Expect.isTrue (File.Exists(Path.Combine(folder, ".lock"))) "the file stays"
                 (ResultsLock.Take folder).Dispose()))
+
+        testCase "host/run/no-results" (fun () ->
+            inFolder (fun folder ->
+                let file = Path.Combine(folder, "file")
+                File.WriteAllText(file, "")
+                let inside = Path.Combine(file, "results")
+                let sentence = sentenceOf (fun () -> (ResultsLock.Take inside).Dispose())
+
+                Expect.stringStarts
+                    sentence
+                    $"the results directory '{inside}' cannot be created"
+                    "names it"))
     ]
 
 [<Tests>]

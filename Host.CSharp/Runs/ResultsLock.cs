@@ -16,7 +16,15 @@ public sealed class ResultsLock : IDisposable
     /// </exception>
     public static ResultsLock Take(string root)
     {
-        Directory.CreateDirectory(root);
+        try
+        {
+            Directory.CreateDirectory(root);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new ResearchException(
+                $"the results directory '{root}' cannot be created: {error.Message}", ResearchException.RunFailed, error);
+        }
         // The owner's number is a file of its own, since the locked one cannot be opened by others.
         var owner = Path.Combine(root, ".lock-owner");
         try
