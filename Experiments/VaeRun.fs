@@ -257,6 +257,40 @@ module VaeRun =
     let load (run: VaeRun) (trained: RunDirectory) (device: torch.Device) : BuiltVae =
         restore (build run) trained device
 
+    /// What is measured on the trained plain model of a run, as a run of its own: `measure` may save tensors and returns
+    /// the values.
+    let measurement
+        (plan: Plan)
+        (name: string)
+        (configuration: (string * string) list)
+        (version: int)
+        (run: VaeRun)
+        (training: RunRequest)
+        (measure: RunContext -> BuiltVae -> (string * float) list)
+        : RunRequest =
+        let work (context: RunContext) =
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+            let built = load run (context.Dependency training.Key) context.Device
+            context.Run.SaveValues(readOnlyDict (measure context built))
+
+        plan.Run(
+            name,
+            configuration,
+            training.Key.Seed,
+            Some run.Data,
+            version,
+            work,
+            dependencies = [ training ]
+        )
+
+    /// At most so many of a set's images, the same for every model. A file may stand in class order: a prefix is no
+    /// sample.
+    let sampleOf (images: Tensor) (count: int) : Tensor =
+        let order = Noise(0L).Permutation(0L, int (images.size 0))
+        let rows = order[.. min count order.Length - 1]
+        images.index_select (0L, torch.tensor (rows, device = images.device))
+
     /// log p(x) of every image by importance sampling with K samples, in blocks that keep K x block near 20,000
     /// decoded images. `[N]` on the CPU.
     let logEvidence

@@ -42,10 +42,10 @@ let trainings (plan: Plan) : RunRequest list = [
 
 /// The three figures on the test subset: binarised once, then the mean of 100 one-sample estimates.
 let private evaluate (plan: Plan) (training: RunRequest) : RunRequest =
-    let work (context: RunContext) =
-        use _ = torch.no_grad ()
-        let run = vae plan.Profile
-        let model = (VaeRun.load run (context.Dependency training.Key) context.Device).Model()
+    let run = vae plan.Profile
+
+    let measure (context: RunContext) (built: BuiltVae) =
+        let model = built.Model()
         let dataset = plan.Data run.Data
         let subset = MnistTestSubset.Of dataset.Test
 
@@ -64,24 +64,13 @@ let private evaluate (plan: Plan) (training: RunRequest) : RunRequest =
                 Map.ofList (VaeRun.evaluate asIs 1 model x context.Noise "test" (int64 i))
         ]
 
-        context.Run.SaveValues(
-            readOnlyDict [
-                for name in [ "nelbo"; "kl"; "reconstruction" ] do
-                    name, repeated |> List.averageBy (fun r -> r[name])
-            ]
-        )
+        [
+            for name in [ "nelbo"; "kl"; "reconstruction" ] do
+                name, repeated |> List.averageBy (fun r -> r[name])
+        ]
 
     let name = training.Key.Name.Replace("cs1", "cs1.test")
-
-    plan.Run(
-        name,
-        [ "repeats", string repeats ],
-        training.Key.Seed,
-        Some DataSetId.Mnist,
-        1,
-        work,
-        dependencies = [ training ]
-    )
+    VaeRun.measurement plan name [ "repeats", string repeats ] 1 run training measure
 
 let private sample (plan: Plan) (results: Results) (count: int) (noise: Noise) =
     let run = vae plan.Profile

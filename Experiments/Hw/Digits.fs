@@ -156,29 +156,17 @@ let private pictures (built: BuiltVae) (test: Tensor) (noise: Noise) =
 let measure (plan: Plan) (trained: Trained) : RunRequest =
     let samples = importanceSamples plan.Profile
 
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let built = VaeRun.load trained.Run (context.Dependency trained.Training.Key) context.Device
+    let measure (context: RunContext) (built: BuiltVae) =
         let test, latent = plan.Test set, trained.Run.Shape.Latent
         let model = built.Model()
 
-        scores model latent samples test context.Noise
-        @ surgery model (plan.Train set) context.Noise latent
-        |> readOnlyDict
-        |> context.Run.SaveValues
-
         context.SaveTensors("pictures", pictures built test context.Noise)
 
-    plan.Run(
-        trained.Training.Key.Name + ".test",
-        [ "samples", string samples ],
-        trained.Training.Key.Seed,
-        Some set,
-        2,
-        work,
-        dependencies = [ trained.Training ]
-    )
+        scores model latent samples test context.Noise
+        @ surgery model (plan.Train set) context.Noise latent
+
+    let name = trained.Training.Key.Name + ".test"
+    VaeRun.measurement plan name [ "samples", string samples ] 2 trained.Run trained.Training measure
 
 /// The trainings with their measurements, for an experiment's list of runs.
 let withMeasurements (plan: Plan) (trained: Trained list) : RunRequest list =

@@ -88,10 +88,7 @@ let private resolution = 60
 /// The prior's density and that of the aggregated posterior of the training images on a square around the latter, as
 /// tensors `prior` and `aggregated` of a run, the square's half side as its value `half`. Two latents only.
 let map (plan: Plan) (trained: Trained) : RunRequest =
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let built = VaeRun.load trained.Run (context.Dependency trained.Training.Key) context.Device
+    let measure (context: RunContext) (built: BuiltVae) =
         let model = built.Model()
         let encodings = (model.Encode(plan.Train set)).Base
 
@@ -113,17 +110,10 @@ let map (plan: Plan) (trained: Trained) : RunRequest =
             ]
         )
 
-        context.Run.SaveValues(readOnlyDict [ "half", half ])
+        [ "half", half ]
 
-    plan.Run(
-        trained.Training.Key.Name + ".map",
-        [ "resolution", string resolution ],
-        trained.Training.Key.Seed,
-        Some set,
-        1,
-        work,
-        dependencies = [ trained.Training ]
-    )
+    let name = trained.Training.Key.Name + ".map"
+    VaeRun.measurement plan name [ "resolution", string resolution ] 1 trained.Run trained.Training measure
 
 /// The priors whose step is timed, with the number of components on the figure's axis.
 let timed: Choice list = [

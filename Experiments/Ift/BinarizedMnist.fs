@@ -162,33 +162,18 @@ let private evaluate (plan: Plan) (training: RunRequest) : RunRequest =
     let images = Profile.pick plan.Profile 64 1000 10000
     let samples = Profile.pick plan.Profile 20 200 200
 
-    let work (context: RunContext) =
-        use _ = torch.no_grad ()
-        let run = vae plan.Profile
-        let model = (VaeRun.load run (context.Dependency training.Key) context.Device).Model()
-        let test = plan.Test DataSetId.BinarizedMnist
-        // The test file stands in class order: a prefix is no sample.
-        let order = Noise(0L).Permutation(0L, int (test.size 0))
-        let rows = order[.. min images order.Length - 1]
-        let x = test.index_select (0L, torch.tensor (rows, device = context.Device))
+    let run = vae plan.Profile
+
+    let measure (context: RunContext) (built: BuiltVae) =
+        let model, x = built.Model(), VaeRun.sampleOf (plan.Test run.Data) images
         let logP = VaeRun.logEvidence run model x samples context.Noise |> Array.map float
         let bound = VaeRun.evaluate run 1 model x context.Noise "test" 0L |> Map.ofList
 
-        context.Run.SaveValues(
-            readOnlyDict [ "logp", Array.average logP; "elbo", -bound["nelbo"]; "images", float logP.Length ]
-        )
+        [ "logp", Array.average logP; "elbo", -bound["nelbo"]; "images", float logP.Length ]
 
     let name = training.Key.Name.Replace("ift1", "ift2")
-
-    plan.Run(
-        name,
-        [ "samples", string samples; "images", string images ],
-        training.Key.Seed,
-        Some DataSetId.BinarizedMnist,
-        1,
-        work,
-        dependencies = [ training ]
-    )
+    let configuration = [ "samples", string samples; "images", string images ]
+    VaeRun.measurement plan name configuration 1 run training measure
 
 let private ift2: Experiment = {
     Row = "ift2"

@@ -21,36 +21,24 @@ let private thresholds = [| for i in 0..80 -> 10.0 ** (-5.0 + float i / 10.0) |]
 /// Values `rate`, the bound on the information; `information` and `limit` = log N; `active`, the units whose mean moves;
 /// and tensor `kl` `[N,L]`, the divergence of each dimension on each training image.
 let private request (plan: Plan) (trained: Digits.Trained) : RunRequest =
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let built = VaeRun.load trained.Run (context.Dependency trained.Training.Key) context.Device
+    let measure (context: RunContext) (built: BuiltVae) =
         let model = built.Model()
         let q = (model.Encode(plan.Train Digits.set)).Base
         let perDimension = klStandardPerDimension q
         let eps = context.Noise.Normal("surgery", 0L, q.Mu.shape, device = context.Device)
         let parts = elboSurgery q model.Prior.LogProb eps
 
-        context.Run.SaveValues(
-            readOnlyDict [
-                "rate", (mutualInformationBound (sumLast perDimension)).ToDouble()
-                "information", parts.MutualInformation
-                "limit", parts.Limit
-                "active", float (activeUnits 0.01 q.Mu)
-            ]
-        )
-
         context.SaveTensors("divergence", [ NamedTensor("kl", perDimension) ])
 
-    plan.Run(
-        trained.Training.Key.Name.Replace("hw5.", "nora4.of.hw5."),
-        [],
-        trained.Training.Key.Seed,
-        Some Digits.set,
-        1,
-        work,
-        dependencies = [ trained.Training ]
-    )
+        [
+            "rate", (mutualInformationBound (sumLast perDimension)).ToDouble()
+            "information", parts.MutualInformation
+            "limit", parts.Limit
+            "active", float (activeUnits 0.01 q.Mu)
+        ]
+
+    let name = trained.Training.Key.Name.Replace("hw5.", "nora4.of.hw5.")
+    VaeRun.measurement plan name [] 1 trained.Run trained.Training measure
 
 /// The models of hw5.2, smallest beta first; one weight less, since the palette tells seven curves apart.
 let private models (plan: Plan) : (float * Digits.Trained list) list = [

@@ -63,33 +63,17 @@ let private generate (built: BuiltVae) (x: Tensor) (noise: Noise) =
     ]
 
 let private request (plan: Plan) (training: RunRequest) : RunRequest =
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let run = BinarizedMnist.vae plan.Profile
-        let built = VaeRun.load run (context.Dependency training.Key) context.Device
-        let test = plan.Test run.Data
-        // The test file stands in class order: a prefix is no sample.
-        let order = Noise(0L).Permutation(0L, int (test.size 0))
-        let rows = order[.. min compared order.Length - 1]
-        let x = test.index_select (0L, torch.tensor (rows, device = context.Device))
-        let values, pictures = generate built x context.Noise
-        context.Run.SaveValues(readOnlyDict values)
+    let run = BinarizedMnist.vae plan.Profile
 
-        context.SaveTensors(
-            "pictures",
-            [ for name, images in pictures -> NamedTensor(name, images.contiguous ()) ]
-        )
+    let measure (context: RunContext) (built: BuiltVae) =
+        let values, pictures =
+            generate built (VaeRun.sampleOf (plan.Test run.Data) compared) context.Noise
 
-    plan.Run(
-        $"nora2.seed{training.Key.Seed}",
-        [ "images", string compared; "steps", string steps ],
-        training.Key.Seed,
-        Some DataSetId.BinarizedMnist,
-        1,
-        work,
-        dependencies = [ training ]
-    )
+        context.SaveTensors("pictures", [ for name, images in pictures -> NamedTensor(name, images) ])
+        values
+
+    let configuration = [ "images", string compared; "steps", string steps ]
+    VaeRun.measurement plan $"nora2.seed{training.Key.Seed}" configuration 1 run training measure
 
 let private requests (plan: Plan) = BinarizedMnist.trainings plan |> List.map (request plan)
 

@@ -14,7 +14,6 @@ open Research.Experiments.Ift
 type private Case = {
     Name: string
     Title: string
-    Data: DataSetId
     Part: string
     Images: Plan -> Tensor
     Limit: Profile -> int
@@ -27,10 +26,9 @@ let private mnist (plan: Plan) = [
     for training in BinarizedMnist.trainings plan -> BinarizedMnist.vae plan.Profile, training
 ]
 
-let private case name title data trainings limit part images = {
+let private case name title trainings limit part images = {
     Name = $"{name}.{part}"
     Title = $"{title}, {part}"
-    Data = data
     Part = part
     Images = images
     Limit = limit
@@ -41,8 +39,8 @@ let private cases =
     let everything _ = System.Int32.MaxValue
     let some profile = Profile.pick profile 256 2000 10_000
     let binarized = DataSetId.BinarizedMnist
-    let ofDigits = case "digits" "digits" Digits.set digits everything
-    let ofMnist = case "mnist" "MNIST" binarized mnist some
+    let ofDigits = case "digits" "digits" digits everything
+    let ofMnist = case "mnist" "MNIST" mnist some
 
     [
         ofDigits "train" (fun plan -> plan.Train Digits.set)
@@ -90,26 +88,17 @@ let private surgery (model: LatentModel) (x: Tensor) (noise: Noise) =
 let private request (plan: Plan) (case: Case) (run: VaeRun, training: RunRequest) : RunRequest =
     let limit = case.Limit plan.Profile
 
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let built = VaeRun.load run (context.Dependency training.Key) context.Device
-        let all = case.Images plan
-        // A file may stand in class order: a prefix is no sample.
-        let order = Noise(0L).Permutation(0L, int (all.size 0))
-        let rows = order[.. min limit order.Length - 1]
-        let x = all.index_select (0L, torch.tensor (rows, device = context.Device))
-        context.Run.SaveValues(readOnlyDict (surgery (built.Model()) x context.Noise))
+    let measure (context: RunContext) (built: BuiltVae) =
+        surgery (built.Model()) (VaeRun.sampleOf (case.Images plan) limit) context.Noise
 
-    plan.Run(
-        $"nora5.{case.Name}.seed{training.Key.Seed}",
-        [ "part", case.Part; "images", string limit ],
-        training.Key.Seed,
-        Some case.Data,
-        1,
-        work,
-        dependencies = [ training ]
-    )
+    VaeRun.measurement
+        plan
+        $"nora5.{case.Name}.seed{training.Key.Seed}"
+        [ "part", case.Part; "images", string limit ]
+        1
+        run
+        training
+        measure
 
 let private requests (plan: Plan) (case: Case) = case.Trainings plan |> List.map (request plan case)
 

@@ -76,30 +76,22 @@ let private autoencoder = {
 let private vae = { Name = "vae"; Title = "VAE"; Trainings = Digits.plainTrainings }
 
 let private request (plan: Plan) (kind: Kind) (trained: Digits.Trained) : RunRequest =
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let built = VaeRun.load trained.Run (context.Dependency trained.Training.Key) context.Device
+    let measure (context: RunContext) (built: BuiltVae) =
 
         let values, pictures =
             explore built (plan.Train Digits.set) (plan.Test Digits.set) context.Noise
 
-        context.Run.SaveValues(readOnlyDict values)
+        context.SaveTensors("pictures", [ for name, images in pictures -> NamedTensor(name, images) ])
+        values
 
-        context.SaveTensors(
-            "pictures",
-            [ for name, images in pictures -> NamedTensor(name, images.contiguous ()) ]
-        )
-
-    plan.Run(
-        $"uva1.1.{kind.Name}.seed{trained.Training.Key.Seed}",
-        [ "draws", string draws; "steps", string steps ],
-        trained.Training.Key.Seed,
-        Some Digits.set,
-        1,
-        work,
-        dependencies = [ trained.Training ]
-    )
+    VaeRun.measurement
+        plan
+        $"uva1.1.{kind.Name}.seed{trained.Training.Key.Seed}"
+        [ "draws", string draws; "steps", string steps ]
+        1
+        trained.Run
+        trained.Training
+        measure
 
 let private requests (plan: Plan) (kind: Kind) = kind.Trainings plan |> List.map (request plan kind)
 

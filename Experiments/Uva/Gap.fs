@@ -2,7 +2,6 @@
 /// Run it: `./reproduce --only uva1.6`.
 module Research.Experiments.Uva.Gap
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -29,32 +28,27 @@ let train (plan: Plan) (seed: int64) (epochs: int) : Digits.Trained =
 let private measure (plan: Plan) (trained: Digits.Trained) : RunRequest =
     let profile = plan.Profile
 
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let built = VaeRun.load trained.Run (context.Dependency trained.Training.Key) context.Device
+    let measure (context: RunContext) (built: BuiltVae) =
         let model = built.Model()
-        let values = Dictionary<string, float>()
 
-        for part, all in List.zip parts [ plan.Train Digits.set; plan.Test Digits.set ] do
-            let x = all.narrow (0L, 0L, min (int64 (images profile)) (all.size 0))
-            let latent = trained.Run.Shape.Latent
-            let logWeights = Weights.underPosterior model x latent (samples profile) context.Noise
-            values[$"elbo.{part}"] <- logWeights.mean().ToDouble()
-            values[$"logp.{part}"] <- (importanceWeightedBound logWeights).mean().ToDouble()
-            values[$"kl.{part}"] <- (klStandard (model.Encode x).Base).mean().ToDouble()
+        [
+            for part, all in List.zip parts [ plan.Train Digits.set; plan.Test Digits.set ] do
+                let x = all.narrow (0L, 0L, min (int64 (images profile)) (all.size 0))
+                let latent = trained.Run.Shape.Latent
+                let logWeights = Weights.underPosterior model x latent (samples profile) context.Noise
+                $"elbo.{part}", logWeights.mean().ToDouble()
+                $"logp.{part}", (importanceWeightedBound logWeights).mean().ToDouble()
+                $"kl.{part}", (klStandard (model.Encode x).Base).mean().ToDouble()
+        ]
 
-        context.Run.SaveValues values
-
-    plan.Run(
-        trained.Training.Key.Name + ".gap",
-        [ "samples", string (samples profile); "images", string (images profile) ],
-        trained.Training.Key.Seed,
-        Some Digits.set,
-        1,
-        work,
-        dependencies = [ trained.Training ]
-    )
+    VaeRun.measurement
+        plan
+        (trained.Training.Key.Name + ".gap")
+        [ "samples", string (samples profile); "images", string (images profile) ]
+        1
+        trained.Run
+        trained.Training
+        measure
 
 /// The measurements after each number of epochs, one per seed.
 let private measurements (plan: Plan) : (int * RunRequest list) list = [

@@ -2,7 +2,6 @@
 /// the dimension of z where log p(x) is exact, and both estimates on a trained VAE. Run it: `./reproduce --only uva1.4`.
 module Research.Experiments.Uva.Likelihood
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -37,47 +36,36 @@ let private importanceCounts profile = Profile.pick profile [ 1; 10 ] [ 1; 10; 1
 let private onVae (plan: Plan) (subject: Subject) : RunRequest =
     let profile = plan.Profile
 
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
-        let built = VaeRun.load subject.Run (context.Dependency subject.Training.Key) context.Device
+    let measure (context: RunContext) (built: BuiltVae) =
         let model, latent = built.Model(), subject.Run.Shape.Latent
-        let test = plan.Test subject.Run.Data
-        // A test file may stand in class order: a prefix is no sample.
-        let order = Noise(0L).Permutation(0L, int (test.size 0))
-        let rows = order[.. min (images profile) order.Length - 1]
-        let x = test.index_select (0L, torch.tensor (rows, device = context.Device))
-        let values = Dictionary<string, float>()
+        let x = VaeRun.sampleOf (plan.Test subject.Run.Data) (images profile)
 
-        let store name counts (logWeights: Tensor) =
-            for k: int in counts do
+        let estimates name (counts: int list) (logWeights: Tensor) = [
+            for k in counts do
                 let estimate = logMeanExp 0L (logWeights.narrow (0L, 0L, int64 k))
-                values[$"{name}.{k}"] <- estimate.mean().ToDouble()
+                $"{name}.{k}", estimate.mean().ToDouble()
+        ]
 
         let priors, importances = priorCounts profile, importanceCounts profile
-        store "prior" priors (Weights.underPrior model x latent (List.max priors) context.Noise)
+        let underPrior = Weights.underPrior model x latent (List.max priors) context.Noise
 
-        store
-            "importance"
-            importances
-            (Weights.underPosterior model x latent (List.max importances) context.Noise)
+        let underPosterior =
+            Weights.underPosterior model x latent (List.max importances) context.Noise
 
-        values["kl"] <- (klStandard (model.Encode x).Base).mean().ToDouble()
-        context.Run.SaveValues values
-
-    plan.Run(
-        $"uva1.4.{subject.Name}.seed{subject.Training.Key.Seed}",
         [
-            "prior samples", $"%A{priorCounts profile}"
-            "importance samples", $"%A{importanceCounts profile}"
-            "images", string (images profile)
-        ],
-        subject.Training.Key.Seed,
-        Some subject.Run.Data,
-        1,
-        work,
-        dependencies = [ subject.Training ]
-    )
+            yield! estimates "prior" priors underPrior
+            yield! estimates "importance" importances underPosterior
+            "kl", (klStandard (model.Encode x).Base).mean().ToDouble()
+        ]
+
+    let configuration = [
+        "prior samples", $"%A{priorCounts profile}"
+        "importance samples", $"%A{importanceCounts profile}"
+        "images", string (images profile)
+    ]
+
+    let name = $"uva1.4.{subject.Name}.seed{subject.Training.Key.Seed}"
+    VaeRun.measurement plan name configuration 1 subject.Run subject.Training measure
 
 let private linear (plan: Plan) = plan.Seeds |> List.map (LinearLikelihood.request plan)
 
