@@ -9,15 +9,6 @@ open System.Text
 open Expecto
 open Research.Host
 
-/// A new empty folder that is gone afterwards.
-let inFolder (body: string -> unit) =
-    let folder = Directory.CreateTempSubdirectory "research-data-"
-
-    try
-        body folder.FullName
-    finally
-        folder.Delete true
-
 let private bigEndian (value: int) =
     let bytes = Array.zeroCreate<byte> 4
     BinaryPrimitives.WriteInt32BigEndian(bytes, value)

@@ -132,14 +132,6 @@ let private runs (folder: string) =
 
     RunTable.ofRecords [ RunStore(folder).Open(key).Record ]
 
-let private inFolder act =
-    let folder = Directory.CreateTempSubdirectory "research-page"
-
-    try
-        act folder.FullName
-    finally
-        folder.Delete true
-
 /// Writes the page into a folder and hands over its path and text.
 let private withPage act =
     inFolder (fun folder ->

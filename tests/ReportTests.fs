@@ -323,14 +323,6 @@ let private rendering =
         Laws = []
     }
 
-    let inFolder act =
-        let folder = Directory.CreateTempSubdirectory "research-report"
-
-        try
-            act folder.FullName
-        finally
-            folder.Delete true
-
     testList "rendering" [
         testCase "report/generated" (fun () ->
             inFolder (fun folder ->

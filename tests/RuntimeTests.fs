@@ -9,15 +9,6 @@ open System.Text
 open Expecto
 open Research.Host
 
-/// A new empty folder that is gone afterwards.
-let inFolder (body: string -> unit) =
-    let folder = Directory.CreateTempSubdirectory "research-runtime-"
-
-    try
-        body folder.FullName
-    finally
-        folder.Delete true
-
 /// The sentence of the user-facing error that an action ends in.
 let sentenceOf (action: unit -> unit) =
     Expect.throwsC action (fun error ->
