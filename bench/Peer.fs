@@ -5,13 +5,13 @@ open System.Diagnostics
 open System.Globalization
 
 /// The same work in PyTorch, in a process of its own that measures one round for every line it is sent. Rounds of
-/// both sides alternate, so that a machine whose speed drifts slows both.
-type Peer(script: string, arguments: string list) =
+/// `steps` calls on both sides alternate, so that a machine whose speed drifts slows both.
+type Peer(script: string, steps: int) =
     let info =
         // The system's Python is the one that Debian's python3-torch belongs to.
         ProcessStartInfo(
             "/usr/bin/python3",
-            script :: arguments,
+            [ script; string steps ],
             RedirectStandardInput = true,
             RedirectStandardOutput = true
         )

@@ -11,7 +11,7 @@ open Research.Host
 let private script name = Path.Combine(Environment.CurrentDirectory, "bench", name)
 
 let private vae (rounds: int) (steps: int) =
-    use peer = new Peer(script "vae.py", [ string rounds; string steps ])
+    use peer = new Peer(script "vae.py", steps)
     let step = VaeStep.create 1L
     Rounds.time 50 step |> ignore
     peer.Ready()
@@ -21,7 +21,7 @@ let private vae (rounds: int) (steps: int) =
 
 /// Two independent trainings side by side: wall-clock time divided by the steps of both.
 let private pair (rounds: int) (steps: int) =
-    use peer = new Peer(script "vae.py", [ string rounds; string steps ])
+    use peer = new Peer(script "vae.py", steps)
     use start = new Barrier(3)
     use stop = new Barrier(3)
     let mutable running = true
@@ -61,7 +61,7 @@ let private pair (rounds: int) (steps: int) =
 
 /// The fused planar chain, 32 layers: its rounds have more steps, so that both sides' last about as long.
 let private planar (rounds: int) (steps: int) =
-    use peer = new Peer(script "planar.py", [ string rounds; string steps ])
+    use peer = new Peer(script "planar.py", steps)
     let step = PlanarStep.create 1L
     Rounds.time 5000 step |> ignore
     peer.Ready()

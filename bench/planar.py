@@ -1,18 +1,19 @@
 """The training step of ift7 in PyTorch eager, k = 32, batch 128: one line of milliseconds a step per round.
 
 The parameters of all layers are three stacked tensors, which spares the optimiser its loop over 96 small ones.
-python3 bench/planar.py ROUNDS STEPS   (one thread)
+python3 bench/planar.py STEPS   (one thread)
 """
 import math
 import sys
-import time
 
 import torch
 from torch.nn import functional as F
 
+from rounds import serve
+
 torch.set_num_threads(1)
 torch.manual_seed(1)
-rounds, steps = int(sys.argv[1]), int(sys.argv[2])
+steps = int(sys.argv[1])
 
 k, batch, n = 32, 128, 12800
 offset = math.log(math.e - 1)
@@ -44,11 +45,4 @@ def step(i):
     return loss.item()
 
 
-for i in range(50):
-    step(i)
-print("ready", flush=True)
-for _ in sys.stdin:
-    start = time.perf_counter()
-    for i in range(steps):
-        step(i)
-    print((time.perf_counter() - start) * 1000 / steps, flush=True)
+serve(step, steps)

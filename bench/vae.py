@@ -1,17 +1,18 @@
 """The training step of ift1 in PyTorch, as the notebooks write it: one line `step_ms` per round.
 
-python3 bench/vae.py ROUNDS STEPS   (one thread)
+python3 bench/vae.py STEPS   (one thread)
 """
 import sys
-import time
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rounds import serve
+
 torch.set_num_threads(1)
 torch.manual_seed(1)
-rounds, steps = int(sys.argv[1]), int(sys.argv[2])
+steps = int(sys.argv[1])
 
 
 def mlp(widths):
@@ -42,11 +43,4 @@ def step(i):
     return loss.item()
 
 
-for i in range(50):
-    step(i)
-print("ready", flush=True)
-for _ in sys.stdin:
-    start = time.perf_counter()
-    for i in range(steps):
-        step(i)
-    print((time.perf_counter() - start) * 1000 / steps, flush=True)
+serve(step, steps)
