@@ -23,6 +23,18 @@ type M2 = {
     DecoderOutput: Linear
 }
 
+/// What M2 descends.
+type M2Loss = {
+    /// N_l/N.
+    LabelledShare: float
+    /// Of the classification term, 0.1 in the source.
+    Weight: float
+    /// Of the divergence of z from its prior, 1 in the source.
+    KlWeight: float
+    /// Classes less probable than this are decoded at random only (see `M2.thin`); 0 sums over all classes.
+    Floor: float
+}
+
 [<RequireQualifiedAccess>]
 module M2 =
     /// Keys `classifier.*`, `encoder.*`, `decoder.*`. Layers start as PyTorch's do; the labels' rows from
@@ -69,9 +81,11 @@ module M2 =
     let private logits (m: M2) (label: Tensor) (z: Tensor) : Tensor =
         Linear.apply m.DecoderOutput (softplus (Linear.apply m.DecoderInput z + label))
 
-    /// L(x,y) with one sample of z. `encoder` and `decoder` are the label's rows and broadcast with the features.
+    /// L(x,y) with one sample of z and its divergence weighed by `klWeight`. `encoder` and `decoder` are the label's
+    /// rows and broadcast with the features.
     let private cost
         (m: M2)
+        (klWeight: float)
         (x: Tensor)
         (features: Tensor)
         (encoder: Tensor)
@@ -82,18 +96,52 @@ module M2 =
         let likelihood: Bernoulli = { Logits = logits m decoder (DiagNormal.sample q eps) }
         let kl = klStandard q
         let uniform = torch.full_like (kl, Scalar.op_Implicit (-log(float m.Shape.Classes)))
-        m2Labelled (Bernoulli.logProb likelihood x) uniform kl
+        m2Labelled (Bernoulli.logProb likelihood x) uniform (klWeight * kl)
 
-    /// L(x,y) of labelled examples. `x: [B,D]`, `y: int64 [B]`, `eps: [B,L]`, result `[B]`.
-    let labelled (m: M2) (x: Tensor) (y: Tensor) (eps: Tensor) : Tensor =
+    /// L(x,y) from the features of x.
+    let private costOf (m: M2) klWeight (x: Tensor) (features: Tensor) (y: Tensor) (eps: Tensor) : Tensor =
         let row (table: Tensor) = table.index_select (0L, y)
-        cost m x (Linear.apply m.EncoderInput x) (row m.EncoderLabel) (row m.DecoderLabel) eps
+        cost m klWeight x features (row m.EncoderLabel) (row m.DecoderLabel) eps
+
+    /// L(x,y) of labelled examples, the divergence of z weighed by `klWeight` (1 in the source's bound).
+    /// `x: [B,D]`, `y: int64 [B]`, `eps: [B,L]`, result `[B]`.
+    let labelled (m: M2) (klWeight: float) (x: Tensor) (y: Tensor) (eps: Tensor) : Tensor =
+        costOf m klWeight x (Linear.apply m.EncoderInput x) y eps
 
     /// L(x,y) of every class, each with its own sample. `x: [B,D]`, `eps: [C,B,L]`, result `[B,C]`.
     let everyLabel (m: M2) (x: Tensor) (eps: Tensor) : Tensor =
         let rows (table: Tensor) = table.unsqueeze 1L
         let features = Linear.apply m.EncoderInput x
-        (cost m x features (rows m.EncoderLabel) (rows m.DecoderLabel) eps).t()
+        (cost m 1.0 x features (rows m.EncoderLabel) (rows m.DecoderLabel) eps).t()
+
+    /// Random weights of mean q and sum 1, few of them not zero: a class of q at least `floor` keeps q, one below gets
+    /// the floor with probability q/floor and else 0, and the most probable class has what is left to 1. The mean of
+    /// their gradient is q's gradient. `q: [B,C]`, `u: [B,C] ~ U[0,1)`, 0 <= floor < 1/C; floor 0 returns q.
+    /// Source: a Russian roulette, as in Rao-Blackwellized stochastic gradients for discrete distributions (Liu et
+    /// al., 2019).
+    let thin (floor: float) (u: Tensor) (q: Tensor) : Tensor =
+        let held = q.detach ()
+        let survives = (floor * u).lt held
+        let factor = torch.where (survives, (floor / held).clamp_min 1.0, torch.zeros_like held)
+        let top = torch.zeros_like(held).scatter(-1L, held.argmax (-1L, true), torch.ones_like held)
+        let others = (1.0 - top) * factor * q
+        others + top * (1.0 - others.sum (-1L, true))
+
+    /// The mean of U(x) over a batch, its sum over classes thinned at `floor` without bias (0: the exact sum) and the
+    /// divergence of z weighed by `klWeight`. Only classes of non-zero weight pass the encoder and the decoder.
+    /// `x: [B,D]`, `eps: [C,B,L]`, `u: [B,C]`, result `[]`.
+    let unlabelled (m: M2) (floor: float) (klWeight: float) (x: Tensor) (eps: Tensor) (u: Tensor) : Tensor =
+        let logLabel = logLabel m x
+        let q = logLabel.exp ()
+        let weights = thin floor u q
+        let chosen = weights.detach().nonzero()
+        let row, y = chosen.select (1L, 0L), chosen.select (1L, 1L)
+        let take (values: Tensor) = values.index_select (0L, row)
+        let classes, batch = q.size 1, q.size 0
+        let weight = weights.flatten().index_select(0L, row * classes + y)
+        let noise = (eps.reshape [| classes * batch; eps.size -1 |]).index_select(0L, y * batch + row)
+        let costs = costOf m klWeight (take x) (take (Linear.apply m.EncoderInput x)) y noise
+        ((weight * costs).sum() + (q * logLabel).sum()) / float batch
 
     /// A class drawn from q(y|x), without gradient. `x: [B,D]`, `u: [B,1] ~ U[0,1)`, result int64 `[B]`.
     let sampleLabel (m: M2) (x: Tensor) (u: Tensor) : Tensor =
@@ -104,21 +152,20 @@ module M2 =
         ((logLabel m x).gather(1L, y.unsqueeze 1L)).mean().neg()
 
     /// The loss over N, estimated from a labelled and an unlabelled batch: (N_l/N) mean L(x,y) + (N_u/N) mean U(x)
-    /// + weight times the mean cross-entropy of the labelled; `labelledShare` is N_l/N, and the source's weight 0.1.
-    /// `epsLabelled: [B_l,L]`, `epsUnlabelled: [C,B_u,L]`. Source: Kingma et al. (2014), eq. 9.
+    /// + weight times the mean cross-entropy of the labelled. `epsLabelled: [B_l,L]`, `epsUnlabelled: [C,B_u,L]`,
+    /// `u: [B_u,C]`. Source: Kingma et al. (2014), eq. 9.
     let loss
         (m: M2)
-        (labelledShare: float)
-        (weight: float)
+        (settings: M2Loss)
         (x: Tensor, y: Tensor, epsLabelled: Tensor)
-        (unlabelled: Tensor, epsUnlabelled: Tensor)
+        (unlabelledX: Tensor, epsUnlabelled: Tensor, u: Tensor)
         : Terms =
-        let costs = everyLabel m unlabelled epsUnlabelled
+        let klWeight, share = settings.KlWeight, settings.LabelledShare
 
         [
-            "labelled", labelledShare * (labelled m x y epsLabelled).mean()
-            "unlabelled", (1.0 - labelledShare) * (m2Unlabelled (logLabel m unlabelled) costs).mean()
-            "classifier", weight * crossEntropy m x y
+            "labelled", share * (labelled m klWeight x y epsLabelled).mean()
+            "unlabelled", (1.0 - share) * unlabelled m settings.Floor klWeight unlabelledX epsUnlabelled u
+            "classifier", settings.Weight * crossEntropy m x y
         ]
 
     /// E[x|y,z]. `y: int64 [B]`, `z: [B,L]`, result `[B,D]`.

@@ -25,6 +25,9 @@ module PlanarChain =
     /// space by log 2 along w however small they are.
     let centred = log (System.Math.E - 1.0)
 
+    /// u + offset w/|w|^2: it adds the offset to w.u and leaves the map's form as Core has it. `u, w: [..,D]`.
+    let shift (offset: float) (u: Tensor) (w: Tensor) : Tensor = u + offset * w / w.square().sum(-1L, true)
+
     /// Layers at the source's start: u, w ~ N(0, 0.01^2), b = 0.
     let create
         (parameters: Parameters)
@@ -44,8 +47,7 @@ module PlanarChain =
 
     /// The chain as one transform, layer 0 applied first.
     let transform (chain: PlanarChain) : Transform =
-        // Moving u along w by offset/|w|^2 adds the offset to w.u and leaves the map's form as Core has it.
-        let u = chain.U + chain.Offset * chain.W / chain.W.square().sum(1L, true)
+        let u = shift chain.Offset chain.U chain.W
 
         Transform.compose [
             for layer in 0L .. chain.U.size 0 - 1L ->

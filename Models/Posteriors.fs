@@ -69,18 +69,27 @@ module PosteriorShape =
         match shape with
         | DiagonalPosterior -> fun x -> { Base = Vae.encode vae x; Flow = None }
         | PlanarPosterior maps ->
-            let net = Linear.create parameters "posterior.planar" features (maps * (2 * latent + 1))
+            let count = int64 maps
+
+            // u starts at zero for every example and the map is centred, so that the flow begins as the identity.
+            let uNet = {
+                Weight =
+                    parameters.Zeros("posterior.planar.u.weight", [| count * int64 latent; int64 features |])
+                Bias = parameters.Zeros("posterior.planar.u.bias", [| count * int64 latent |])
+            }
+
+            let wNet = Linear.create parameters "posterior.planar.w" features (maps * latent)
+            let bNet = Linear.create parameters "posterior.planar.b" features maps
 
             fun x ->
                 let h = hidden x
-                let all = Linear.apply net h
-                let slice start length = all.narrow (-1L, int64 start, int64 length)
+                let us, ws, bs = Linear.apply uNet h, Linear.apply wNet h, Linear.apply bNet h
 
                 let flow = [
-                    for i in 0 .. maps - 1 do
-                        let start = i * (2 * latent + 1)
-                        let b = (slice (start + 2 * latent) 1).squeeze -1L
-                        planar (slice start latent) (slice (start + latent) latent) b
+                    for i in 0L .. count - 1L do
+                        let slice (all: Tensor) = all.narrow (-1L, i * int64 latent, int64 latent)
+                        let w = slice ws
+                        planar (PlanarChain.shift PlanarChain.centred (slice us) w) w (bs.select (-1L, i))
                 ]
 
                 { Base = diagonal h; Flow = Some(Transform.compose flow) }

@@ -109,6 +109,29 @@ let private joined (m: M2) (x: Tensor) (y: Tensor) (eps: Tensor) =
 
     klStandard q - Bernoulli.logProb p x + log 3.0
 
+/// The largest distance of the mean of thinned weights over a grid of u from q, and of its gradient from q's; the grid
+/// leaves an error of the floor over its size.
+let private thinningError (thin: float -> Tensor -> Tensor -> Tensor) =
+    let floor, points = 0.05, 500L
+    let logits = (2.0 * gaussian 5 [ 6L; 4L ]).requires_grad_ true
+    let value = gaussian 6 [ 6L; 4L ]
+
+    let both (weights: Tensor) =
+        let gradient = torch.autograd.grad ([| (weights * value).sum() |], [| logits |])
+        weights.detach (), gradient[0]
+
+    let q () = torch.nn.functional.softmax (logits, -1L)
+    let expected, slope = both (q ())
+    let u = (torch.arange (points, torch.float64) + 0.5) / float points
+
+    let mean, meanSlope =
+        both (
+            torch.stack([| for i in 0L .. points - 1L -> thin floor (u[i].expand [| 6L; 4L |]) (q ()) |]).mean
+                [| 0L |]
+        )
+
+    max (distance mean expected) (distance meanSlope slope)
+
 let private agree (what: string) (a: Tensor) (b: Tensor) =
     Expect.isLessThan (relativeDistance a b) Tolerance.float32Identity.Bound what
 
@@ -121,7 +144,7 @@ let tests =
             use _ = torch.NewDisposeScope()
             let m, x, eps = build (), pixels (), noise ()
             let y = torch.tensor [| 2L; 0L; 1L; 0L |]
-            agree "L(x,y)" (M2.labelled m x y eps[0]) (joined m x y eps[0]))
+            agree "L(x,y)" (M2.labelled m 1.0 x y eps[0]) (joined m x y eps[0]))
 
         testCase "all classes at once cost what each costs alone" (fun () ->
             use _ = torch.NewDisposeScope()
@@ -129,16 +152,50 @@ let tests =
             let all = M2.everyLabel m x eps
 
             for y in 0L .. 2L do
-                agree $"class {y}" (all.select (1L, y)) (M2.labelled m x (constant y) eps[int y]))
+                agree $"class {y}" (all.select (1L, y)) (M2.labelled m 1.0 x (constant y) eps[int y]))
+
+        testCase "thinned weights have the mean and the gradient of the probabilities" (fun () ->
+            use _ = torch.NewDisposeScope()
+            Expect.isLessThan (thinningError M2.thin) 1e-3 "thin"
+
+            let mutants = [
+                "rare classes not weighed up",
+                fun (floor: float) (u: Tensor) (q: Tensor) -> (floor * u).lt(q).``to``(q.dtype) * q
+                "rare classes dropped and the rest normalised",
+                fun floor _ q ->
+                    let kept = (q.ge floor).``to``(q.dtype) * q
+                    kept / kept.sum (-1L, true)
+            ]
+
+            for name, mutant in mutants do
+                Expect.isGreaterThan (thinningError mutant) 1e-3 name)
+
+        testCase "thinned weights add up to one and few are not zero" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let q = torch.nn.functional.softmax (8.0 * gaussian 7 [ 1000L; 10L ], -1L)
+            let weights = M2.thin 0.01 (uniform 8 [ 1000L; 10L ]) q
+            agree "sum" (sumLast weights) (torch.ones ([| 1000L |], torch.float64))
+            let kept (w: Tensor) = ((w.gt 0.0).double().mean()).ToDouble()
+            Expect.isLessThan (kept weights) 0.3 "kept"
+            Expect.equal (kept q) 1.0 "all of q")
+
+        testCase "the sum over classes is exact at floor 0" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let m, x, eps = build (), pixels (), noise ()
+            let u = (uniform 4 [ batch; 3L ]).float()
+            let exact = (m2Unlabelled (M2.logLabel m x) (M2.everyLabel m x eps)).mean()
+            agree "U(x)" (M2.unlabelled m 0.0 1.0 x eps u) exact)
 
         testCase "the loss is the source's sum over all examples, over N" (fun () ->
             use _ = torch.NewDisposeScope()
             let m, x, eps = build (), pixels (), noise ()
             let y = constant 1L
             // Four labelled of ten examples: the same batch stands for both parts.
-            let loss = total (M2.loss m 0.4 0.1 (x, y, eps[1]) (x, eps))
+            let u = (uniform 4 [ batch; 3L ]).float()
+            let settings = { LabelledShare = 0.4; Weight = 0.1; KlWeight = 1.0; Floor = 0.0 }
+            let loss = total (M2.loss m settings (x, y, eps[1]) (x, eps, u))
             let logLabel = M2.logLabel m x
-            let labelled = (M2.labelled m x y eps[1]).mean()
+            let labelled = (M2.labelled m 1.0 x y eps[1]).mean()
             let unlabelled = (m2Unlabelled logLabel (M2.everyLabel m x eps)).mean()
             let classification = ((logLabel.select (1L, 1L)).mean()).neg()
             agree "loss" loss ((4.0 * labelled + 6.0 * unlabelled + 0.1 * 10.0 * classification) / 10.0))

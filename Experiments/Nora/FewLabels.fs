@@ -51,7 +51,7 @@ let private report (plan: Plan) (results: Results) : Section =
     let errors = errors plan results
     let gains labels = List.map2 (-) (errors Supervised labels) (errors SemiSupervised labels)
     let steps = stages SemiSupervised plan.Profile
-    let passes = float (steps[2] * snd (batch Everything)) / float (plan.Data set).Train.Count
+    let passes = float (steps[2] * snd (batch Annealed)) / float (plan.Data set).Train.Count
 
     let origin =
         let cut = $"{passes:F1} passes of M2's objective through the data instead of {sourcePasses}"

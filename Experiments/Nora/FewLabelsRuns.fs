@@ -13,9 +13,6 @@ let set = DataSetId.Mnist
 /// The sizes of Kingma et al. (2014), section 4.1.
 let shape: M2Shape = { Data = 784; Classes = 10; Latent = 50; Hidden = 500 }
 
-/// The weight of the classification term: alpha = 0.1 N over N.
-let private weight = 0.1
-
 /// Test errors (%) of M2 in the table 1 of its paper, by number of labels.
 let source = [ 100, 11.97; 600, 4.94; 1000, 3.60 ]
 
@@ -42,25 +39,60 @@ type Stage =
     | Labels
     /// The same, and the bound of encoder and decoder at classes drawn from the classifier, which is held.
     | Generator
-    /// M2's objective with its exact sum over classes.
+    /// M2's objective with a heavier divergence of z and a heavier classification term.
+    | Annealed
+    /// M2's objective as its source has it.
     | Everything
 
+let private order = [ Labels; Generator; Annealed; Everything ]
+
 /// Number of steps of each stage. From a random start M2's sum over classes drives the classifier of few labels away
-/// from the digits, because an untrained decoder prefers classes by several nats for no reason; a trained start avoids
-/// that and is cheap, as a drawn class needs one pass through the decoder and the sum ten.
+/// from the digits, because an untrained decoder prefers classes by several nats for no reason; and at its own weight
+/// z, which has 50 dimensions, soon says all that the class could say. While z is dear the decoder needs the class, and
+/// the images it explains best as a class are those of one digit.
 let stages method (profile: Profile) =
     match method with
-    | SemiSupervised -> Profile.pick profile [ 10; 10; 10 ] [ 500; 500; 500 ] [ 500; 1500; 3000 ]
-    | FromRandom -> Profile.pick profile [ 0; 0; 20 ] [ 0; 0; 1200 ] [ 0; 0; 5000 ]
+    | SemiSupervised ->
+        Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; 8000; 1000 ]
+    | FromRandom -> Profile.pick profile [ 0; 0; 0; 20 ] [ 0; 0; 0; 1200 ] [ 0; 0; 0; 5000 ]
     // It has long reached a training loss near zero when it ends.
     | Supervised -> Profile.pick profile [ 20 ] [ 1000 ] [ 2000 ]
+
+/// The stage of a step and how much of it is over, in [0,1).
+let private stageOf (stages: int list) (step: int64) =
+    let starts = stages |> List.scan (+) 0
+    let index = starts |> List.tail |> List.findIndex (fun stop -> step < int64 stop)
+    order[index], float (step - int64 starts[index]) / float stages[index]
 
 /// Labelled and unlabelled examples of a step.
 let batch stage =
     match stage with
     | Labels -> 50, 0
-    | Generator -> 10, 100
-    | Everything -> 10, 20
+    | Generator -> 20, 200
+    | Annealed -> 50, 64
+    | Everything -> 50, 20
+
+/// The weight of the divergence of z while it is dear.
+let private dear = 4.0
+
+/// The loss of a stage, `progress` of it over. The weight 0.1 is the source's alpha = 0.1 N over N.
+let private lossOf stage (progress: float) (share: float) : M2Loss =
+    let source = { LabelledShare = share; Weight = 0.1; KlWeight = 1.0; Floor = 0.0 }
+
+    match stage with
+    | Labels
+    | Everything -> source
+    | Generator -> { source with KlWeight = dear }
+    | Annealed ->
+        // Dear for three tenths of the stage, then falling linearly to 1.
+        let fall = max 0.0 ((progress - 0.3) / 0.7)
+
+        {
+            source with
+                Weight = 1.0
+                KlWeight = dear + (1.0 - dear) * fall
+                Floor = 0.01
+        }
 
 let settings = OptimiserSettings.Adam 1e-3
 
@@ -119,10 +151,6 @@ let private train (plan: Plan) method labels (context: RunContext) =
     // A Noise remembers one permutation: passes through the few labels have a Noise of their own.
     let labelOrder = Noise context.Key.Seed
 
-    let stageOf (step: int64) =
-        let ends = stages |> List.scan (+) 0 |> List.tail
-        [ Labels; Generator; Everything ][ends |> List.findIndex (fun e -> step < int64 e)]
-
     let pixels (at: StepContext) stream (rows: int64[]) =
         let x = images.index_select (0L, torch.tensor (rows, device = device)) / 255.0
         at.Noise.Uniform(stream, at.Step, x.shape, device = device).lt(x).``to`` torch.float32
@@ -141,28 +169,28 @@ let private train (plan: Plan) method labels (context: RunContext) =
         |> pixels at "unlabelled.binarise"
 
     let terms (at: StepContext) : Terms =
-        let stage = stageOf at.Step
+        let stage, progress = stageOf stages at.Step
+        let loss = lossOf stage progress share
         let few, many = batch stage
         let x, y = labelledBatch at few
         let latent = int64 shape.Latent
         let normal stream shape = at.Noise.Normal(stream, at.Step, shape, device = device)
+        let uniform stream shape = at.Noise.Uniform(stream, at.Step, shape, device = device)
 
         match stage with
         | Labels -> [ "classifier", M2.crossEntropy m2 x y ]
         | Generator ->
             let unlabelled = unlabelledBatch at many
-            let u = at.Noise.Uniform("class", at.Step, [| int64 many; 1L |], device = device)
-            let drawn = M2.sampleLabel m2 unlabelled u
-            let eps = normal "unlabelled.posterior" [| int64 many; latent |]
-
-            [
-                "unlabelled", (M2.labelled m2 unlabelled drawn eps).mean()
-                "classifier", weight * M2.crossEntropy m2 x y
-            ]
+            let drawn = M2.sampleLabel m2 unlabelled (uniform "class" [| int64 many; 1L |])
+            let eps = normal "unlabelled.posterior" [| int64 (few + many); latent |]
+            let x, y = torch.cat [| x; unlabelled |], torch.cat [| y; drawn |]
+            [ "unlabelled", (M2.labelled m2 loss.KlWeight x y eps).mean() ]
+        | Annealed
         | Everything ->
             let eps = normal "labelled.posterior" [| int64 few; latent |]
             let each = normal "unlabelled.posterior" [| int64 shape.Classes; int64 many; latent |]
-            M2.loss m2 share weight (x, y, eps) (unlabelledBatch at many, each)
+            let u = uniform "unlabelled.classes" [| int64 many; int64 shape.Classes |]
+            M2.loss m2 loss (x, y, eps) (unlabelledBatch at many, each, u)
 
     let step (at: StepContext) : IReadOnlyList<Term> =
         let terms = terms at
@@ -200,9 +228,9 @@ let training (plan: Plan) method labels seed : RunRequest =
             "method", name method
             "labels", string labels
             "model", $"{shape.Data}-{shape.Hidden}-{shape.Classes}, z {shape.Latent}"
-            "weight", inv weight
+            "losses", $"{[ for stage in order -> lossOf stage 0.0 0.0 ]}"
             "optimiser", string settings
-            "batches", $"{[ batch Labels; batch Generator; batch Everything ]}"
+            "batches", $"{List.map batch order}"
             "stages", $"{stages method plan.Profile}"
         ],
         seed,
