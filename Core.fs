@@ -510,7 +510,9 @@ type Objective = LatentModel -> Tensor -> Tensor -> Terms
 /// The loss: the sum of its terms. `[]`.
 let total (terms: Terms) : Tensor = terms |> List.map snd |> List.reduce (+)
 
-/// log p(x|z), KL(q(z|x)||p(z)) (closed form where there is one, else log q - log p at the sample) and z.
+/// log p(x|z), KL(q(z|x)||p(z)) and z. The divergence is in closed form where there is one, else log q - log p at
+/// the sample; behind a flow, the base's closed form and the sampled change of log q - log p along the flow, which has
+/// the same mean and, near the identity, no variance.
 /// `eps: [..,B,L]`, results `[..,B]` (the closed-form KL `[B]`) and `[..,B,L]`.
 let private partsOfElbo (model: LatentModel) (x: Tensor) (eps: Tensor) =
     let q = model.Encode x
@@ -519,7 +521,10 @@ let private partsOfElbo (model: LatentModel) (x: Tensor) (eps: Tensor) =
     let kl =
         match q.Flow, model.Prior.KlFrom with
         | None, Some klFrom -> klFrom q.Base
-        | _ -> logQ - model.Prior.LogProb z
+        | Some _, Some klFrom ->
+            let z0, logQ0 = Posterior.sample { q with Flow = None } eps
+            klFrom q.Base + (logQ - model.Prior.LogProb z) - (logQ0 - model.Prior.LogProb z0)
+        | _, None -> logQ - model.Prior.LogProb z
 
     model.LogLikelihood x z, kl, z
 

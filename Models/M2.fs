@@ -116,15 +116,16 @@ module M2 =
 
     /// Random weights of mean q and sum 1, few of them not zero: a class of q at least `floor` keeps q, one below gets
     /// the floor with probability q/floor and else 0, and the most probable class has what is left to 1. The mean of
-    /// their gradient is q's gradient. `q: [B,C]`, `u: [B,C] ~ U[0,1)`, 0 <= floor < 1/C; floor 0 returns q.
+    /// their gradient is q's gradient. `logQ: [B,C]`, `u: [B,C] ~ U[0,1)`, 0 <= floor < 1/C; floor 0 gives q itself.
     /// Source: a Russian roulette, as in Rao-Blackwellized stochastic gradients for discrete distributions (Liu et
     /// al., 2019).
-    let thin (floor: float) (u: Tensor) (q: Tensor) : Tensor =
-        let held = q.detach ()
-        let survives = (floor * u).lt held
-        let factor = torch.where (survives, (floor / held).clamp_min 1.0, torch.zeros_like held)
-        let top = torch.zeros_like(held).scatter(-1L, held.argmax (-1L, true), torch.ones_like held)
-        let others = (1.0 - top) * factor * q
+    let thin (floor: float) (u: Tensor) (logQ: Tensor) : Tensor =
+        let held = logQ.detach ()
+        let q = held.exp ()
+        let kept = torch.where ((floor * u).lt q, q.clamp_min floor, torch.zeros_like q)
+        let top = torch.zeros_like(q).scatter(-1L, q.argmax (-1L, true), torch.ones_like q)
+        // The exponential is one; through it a weight w has the gradient w d log q, and no small q is divided by.
+        let others = (1.0 - top) * kept * (logQ - held).exp()
         others + top * (1.0 - others.sum (-1L, true))
 
     /// The mean of U(x) over a batch, its sum over classes thinned at `floor` without bias (0: the exact sum) and the
@@ -132,16 +133,15 @@ module M2 =
     /// `x: [B,D]`, `eps: [C,B,L]`, `u: [B,C]`, result `[]`.
     let unlabelled (m: M2) (floor: float) (klWeight: float) (x: Tensor) (eps: Tensor) (u: Tensor) : Tensor =
         let logLabel = logLabel m x
-        let q = logLabel.exp ()
-        let weights = thin floor u q
+        let weights = thin floor u logLabel
         let chosen = weights.detach().nonzero()
         let row, y = chosen.select (1L, 0L), chosen.select (1L, 1L)
         let take (values: Tensor) = values.index_select (0L, row)
-        let classes, batch = q.size 1, q.size 0
+        let classes, batch = logLabel.size 1, logLabel.size 0
         let weight = weights.flatten().index_select(0L, row * classes + y)
         let noise = (eps.reshape [| classes * batch; eps.size -1 |]).index_select(0L, y * batch + row)
         let costs = costOf m klWeight (take x) (take (Linear.apply m.EncoderInput x)) y noise
-        ((weight * costs).sum() + (q * logLabel).sum()) / float batch
+        ((weight * costs).sum() + (logLabel.exp () * logLabel).sum()) / float batch
 
     /// A class drawn from q(y|x), without gradient. `x: [B,D]`, `u: [B,1] ~ U[0,1)`, result int64 `[B]`.
     let sampleLabel (m: M2) (x: Tensor) (u: Tensor) : Tensor =

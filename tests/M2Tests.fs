@@ -120,13 +120,15 @@ let private thinningError (thin: float -> Tensor -> Tensor -> Tensor) =
         let gradient = torch.autograd.grad ([| (weights * value).sum() |], [| logits |])
         weights.detach (), gradient[0]
 
-    let q () = torch.nn.functional.softmax (logits, -1L)
-    let expected, slope = both (q ())
+    let logQ () = torch.nn.functional.log_softmax (logits, -1L)
+    let expected, slope = both ((logQ ()).exp())
     let u = (torch.arange (points, torch.float64) + 0.5) / float points
 
     let mean, meanSlope =
         both (
-            torch.stack([| for i in 0L .. points - 1L -> thin floor (u[i].expand [| 6L; 4L |]) (q ()) |]).mean
+            torch
+                .stack([| for i in 0L .. points - 1L -> thin floor (u[i].expand [| 6L; 4L |]) (logQ ()) |])
+                .mean
                 [| 0L |]
         )
 
@@ -160,10 +162,13 @@ let tests =
 
             let mutants = [
                 "rare classes not weighed up",
-                fun (floor: float) (u: Tensor) (q: Tensor) -> (floor * u).lt(q).``to``(q.dtype) * q
+                fun (floor: float) (u: Tensor) (logQ: Tensor) ->
+                    let q = logQ.exp ()
+                    (floor * u).lt(q).``to`` q.dtype * q
                 "rare classes dropped and the rest normalised",
-                fun floor _ q ->
-                    let kept = (q.ge floor).``to``(q.dtype) * q
+                fun floor _ logQ ->
+                    let q = logQ.exp ()
+                    let kept = (q.ge floor).``to`` q.dtype * q
                     kept / kept.sum (-1L, true)
             ]
 
@@ -172,12 +177,27 @@ let tests =
 
         testCase "thinned weights add up to one and few are not zero" (fun () ->
             use _ = torch.NewDisposeScope()
-            let q = torch.nn.functional.softmax (8.0 * gaussian 7 [ 1000L; 10L ], -1L)
-            let weights = M2.thin 0.01 (uniform 8 [ 1000L; 10L ]) q
+            let logQ = torch.nn.functional.log_softmax (8.0 * gaussian 7 [ 1000L; 10L ], -1L)
+            let weights = M2.thin 0.01 (uniform 8 [ 1000L; 10L ]) logQ
             agree "sum" (sumLast weights) (torch.ones ([| 1000L |], torch.float64))
             let kept (w: Tensor) = ((w.gt 0.0).double().mean()).ToDouble()
             Expect.isLessThan (kept weights) 0.3 "kept"
-            Expect.equal (kept q) 1.0 "all of q")
+            Expect.equal (kept (M2.thin 0.0 (uniform 8 [ 1000L; 10L ]) logQ)) 1.0 "all of q")
+
+        testCase "thinned weights and their gradient are finite where a probability underflows" (fun () ->
+            use _ = torch.NewDisposeScope()
+
+            let logits =
+                (torch.tensor [| 0.0f; -95.0f; -300.0f |]).reshape([| 1L; 3L |]).requires_grad_ true
+
+            let u = torch.zeros ([| 1L; 3L |], torch.float32)
+
+            for floor in [ 0.0; 0.01 ] do
+                let weights = M2.thin floor u (torch.nn.functional.log_softmax (logits, -1L))
+                let gradient = torch.autograd.grad ([| weights.square().sum() |], [| logits |])
+
+                for values in [ weights; gradient[0] ] do
+                    Expect.isTrue ((values.isfinite ()).all().ToBoolean()) $"floor {floor}")
 
         testCase "the sum over classes is exact at floor 0" (fun () ->
             use _ = torch.NewDisposeScope()

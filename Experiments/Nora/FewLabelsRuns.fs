@@ -53,7 +53,7 @@ let private order = [ Labels; Generator; Annealed; Everything ]
 let stages method (profile: Profile) =
     match method with
     | SemiSupervised ->
-        Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; 8000; 1000 ]
+        Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; 12000; 1000 ]
     | FromRandom -> Profile.pick profile [ 0; 0; 0; 20 ] [ 0; 0; 0; 1200 ] [ 0; 0; 0; 5000 ]
     // It has long reached a training loss near zero when it ends.
     | Supervised -> Profile.pick profile [ 20 ] [ 1000 ] [ 2000 ]
@@ -83,16 +83,7 @@ let private lossOf stage (progress: float) (share: float) : M2Loss =
     | Labels
     | Everything -> source
     | Generator -> { source with KlWeight = dear }
-    | Annealed ->
-        // Dear for three tenths of the stage, then falling linearly to 1.
-        let fall = max 0.0 ((progress - 0.3) / 0.7)
-
-        {
-            source with
-                Weight = 1.0
-                KlWeight = dear + (1.0 - dear) * fall
-                Floor = 0.01
-        }
+    | Annealed -> { source with Weight = 1.0; KlWeight = dear ** (1.0 - progress); Floor = 0.01 }
 
 let settings = OptimiserSettings.Adam 1e-3
 
