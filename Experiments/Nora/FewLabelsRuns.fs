@@ -69,8 +69,8 @@ let batch stage =
     match stage with
     | Labels -> 50, 0
     | Generator -> 20, 200
-    | Annealed -> 50, 64
-    | Everything -> 50, 20
+    | Annealed -> 20, 64
+    | Everything -> 20, 20
 
 /// The weight of the divergence of z while it is dear.
 let private dear = 4.0
@@ -86,6 +86,12 @@ let private lossOf stage (progress: float) (share: float) : M2Loss =
     | Annealed -> { source with Weight = 1.0; KlWeight = dear ** (1.0 - progress); Floor = 0.01 }
 
 let settings = OptimiserSettings.Adam 1e-3
+
+/// The share of the learning rate at a step: constant while classifier and generator start, then falling linearly to
+/// zero, as the test error follows every step of a constant rate by a point up or down.
+let private rate (stages: int list) (step: int64) : float =
+    let start, total = List.sum (List.truncate 2 stages), List.sum stages
+    if step < int64 start then 1.0 else float (int64 total - step) / float (total - start)
 
 let labelCounts (profile: Profile) = Profile.pick profile [ 100 ] [ 100 ] (List.map fst source)
 
@@ -186,6 +192,7 @@ let private train (plan: Plan) method labels (context: RunContext) =
     let step (at: StepContext) : IReadOnlyList<Term> =
         let terms = terms at
         let loss = total terms
+        optimiser.LearningRate <- settings.LearningRate * rate stages at.Step
         optimiser.Step(torch.autograd.grad ([| loss |], leaves, allow_unused = true))
 
         [|
@@ -220,7 +227,7 @@ let training (plan: Plan) method labels seed : RunRequest =
             "labels", string labels
             "model", $"{shape.Data}-{shape.Hidden}-{shape.Classes}, z {shape.Latent}"
             "losses", $"{[ for stage in order -> lossOf stage 0.0 0.0 ]}"
-            "optimiser", string settings
+            "optimiser", $"{settings}, falling to 0"
             "batches", $"{List.map batch order}"
             "stages", $"{stages method plan.Profile}"
         ],
