@@ -50,7 +50,7 @@ let private report (plan: Plan) (results: Results) : Section =
     let counts = labelCounts plan.Profile
     let errors = errors plan results
     let gains labels = List.map2 (-) (errors Supervised labels) (errors SemiSupervised labels)
-    let steps = stages SemiSupervised plan.Profile
+    let steps = stages SemiSupervised 100 plan.Profile
     let passes = float (steps[2] * snd (batch Annealed)) / float (plan.Data set).Train.Count
 
     let origin =
@@ -121,7 +121,7 @@ let private report (plan: Plan) (results: Results) : Section =
             Value.integer "nora6.warm" steps[0]
             Value.integer "nora6.generator" steps[1]
             Value.integer "nora6.steps" steps[2]
-            Value.integer "nora6.randomsteps" (List.last (stages FromRandom plan.Profile))
+            Value.integer "nora6.randomsteps" (List.last (stages FromRandom 100 plan.Profile))
             Value.number "nora6.passes" 1 passes
         ]
         Claims = [

@@ -39,7 +39,7 @@ type Stage =
     | Labels
     /// The same, and the bound of encoder and decoder at classes drawn from the classifier, which is held.
     | Generator
-    /// M2's objective with a heavier divergence of z and a heavier classification term.
+    /// M2's objective with a heavier divergence of z and heavier terms of the labelled examples.
     | Annealed
     /// M2's objective as its source has it.
     | Everything
@@ -50,10 +50,13 @@ let private order = [ Labels; Generator; Annealed; Everything ]
 /// from the digits, because an untrained decoder prefers classes by several nats for no reason; and at its own weight
 /// z, which has 50 dimensions, soon says all that the class could say. While z is dear the decoder needs the class, and
 /// the images it explains best as a class are those of one digit.
-let stages method (profile: Profile) =
+let stages method labels (profile: Profile) =
+    // More labels leave less to find out.
+    let annealed = if labels <= 100 then 12000 else 6000
+
     match method with
     | SemiSupervised ->
-        Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; 12000; 1000 ]
+        Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; annealed; 1000 ]
     | FromRandom -> Profile.pick profile [ 0; 0; 0; 20 ] [ 0; 0; 0; 1200 ] [ 0; 0; 0; 5000 ]
     // It has long reached a training loss near zero when it ends.
     | Supervised -> Profile.pick profile [ 20 ] [ 1000 ] [ 2000 ]
@@ -69,29 +72,31 @@ let batch stage =
     match stage with
     | Labels -> 50, 0
     | Generator -> 20, 200
-    | Annealed -> 20, 64
-    | Everything -> 20, 20
-
-/// The weight of the divergence of z while it is dear.
-let private dear = 4.0
+    | Annealed -> 50, 64
+    | Everything -> 50, 20
 
 /// The loss of a stage, `progress` of it over. The weight 0.1 is the source's alpha = 0.1 N over N.
 let private lossOf stage (progress: float) (share: float) : M2Loss =
     let source = { LabelledShare = share; Weight = 0.1; KlWeight = 1.0; Floor = 0.0 }
+    let dear = 4.0
 
     match stage with
     | Labels
     | Everything -> source
     | Generator -> { source with KlWeight = dear }
-    | Annealed -> { source with Weight = 1.0; KlWeight = dear ** (1.0 - progress); Floor = 0.01 }
+    | Annealed -> {
+        // The few labelled images, heavy at first, tie the decoder's classes to the digits.
+        LabelledShare = 0.3 * (1.0 - progress) + share * progress
+        Weight = 1.0
+        KlWeight = dear ** (1.0 - progress)
+        Floor = 0.01
+      }
 
 let settings = OptimiserSettings.Adam 1e-3
 
-/// The share of the learning rate at a step: constant while classifier and generator start, then falling linearly to
-/// zero, as the test error follows every step of a constant rate by a point up or down.
-let private rate (stages: int list) (step: int64) : float =
-    let start, total = List.sum (List.truncate 2 stages), List.sum stages
-    if step < int64 start then 1.0 else float (int64 total - step) / float (total - start)
+/// The share of the learning rate at a step: in the last fifth it falls linearly to zero, as the test error follows
+/// every step of a constant rate by a point up or down.
+let private rate (steps: int) (step: int64) : float = min 1.0 (5.0 * (1.0 - float step / float steps))
 
 let labelCounts (profile: Profile) = Profile.pick profile [ 100 ] [ 100 ] (List.map fst source)
 
@@ -144,7 +149,8 @@ let private train (plan: Plan) method labels (context: RunContext) =
 
     let leaves = [| for struct (_, tensor) in learned -> tensor |]
     let optimiser = Optimiser.Create(settings, learned)
-    let stages = stages method plan.Profile
+    let stages = stages method labels plan.Profile
+    let steps = List.sum stages
     // A Noise remembers one permutation: passes through the few labels have a Noise of their own.
     let labelOrder = Noise context.Key.Seed
 
@@ -192,7 +198,7 @@ let private train (plan: Plan) method labels (context: RunContext) =
     let step (at: StepContext) : IReadOnlyList<Term> =
         let terms = terms at
         let loss = total terms
-        optimiser.LearningRate <- settings.LearningRate * rate stages at.Step
+        optimiser.LearningRate <- settings.LearningRate * rate steps at.Step
         optimiser.Step(torch.autograd.grad ([| loss |], leaves, allow_unused = true))
 
         [|
@@ -201,7 +207,6 @@ let private train (plan: Plan) method labels (context: RunContext) =
                 Term(name, value)
         |]
 
-    let steps = List.sum stages
     let state = [| for struct (key, tensor) in learned -> NamedTensor(key, tensor) |]
 
     let job =
@@ -226,10 +231,10 @@ let training (plan: Plan) method labels seed : RunRequest =
             "method", name method
             "labels", string labels
             "model", $"{shape.Data}-{shape.Hidden}-{shape.Classes}, z {shape.Latent}"
-            "losses", $"{[ for stage in order -> lossOf stage 0.0 0.0 ]}"
-            "optimiser", $"{settings}, falling to 0"
+            "losses", $"{[ for stage in order -> lossOf stage 0.0 0.0 ]}, annealed to the last"
+            "optimiser", $"{settings}, falling to 0 in the last fifth"
             "batches", $"{List.map batch order}"
-            "stages", $"{stages method plan.Profile}"
+            "stages", $"{stages method labels plan.Profile}"
         ],
         seed,
         Some set,
