@@ -126,7 +126,11 @@ let private held (plan: Plan) (name, posterior) (seed: int64) : VaeRun * RunRequ
 
         let evaluation (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
             let levels, model = dataset.Validation.Levels, built.Model()
-            VaeRun.evaluate run levels model validation at.Noise "validation" at.Evaluation |> dict |> Dictionary :> _
+
+            VaeRun.evaluate run levels model validation at.Noise "validation" at.Evaluation
+            |> dict
+            |> Dictionary
+            :> _
 
         let state = [|
             for struct (key, tensor) in Seq.append built.Parameters.All built.Parameters.Buffers ->
@@ -149,7 +153,9 @@ let private held (plan: Plan) (name, posterior) (seed: int64) : VaeRun * RunRequ
     run,
     plan.Run(
         $"ift9.held.{name}.seed{seed}",
-        VaeRun.configuration run @ start @ [ "epochs", string (heldEpochs plan.Profile); "rate", "falls to 0" ],
+        VaeRun.configuration run
+        @ start
+        @ [ "epochs", string (heldEpochs plan.Profile); "rate", "falls to 0" ],
         seed,
         Some run.Data,
         1,
@@ -277,7 +283,11 @@ let private report (plan: Plan) (results: Results) : Section =
     let cut = shortened "epochs" epochs 20
 
     let origin =
-        plan.Origin([ for setting in settings -> (vae setting plan.Profile).Data ] |> List.distinct, plan.Seeds.Length, cut)
+        plan.Origin(
+            [ for setting in settings -> (vae setting plan.Profile).Data ] |> List.distinct,
+            plan.Seeds.Length,
+            cut
+        )
 
     let values setting posterior (name: string) =
         seeds plan setting
