@@ -17,6 +17,12 @@ module Linear =
             Bias = parameters.Uniform($"{name}.bias", [| int64 outputs |], -bound, bound)
         }
 
+    /// Both tensors zero: a layer that says nothing before it has learned.
+    let zeros (parameters: Parameters) (name: string) (inputs: int) (outputs: int) : Linear = {
+        Weight = parameters.Zeros($"{name}.weight", [| int64 outputs; int64 inputs |])
+        Bias = parameters.Zeros($"{name}.bias", [| int64 outputs |])
+    }
+
     let apply (layer: Linear) (x: Tensor) : Tensor = torch.nn.functional.linear (x, layer.Weight, layer.Bias)
 
 type Activation =

@@ -22,7 +22,7 @@ type Made = {
 
 [<RequireQualifiedAccess>]
 module Made =
-    /// Two outputs a latent (m and s). Masks are buffers; their degrees cycle through 1 .. L-1.
+    /// Two outputs a latent (m and s), zero at the start. Masks are buffers; their degrees cycle through 1 .. L-1.
     let create (parameters: Parameters) (name: string) (latent: int) (context: int) (width: int) : Made =
         let degrees = Array.init latent (fun i -> int64 (i + 1))
         let hidden = Array.init width (fun i -> int64 (i % max 1 (latent - 1)) + 1L)
@@ -31,7 +31,7 @@ module Made =
         {
             Input = Linear.create parameters $"{name}.input" latent width
             Context = Linear.create parameters $"{name}.context" context width
-            Output = Linear.create parameters $"{name}.output" width (2 * latent)
+            Output = Linear.zeros parameters $"{name}.output" width (2 * latent)
             InputMask = parameters.Buffer($"{name}.input_mask", madeMask false degrees hidden)
             OutputMask = parameters.Buffer($"{name}.output_mask", madeMask true hidden outputs)
         }
@@ -49,6 +49,21 @@ module Made =
 
 [<RequireQualifiedAccess>]
 module PosteriorShape =
+    /// Where the gates of the autoregressive steps start: mostly open, and not yet saturated.
+    let private openGate = 1.5
+
+    /// z -> z / sigmoid(openGate), which makes a step at its start, where m is zero, the identity.
+    let private rescale (latent: int) : Transform =
+        let factor = 1.0 + exp -openGate
+
+        {
+            Forward =
+                fun z ->
+                    factor * z,
+                    torch.full_like (z.select (-1L, 0L), Scalar.op_Implicit (float latent * log factor))
+            Inverse = None
+        }
+
     /// Makes the flow's parameters and returns the posterior as a function of the batch. The flow reads the same
     /// hidden features as the encoder's last layer, so the diagonal posterior costs nothing extra.
     let create (parameters: Parameters) (vae: Vae) (shape: PosteriorShape) : Tensor -> Posterior =
@@ -72,12 +87,7 @@ module PosteriorShape =
             let count = int64 maps
 
             // u starts at zero for every example and the map is centred, so that the flow begins as the identity.
-            let uNet = {
-                Weight =
-                    parameters.Zeros("posterior.planar.u.weight", [| count * int64 latent; int64 features |])
-                Bias = parameters.Zeros("posterior.planar.u.bias", [| count * int64 latent |])
-            }
-
+            let uNet = Linear.zeros parameters "posterior.planar.u" features (maps * latent)
             let wNet = Linear.create parameters "posterior.planar.w" features (maps * latent)
             let bNet = Linear.create parameters "posterior.planar.b" features maps
 
@@ -103,12 +113,11 @@ module PosteriorShape =
                 let flow =
                     mades
                     |> List.mapi (fun i made ->
-                        // A gate that starts open (sigmoid 1.5) lets the flow begin near the identity.
                         let net z =
                             let m, s = Made.apply made h z
-                            m, s + 1.5
+                            m, s + openGate
 
-                        let step = inverseAutoregressive net
+                        let step = Transform.andThen (rescale latent) (inverseAutoregressive net)
 
                         if i = 0 then
                             step

@@ -64,8 +64,13 @@ let private seeds (plan: Plan) setting =
     | HeldDecoder
     | Digits -> plan.Seeds
 
-/// What starts as the identity, and the lower-variance divergence of flows, are part of these runs' configuration.
-let private start = [ "flow", "begins near the identity; closed-form divergence of the base" ]
+/// Two things that the names of the posteriors do not say and that change results.
+let private start posterior = [
+    "flow",
+    match posterior with
+    | IafPosterior _ -> "begins as the identity; closed-form divergence of the base"
+    | _ -> "begins near the identity; closed-form divergence of the base"
+]
 
 let private together (plan: Plan) setting (name, posterior) (seed: int64) : VaeRun * RunRequest =
     let run = { vae setting plan.Profile with Posterior = posterior }
@@ -80,8 +85,9 @@ let private together (plan: Plan) setting (name, posterior) (seed: int64) : VaeR
     // The diagonal one on binarized MNIST is ift1's own run.
     | (HeldDecoder | Together), DiagonalPosterior -> run, VaeRun.request plan $"ift1.seed{seed}" seed run
     | _, DiagonalPosterior -> run, VaeRun.request plan $"ift9.digits.{name}.seed{seed}" seed run
-    | Digits, _ -> run, VaeRun.requestOf plan $"ift9.digits.{name}.seed{seed}" seed run start setup
-    | _ -> run, VaeRun.requestOf plan $"ift9.mnist.{name}.seed{seed}" seed run start setup
+    | Digits, _ ->
+        run, VaeRun.requestOf plan $"ift9.digits.{name}.seed{seed}" seed run (start posterior) setup
+    | _ -> run, VaeRun.requestOf plan $"ift9.mnist.{name}.seed{seed}" seed run (start posterior) setup
 
 let private heldEpochs profile = Profile.pick profile 1 2 10
 
@@ -154,7 +160,7 @@ let private held (plan: Plan) (name, posterior) (seed: int64) : VaeRun * RunRequ
     plan.Run(
         $"ift9.held.{name}.seed{seed}",
         VaeRun.configuration run
-        @ start
+        @ start posterior
         @ [ "epochs", string (heldEpochs plan.Profile); "rate", "falls to 0" ],
         seed,
         Some run.Data,

@@ -132,6 +132,9 @@ let private report (plan: Plan) (results: Results) : Section =
             Value.integer "nora6.warm" steps[0]
             Value.integer "nora6.generator" steps[1]
             Value.integer "nora6.annealed" steps[2]
+            Value.integer "nora6.dear" (int dear)
+            Value.number "nora6.pinned" 1 pinned
+            Value.number "nora6.floor" 2 floor
             Value.integer "nora6.exact" steps[3]
             Value.integer "nora6.randomsteps" (List.last (stages FromRandom 100 plan.Profile))
             Value.number "nora6.passes" 1 passes

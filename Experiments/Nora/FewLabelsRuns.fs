@@ -75,21 +75,29 @@ let batch stage =
     | Annealed -> 50, 64
     | Everything -> 50, 20
 
+/// The weight of the divergence of z while it is dear.
+let dear = 4.0
+
+/// The weight of the labelled bound at first, in place of N_l/N: the few labelled images then tie the decoder's classes
+/// to the digits.
+let pinned = 0.3
+
+/// Less probable classes are decoded at random only, until the source's objective takes over.
+let floor = 0.01
+
 /// The loss of a stage, `progress` of it over. The weight 0.1 is the source's alpha = 0.1 N over N.
 let private lossOf stage (progress: float) (share: float) : M2Loss =
     let source = { LabelledShare = share; Weight = 0.1; KlWeight = 1.0; Floor = 0.0 }
-    let dear = 4.0
 
     match stage with
     | Labels
     | Everything -> source
     | Generator -> { source with KlWeight = dear }
     | Annealed -> {
-        // The few labelled images, heavy at first, tie the decoder's classes to the digits.
-        LabelledShare = 0.3 * (1.0 - progress) + share * progress
+        LabelledShare = pinned * (1.0 - progress) + share * progress
         Weight = 1.0
         KlWeight = dear ** (1.0 - progress)
-        Floor = 0.01
+        Floor = floor
       }
 
 let settings = OptimiserSettings.Adam 1e-3
