@@ -6,13 +6,25 @@ open Research.Core
 open Research.Host
 open Research.Models
 
-/// Gradient steps of one optimiser over all learned tensors of a model. The optimiser's state belongs in the
-/// training's checkpoints: `TrainingJob.WithOptimiser`.
-type Descent(parameters: Parameters, settings: OptimiserSettings) =
-    let learned = [| for struct (_, tensor) in parameters.All -> tensor |]
-    let optimiser = Optimiser.Create(settings, parameters.All)
+/// Gradient steps of one optimiser over the learned tensors of a model, or over those whose names `learns` accepts. The
+/// optimiser's state belongs in the training's checkpoints: `TrainingJob.WithOptimiser`.
+type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: string -> bool) =
+    let accepted =
+        match learns with
+        | None -> parameters.All
+        | Some learns -> [|
+            for struct (name, _) as entry in parameters.All do
+                if learns name then
+                    entry
+          |]
+
+    let learned = [| for struct (_, tensor) in accepted -> tensor |]
+    let optimiser = Optimiser.Create(settings, accepted)
 
     member _.Optimiser = optimiser
+
+    /// Sets the learning rate to a share of the settings' own.
+    member _.Rate(share: float) : unit = optimiser.LearningRate <- share * settings.LearningRate
 
     /// One step on a scalar. Raises when a learned tensor has no part in it, unless `allowUnused`: such a tensor stays
     /// as it is.
@@ -48,3 +60,12 @@ module ModelFile =
 
         for named in tensors parameters do
             TensorBytes.CopyInto(file[named.Name], named.Tensor)
+
+    /// The same for the tensors that the file has; the others stay as they are.
+    let loadShared (trained: RunDirectory) (parameters: Parameters) : unit =
+        let file = trained.ReadTensors "model"
+
+        for named in tensors parameters do
+            match file.Find named.Name with
+            | null -> ()
+            | entry -> TensorBytes.CopyInto(entry, named.Tensor)

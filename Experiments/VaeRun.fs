@@ -48,6 +48,12 @@ type VaeSetup = {
     Build: torch.Generator -> torch.Device -> BuiltVae
     Train: unit -> Tensor
     Validation: unit -> Tensor
+    /// The parameters, by name, that are learned.
+    Learns: string -> bool
+    /// The share of the learning rate when so much of all steps, in [0,1), is over.
+    Rate: float -> float
+    /// A training whose result the parameters of the same names start from.
+    StartFrom: RunRequest option
 }
 
 [<RequireQualifiedAccess>]
@@ -178,14 +184,25 @@ module VaeRun =
         let n = dataset.Train.Count
         use generator = context.Noise.For("initialisation", 0L)
         let built = setup.Build generator context.Device
-        let descent = Descent(built.Parameters, run.Optimiser)
+
+        setup.StartFrom
+        |> Option.iter (fun start -> ModelFile.loadShared (context.Dependency start.Key) built.Parameters)
+
+        let descent = Descent(built.Parameters, run.Optimiser, setup.Learns)
         let perEpoch = StepContext.StepsPerEpoch(n, run.Batch)
+
+        let totalSteps =
+            match run.Length with
+            | Steps steps -> int64 steps
+            | Epochs epochs
+            | EarlyStop(epochs, _) -> int64 epochs * perEpoch
 
         let step (at: StepContext) =
             let rows = at.Batch(n, run.Batch)
             let x = batch run levels train rows at.Noise "binarise" at.Step
             let shape = noiseShape run run.Samples rows.LongLength
             let eps = at.Noise.Normal("posterior", at.Step, shape, device = context.Device)
+            descent.Rate(setup.Rate(float at.Step / float totalSteps))
             // Not every objective uses all parameters that a model may have.
             descent.LowerTerms(snd run.Objective (built.Model()) x eps, allowUnused = true)
 
@@ -198,11 +215,7 @@ module VaeRun =
             TrainingJob(
                 State = state,
                 StepsPerEpoch = perEpoch,
-                TotalSteps =
-                    (match run.Length with
-                     | Steps steps -> Nullable(int64 steps)
-                     | Epochs epochs
-                     | EarlyStop(epochs, _) -> Nullable(int64 epochs * perEpoch)),
+                TotalSteps = Nullable totalSteps,
                 EarlyStopping =
                     (match run.Length with
                      | EarlyStop(_, patience) ->
@@ -232,15 +245,29 @@ module VaeRun =
     /// The training of a model of one's own as a run; `extra` is what it adds to the key. Its results are
     /// `model.safetensors`, metrics and the values `steps`, `epochs`, `best`.
     let requestOf (plan: Plan) name seed (run: VaeRun) (extra: (string * string) list) (setup: VaeSetup) =
-        plan.Run(name, configuration run @ extra, seed, Some run.Data, version, train plan run setup)
+        plan.Run(
+            name,
+            configuration run @ extra,
+            seed,
+            Some run.Data,
+            version,
+            train plan run setup,
+            dependencies = Option.toList setup.StartFrom
+        )
+
+    /// The plain model on the plain images, all of it learned at a constant rate from the generator's numbers.
+    let plainSetup (plan: Plan) (run: VaeRun) : VaeSetup = {
+        Build = build run
+        Train = fun () -> plan.Train run.Data
+        Validation = fun () -> plan.Validation run.Data
+        Learns = fun _ -> true
+        Rate = fun _ -> 1.0
+        StartFrom = None
+    }
 
     /// The training of the plain model on the plain images as a run.
     let request (plan: Plan) (name: string) (seed: int64) (run: VaeRun) : RunRequest =
-        requestOf plan name seed run [] {
-            Build = build run
-            Train = fun () -> plan.Train run.Data
-            Validation = fun () -> plan.Validation run.Data
-        }
+        requestOf plan name seed run [] (plainSetup plan run)
 
     /// A model with the parameters of a finished run, for evaluation.
     let restore

@@ -37,9 +37,10 @@ let private training (plan: Plan) (seed: int64) : RunRequest =
     let run = run plan.Profile
 
     VaeRun.requestOf plan $"hw5.3.seed{seed}" seed run [ "labels", "one-hot, both networks" ] {
-        Build = build run
-        Train = fun () -> rows (plan.Data set).Train (plan.Train set)
-        Validation = fun () -> rows (plan.Data set).Validation (plan.Validation set)
+        VaeRun.plainSetup plan run with
+            Build = build run
+            Train = fun () -> rows (plan.Data set).Train (plan.Train set)
+            Validation = fun () -> rows (plan.Data set).Validation (plan.Validation set)
     }
 
 /// So many images of each class: labels `[classes * each]`, drawn images and the decoder's means `[..,D]`. Image i of

@@ -50,6 +50,8 @@ type private Setting =
     /// With their decoder on the digits.
     | Digits
 
+let private heldEpochs profile = Profile.pick profile 1 2 10
+
 let private vae setting (profile: Profile) =
     match setting with
     | HeldDecoder
@@ -64,110 +66,42 @@ let private seeds (plan: Plan) setting =
     | HeldDecoder
     | Digits -> plan.Seeds
 
-/// Two things that the names of the posteriors do not say and that change results.
-let private start posterior = [
-    "flow",
+/// What changes results and the posteriors' names do not say.
+let private flow posterior =
     match posterior with
-    | IafPosterior _ -> "begins as the identity; closed-form divergence of the base"
-    | _ -> "begins near the identity; closed-form divergence of the base"
-]
+    | DiagonalPosterior -> []
+    | _ -> [ "flow", "begins as the identity; closed-form divergence of the base" ]
 
+/// With the decoder; the diagonal one on binarized MNIST is ift1's own run.
 let private together (plan: Plan) setting (name, posterior) (seed: int64) : VaeRun * RunRequest =
     let run = { vae setting plan.Profile with Posterior = posterior }
 
-    let setup = {
-        Build = VaeRun.build run
-        Train = fun () -> plan.Train run.Data
-        Validation = fun () -> plan.Validation run.Data
+    let id =
+        match setting, posterior with
+        | Digits, _ -> $"ift9.digits.{name}.seed{seed}"
+        | _, DiagonalPosterior -> $"ift1.seed{seed}"
+        | _ -> $"ift9.mnist.{name}.seed{seed}"
+
+    run, VaeRun.requestOf plan id seed run (flow posterior) (VaeRun.plainSetup plan run)
+
+/// Encoder and flow for ift1's decoder. The learning rate falls from a third of ift1's to zero, or what is compared
+/// would be the noise of Adam's steps, of which a flow's many outputs have more.
+let private held (plan: Plan) (name, posterior) (seed: int64) : VaeRun * RunRequest =
+    let run = {
+        vae HeldDecoder plan.Profile with
+            Posterior = posterior
+            Length = Epochs(heldEpochs plan.Profile)
     }
 
-    match setting, posterior with
-    // The diagonal one on binarized MNIST is ift1's own run.
-    | (HeldDecoder | Together), DiagonalPosterior -> run, VaeRun.request plan $"ift1.seed{seed}" seed run
-    | _, DiagonalPosterior -> run, VaeRun.request plan $"ift9.digits.{name}.seed{seed}" seed run
-    | Digits, _ ->
-        run, VaeRun.requestOf plan $"ift9.digits.{name}.seed{seed}" seed run (start posterior) setup
-    | _ -> run, VaeRun.requestOf plan $"ift9.mnist.{name}.seed{seed}" seed run (start posterior) setup
-
-let private heldEpochs profile = Profile.pick profile 1 2 10
-
-/// Encoder and flow for ift1's decoder. The learning rate falls to zero, or what is compared would be the noise of
-/// Adam's steps, of which a flow's many outputs have more.
-let private held (plan: Plan) (name, posterior) (seed: int64) : VaeRun * RunRequest =
-    let run = { vae HeldDecoder plan.Profile with Posterior = posterior }
-    let _, decoder = together plan HeldDecoder posteriors.Head seed
-
-    let work (context: RunContext) =
-        let dataset = plan.Data run.Data
-        let train, validation = plan.Train run.Data, plan.Validation run.Data
-        use generator = context.Noise.For("initialisation", 0L)
-        let built = VaeRun.build run generator context.Device
-        let pretrained = (context.Dependency decoder.Key).ReadTensors "model"
-
-        for struct (name, tensor) in built.Parameters.All do
-            match pretrained.Find name with
-            | null -> ()
-            | entry -> TensorBytes.CopyInto(entry, tensor)
-
-        let learned = [|
-            for struct (name, tensor) in built.Parameters.All do
-                if not (name.StartsWith "decoder.") then
-                    struct (name, tensor)
-        |]
-
-        let leaves = [| for struct (_, tensor) in learned -> tensor |]
-        let optimiser = Optimiser.Create(run.Optimiser, learned)
-        let perEpoch = (dataset.Train.Count + run.Batch - 1) / run.Batch
-        let steps = int64 (perEpoch * heldEpochs plan.Profile)
-
-        let step (at: StepContext) : IReadOnlyList<Term> =
-            let rows = at.Batch(dataset.Train.Count, run.Batch)
-            let x = VaeRun.batch run dataset.Train.Levels train rows at.Noise "binarise" at.Step
-            let shape = [| rows.LongLength; int64 run.Shape.Latent |]
-            let eps = at.Noise.Normal("posterior", at.Step, shape, device = context.Device)
-            let loss = total (elbo (built.Model()) x eps)
-            optimiser.LearningRate <- run.Optimiser.LearningRate * (1.0 - float at.Step / float steps)
-            optimiser.Step(torch.autograd.grad ([| loss |], leaves, allow_unused = true))
-            [| Term("loss", loss) |]
-
-        let evaluation (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
-            let levels, model = dataset.Validation.Levels, built.Model()
-
-            VaeRun.evaluate run levels model validation at.Noise "validation" at.Evaluation
-            |> dict
-            |> Dictionary
-            :> _
-
-        let state = [|
-            for struct (key, tensor) in Seq.append built.Parameters.All built.Parameters.Buffers ->
-                NamedTensor(key, tensor)
-        |]
-
-        TrainingJob(
-            State = state,
-            StepsPerEpoch = int64 perEpoch,
-            TotalSteps = steps,
-            Step = step,
-            Evaluate = evaluation
-        )
-            .WithOptimiser("adam", optimiser)
-        |> context.Train
-        |> ignore
-
-        context.SaveTensors("model", state)
+    let extra = flow posterior @ [ "decoder", "held"; "rate", "falls linearly from 1/3 to 0" ]
 
     run,
-    plan.Run(
-        $"ift9.held.{name}.seed{seed}",
-        VaeRun.configuration run
-        @ start posterior
-        @ [ "epochs", string (heldEpochs plan.Profile); "rate", "falls to 0" ],
-        seed,
-        Some run.Data,
-        1,
-        work,
-        dependencies = [ decoder ]
-    )
+    VaeRun.requestOf plan $"ift9.held.{name}.seed{seed}" seed run extra {
+        VaeRun.plainSetup plan run with
+            Learns = fun parameter -> not (parameter.StartsWith "decoder.")
+            Rate = fun progress -> (1.0 - progress) / 3.0
+            StartFrom = Some(snd (together plan Together posteriors.Head seed))
+    }
 
 let private training plan setting posterior seed =
     match setting with
@@ -188,40 +122,22 @@ let private evaluation (plan: Plan) setting (name, posterior) seed : RunRequest 
     let samples = samples plan.Profile
     let images = Profile.pick plan.Profile 64 1000 10000
 
-    let work (context: RunContext) =
-        use _ = torch.no_grad ()
-        let model = (VaeRun.load run (context.Dependency training.Key) context.Device).Model()
-        let test = plan.Test run.Data
-        // The test file of binarized MNIST stands in class order: a prefix is no sample.
-        let order = Noise(0L).Permutation(0L, int (test.size 0))
-        let rows = order[.. min images order.Length - 1]
-        let x = test.index_select (0L, torch.tensor (rows, device = context.Device))
+    let measure (context: RunContext) (built: BuiltVae) =
+        let model, test = built.Model(), VaeRun.sampleOf (plan.Test run.Data) images
         let levels = (plan.Data run.Data).Test.Levels
+        let logP = VaeRun.logEvidence run model test samples context.Noise |> Array.averageBy float
+        let bound = VaeRun.evaluate run levels model test context.Noise "test" 0L |> Map.ofList
 
-        let logP = VaeRun.logEvidence run model x samples context.Noise |> Array.averageBy float
+        [ "logp", logP; "elbo", -bound["nelbo"]; "kl", bound["kl"]; "gap", logP + bound["nelbo"] ]
 
-        let bound = VaeRun.evaluate run levels model x context.Noise "test" 0L |> Map.ofList
-
-        context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    "logp", logP
-                    "elbo", -bound["nelbo"]
-                    "kl", bound["kl"]
-                    "gap", logP + bound["nelbo"]
-                ]
-            )
-        )
-
-    plan.Run(
-        $"ift9.test.{settingName setting}.{name}.seed{seed}",
-        [ "samples", string samples; "images", string images ],
-        seed,
-        Some run.Data,
-        1,
-        work,
-        dependencies = [ training ]
-    )
+    VaeRun.measurement
+        plan
+        $"ift9.test.{settingName setting}.{name}.seed{seed}"
+        [ "samples", string samples; "images", string images ]
+        1
+        run
+        training
+        measure
 
 /// Milliseconds of one training step of each posterior on binarized MNIST's shapes, rounds interleaved so that a
 /// machine whose speed drifts slows all alike.
@@ -234,17 +150,15 @@ let private timing (plan: Plan) : RunRequest =
 
             use generator = context.Noise.For("initialisation", 0L)
             let built = VaeRun.build run generator context.Device
-            let parameters = [| for struct (_, p) in built.Parameters.All -> p |]
-            let optimiser = Optimiser.Create(run.Optimiser, built.Parameters.All)
+            let descent = Descent(built.Parameters, run.Optimiser)
             let x = context.Noise.Uniform("timing", 0L, [| 64L; 784L |], device = context.Device).round()
 
             name,
             fun () ->
                 use _ = torch.NewDisposeScope()
                 let eps = context.Noise.Normal("timing", 1L, [| 64L; 100L |], device = context.Device)
-                let loss = total (elbo (built.Model()) x eps)
-                optimiser.Step(torch.autograd.grad ([| loss |], parameters, allow_unused = true))
-                loss.ToDouble() |> ignore
+                let terms = elbo (built.Model()) x eps
+                descent.LowerTerms(terms, allowUnused = true) |> ignore
 
         let steppers = posteriors |> List.map stepper
 
@@ -262,13 +176,11 @@ let private timing (plan: Plan) : RunRequest =
         let median (values: float list) = (List.sort values)[values.Length / 2]
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    for name, times in List.groupBy fst measured do
-                        // The first round warms up.
-                        name, median (times |> List.map snd |> List.tail)
-                ]
-            )
+            readOnlyDict [
+                for name, times in List.groupBy fst measured do
+                    // The first round warms up.
+                    name, median (times |> List.map snd |> List.tail)
+            ]
         )
 
     plan.Run("ift9.time", [ "rounds", string rounds; "steps", string steps ], 1L, None, 1, work)

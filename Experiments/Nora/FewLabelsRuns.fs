@@ -149,14 +149,9 @@ let private train (plan: Plan) method labels (context: RunContext) =
     let parameters = Parameters(generator, device)
     let m2 = M2.create parameters shape
 
-    let learned = [|
-        for struct (key, tensor) in parameters.All do
-            if method <> Supervised || key.StartsWith "classifier." then
-                struct (key, tensor)
-    |]
-
-    let leaves = [| for struct (_, tensor) in learned -> tensor |]
-    let optimiser = Optimiser.Create(settings, learned)
+    // The baseline learns and keeps its classifier only.
+    let learns (key: string) = method <> Supervised || key.StartsWith "classifier."
+    let descent = Descent(parameters, settings, learns)
     let stages = stages method labels plan.Profile
     let steps = List.sum stages
     // A Noise remembers one permutation: passes through the few labels have a Noise of their own.
@@ -203,19 +198,15 @@ let private train (plan: Plan) method labels (context: RunContext) =
             let u = uniform "unlabelled.classes" [| int64 many; int64 shape.Classes |]
             M2.loss m2 loss (x, y, eps) (unlabelledBatch at many, each, u)
 
-    let step (at: StepContext) : IReadOnlyList<Term> =
-        let terms = terms at
-        let loss = total terms
-        optimiser.LearningRate <- settings.LearningRate * rate steps at.Step
-        optimiser.Step(torch.autograd.grad ([| loss |], leaves, allow_unused = true))
+    let step (at: StepContext) =
+        descent.Rate(rate steps at.Step)
+        descent.LowerTerms(terms at, allowUnused = true)
 
-        [|
-            Term("loss", loss)
-            for name, value in terms do
-                Term(name, value)
-        |]
-
-    let state = [| for struct (key, tensor) in learned -> NamedTensor(key, tensor) |]
+    let state = [|
+        for named in ModelFile.tensors parameters do
+            if learns named.Name then
+                named
+    |]
 
     let job =
         TrainingJob(
@@ -225,9 +216,9 @@ let private train (plan: Plan) method labels (context: RunContext) =
             TotalSteps = int64 steps,
             EvaluateEvery = int64 (max 1 (steps / 10)),
             Step = step,
-            Evaluate = fun _ -> dict [ "test/error", errorRate m2 test data.Test.Labels ] |> Dictionary :> _
+            Evaluate = fun _ -> readOnlyDict [ "test/error", errorRate m2 test data.Test.Labels ]
         )
-            .WithOptimiser("adam", optimiser)
+            .WithOptimiser(descent.Optimiser)
 
     context.Train job |> ignore
     context.SaveTensors("model", state)
@@ -268,25 +259,18 @@ let evaluation (plan: Plan) method labels seed : RunRequest =
         use generator = new torch.Generator(0UL)
         let parameters = Parameters(generator, context.Device)
         let m2 = M2.create parameters shape
-        let trained = (context.Dependency training.Key).ReadTensors "model"
-
-        for struct (key, tensor) in parameters.All do
-            // The baseline saved its classifier only.
-            match trained.Find key with
-            | null -> ()
-            | entry -> TensorBytes.CopyInto(entry, tensor)
+        // The baseline saved its classifier only.
+        ModelFile.loadShared (context.Dependency training.Key) parameters
 
         let test = plan.Test set
         let error = errorRate m2 test (plan.Data set).Test.Labels
 
         context.Run.SaveValues(
-            Dictionary(
-                dict [
-                    "error", error
-                    if method <> Supervised then
-                        "generative", generativeErrorRate m2 test (plan.Data set).Test.Labels context.Noise
-                ]
-            )
+            readOnlyDict [
+                "error", error
+                if method <> Supervised then
+                    "generative", generativeErrorRate m2 test (plan.Data set).Test.Labels context.Noise
+            ]
         )
 
         if method = SemiSupervised then
