@@ -118,10 +118,10 @@ module PosteriorShape =
                             m, s + openGate
 
                         let step = Transform.andThen (rescale latent) (inverseAutoregressive net)
-
-                        if i = 0 then
+                        // Every second step sees the latents in reversed order, and returns them in their own.
+                        if i % 2 = 0 then
                             step
                         else
-                            Transform.andThen step Transform.flip)
+                            Transform.compose [ Transform.flip; step; Transform.flip ])
 
                 { Base = diagonal h; Flow = Some(Transform.compose flow) }
