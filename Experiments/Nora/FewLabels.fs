@@ -89,6 +89,7 @@ let private report (plan: Plan) (results: Results) : Section =
     let classifier, generative =
         errors SemiSupervised 100, values plan results "generative" SemiSupervised 100
 
+    let mean labels = fst (Claim.meanSe (errors SemiSupervised labels))
     let random, alone = errors FromRandom 100, errors Supervised 100
 
     let written (ours: float list) (others: float list) =
@@ -166,6 +167,14 @@ let private report (plan: Plan) (results: Results) : Section =
                 "with 100 labels M2 from random parameters errs more than the classifier trained on the labels alone for every seed"
                 (List.forall2 (>) random alone)
                 (written random alone)
+            Guard.checkFull
+                judged
+                "nora6.plateau"
+                "M2's mean error with the most labels is less than a point below that with the next fewer"
+                (match List.rev counts with
+                 | most :: fewer :: _ -> mean fewer - mean most < 1.0
+                 | _ -> false)
+                (counts |> List.map (fun labels -> $"{labels}: {mean labels:F2}") |> String.concat "; ")
             Guard.checkFull
                 judged
                 "nora6.teacher"
