@@ -108,7 +108,7 @@ let runs (plan: Plan) (latent: int) : RunRequest list =
 let table (plan: Plan) (results: Results) : Table = {
     Id = "hw5.4.traps"
     Caption =
-        "Digits: what three errors of widely copied code report for the trained models with 16 components and for the flow (nats). The fourth, a constant $\\log 2\\pi$ too often, adds $\\frac{L(L-1)}{2}\\log 2\\pi$."
+        "Digits: what three errors of widely copied code report for the trained models with 16 components and for the flow (nats). The fourth, the constant of all dimensions in each of them, adds $\\frac{L(L-1)}{2}\\log 2\\pi$."
     Columns = [
         Table.wrapped 0.28 "Quantity, and the error"
         for latent in dimensions do

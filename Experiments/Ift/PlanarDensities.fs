@@ -57,7 +57,7 @@ let private figure plan results (seed: int64) =
 
     Figure.grid
         "ift8.samples"
-        $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them, first seed, on $[-5,5]^2$. Flows fitted to sine also send samples beyond the frame."
+        $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them, first seed, on $[-5,5]^2$. Flows with many layers fitted to sine also send samples beyond the frame."
         4
         (PlanarCells.panels (fun target layers -> Scatter("", inside target layers)))
 

@@ -143,6 +143,8 @@ module Table =
                 @"\centering\small"
                 caption
                 @"\smallskip"
+                // Standard errors make some tables wider than a page: these shrink, the others stay as they are.
+                @"\begin{adjustbox}{max width=\linewidth}"
                 $@"\begin{{tabular}}{{@{{}}{specification}@{{}}}}"
                 @"\toprule"
                 header
@@ -150,6 +152,7 @@ module Table =
                 yield! body
                 @"\bottomrule"
                 @"\end{tabular}"
+                @"\end{adjustbox}"
                 if notes <> "" then
                     $@"\par\smallskip\parbox{{0.92\linewidth}}{{\centering\footnotesize {notes}}}"
                 @"\end{table}"
