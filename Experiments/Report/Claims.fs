@@ -198,14 +198,15 @@ module Claim =
 
         {
             Id = "replication"
-            Caption = "Values of the sources beside ours. Every rule was fixed before the runs."
+            Caption =
+                "Values of the sources beside ours. Every rule was fixed before the runs; the notes say where what is judged by it was chosen after looking."
             Columns = [
-                Table.wrapped 0.1 "Source"
-                Table.wrapped 0.19 "What"
+                Table.wrapped 0.09 "Source"
+                Table.wrapped 0.225 "What"
                 Table.right "Reference"
                 Table.right "Ours"
-                Table.wrapped 0.17 "Rule"
-                Table.wrapped 0.155 "Verdict"
+                Table.wrapped 0.16 "Rule"
+                Table.wrapped 0.14 "Verdict"
             ]
             Rows = claims |> List.map row
             Note =

@@ -131,7 +131,8 @@ module Table =
                 header
                 @"\midrule\endhead"
                 @"\bottomrule\endfoot"
-                yield! body
+                // Rows of wrapped cells run into each other without it.
+                yield! body |> List.map (fun row -> row + @" \addlinespace[2pt]")
                 @"\end{longtable}"
                 if notes <> "" then
                     $@"\noindent\footnotesize {notes}\par"
