@@ -111,7 +111,7 @@ let private claims (origin: Origin) (o: Outcome) =
             (Rule.atMost reference)
             [ value ]
             "" with
-            Rule = "compared only with Inception's features, at full width and length"
+            Rule = "Inception's features at full scale only"
             Verdict = NotComparable
     }
 

@@ -202,11 +202,11 @@ module Claim =
                 "Values of the sources beside ours. Every rule was fixed before the runs; the notes say where what is judged by it was chosen after looking."
             Columns = [
                 Table.wrapped 0.09 "Source"
-                Table.wrapped 0.225 "What"
+                Table.wrapped 0.215 "What"
                 Table.right "Reference"
                 Table.right "Ours"
                 Table.wrapped 0.16 "Rule"
-                Table.wrapped 0.14 "Verdict"
+                Table.wrapped 0.155 "Verdict"
             ]
             Rows = claims |> List.map row
             Note =
