@@ -60,7 +60,15 @@ let private report (plan: Plan) (results: Results) : Section =
     let passes = passesWith 100
 
     let origin =
-        let cut = $"{passes:F1} passes of M2's objective through the data instead of {sourcePasses}"
+        let others =
+            if counts.Length > 1 then
+                $" (with more than 100 labels {passesWith 600:F1})"
+            else
+                ""
+
+        let cut =
+            $"{passes:F1} passes of M2's objective through the data{others} instead of {sourcePasses}"
+
         plan.Origin([ set ], plan.Seeds.Length, Some cut)
 
     // Fewer passes are no advantage: the full run of this report may be held against the source's.
@@ -89,7 +97,6 @@ let private report (plan: Plan) (results: Results) : Section =
     let classifier, generative =
         errors SemiSupervised 100, values plan results "generative" SemiSupervised 100
 
-    let mean labels = fst (Claim.meanSe (errors SemiSupervised labels))
     let random, alone = errors FromRandom 100, errors Supervised 100
 
     let written (ours: float list) (others: float list) =
@@ -139,6 +146,7 @@ let private report (plan: Plan) (results: Results) : Section =
             Value.integer "nora6.exact" steps[3]
             Value.integer "nora6.randomsteps" (List.last (stages FromRandom 100 plan.Profile))
             Value.number "nora6.passes" 1 passes
+            Value.number "nora6.morepasses" 1 (passesWith 600)
         ]
         Claims = [
             for labels in counts do
@@ -169,12 +177,15 @@ let private report (plan: Plan) (results: Results) : Section =
                 (written random alone)
             Guard.checkFull
                 judged
-                "nora6.plateau"
-                "M2's mean error with the most labels is less than a point below that with the next fewer"
-                (match List.rev counts with
-                 | most :: fewer :: _ -> mean fewer - mean most < 1.0
-                 | _ -> false)
-                (counts |> List.map (fun labels -> $"{labels}: {mean labels:F2}") |> String.concat "; ")
+                "nora6.short"
+                "with more than 100 labels M2 errs more than its source for every seed"
+                (source
+                 |> List.filter (fun (labels, _) -> labels > 100 && List.contains labels counts)
+                 |> List.forall (fun (labels, reference) ->
+                     errors SemiSupervised labels |> List.forall ((<) reference)))
+                (counts
+                 |> List.map (fun labels -> $"{labels}: {Seeds.mean (errors SemiSupervised labels):F2}")
+                 |> String.concat "; ")
             Guard.checkFull
                 judged
                 "nora6.teacher"

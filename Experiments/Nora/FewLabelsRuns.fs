@@ -20,7 +20,7 @@ let source = [ 100, 11.97; 600, 4.94; 1000, 3.60 ]
 let sourcePasses = 3000
 
 type Method =
-    /// M2 from a start trained on the classifier's own classes.
+    /// M2 along the four stages below.
     | SemiSupervised
     /// M2 from random parameters.
     | FromRandom
@@ -37,7 +37,7 @@ let private name method =
 type Stage =
     /// The cross-entropy of the labelled examples.
     | Labels
-    /// The same, and the bound of encoder and decoder at classes drawn from the classifier, which is held.
+    /// The bound of encoder and decoder at the labels and at classes drawn from the classifier, which is held.
     | Generator
     /// M2's objective with a heavier divergence of z and heavier terms of the labelled examples.
     | Annealed
@@ -51,7 +51,7 @@ let private order = [ Labels; Generator; Annealed; Everything ]
 /// z, which has 50 dimensions, soon says all that the class could say. While z is dear the decoder needs the class, and
 /// the images it explains best as a class are those of one digit.
 let stages method labels (profile: Profile) =
-    // More labels leave less to find out.
+    // Half the length for time's sake: the question of few labels is that of 100.
     let annealed = if labels <= 100 then 12000 else 6000
 
     match method with
