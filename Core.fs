@@ -45,7 +45,7 @@ let private differentiable (x: Tensor) =
 /// The gradient of a scalar function at x, itself differentiable. `f: [N] -> []`, result `[N]`.
 let grad (f: Tensor -> Tensor) (x: Tensor) : Tensor =
     let x = differentiable x
-    torch.autograd.grad([| f x |], [| x |], create_graph = true)[0]
+    torch.autograd.grad([| f x |], [| x |], retain_graph = true, create_graph = true)[0]
 
 /// The derivative of an elementwise function at every element of x. `f: [..] -> [..]`, result `[..]`.
 let diff (f: Tensor -> Tensor) (x: Tensor) : Tensor = grad (fun x -> (f x).sum()) x
@@ -54,11 +54,13 @@ let diff (f: Tensor -> Tensor) (x: Tensor) : Tensor = grad (fun x -> (f x).sum()
 let jacobian (f: Tensor -> Tensor) (x: Tensor) : Tensor =
     let x = differentiable x
     let y = f x
-
-    let row i =
+    let row (i: int64) =
         if y.requires_grad then
-            let g = torch.autograd.grad([| y[i] |], [| x |], create_graph = true, allow_unused = true)[0]
-            if isNull (box g) then torch.zeros_like x else g
+            let g =
+                torch.autograd
+                    .grad([| y[i] |], [| x |], retain_graph = true, create_graph = true, allow_unused = true)[0]
+
+            if g.IsInvalid then torch.zeros_like x else g
         else
             torch.zeros_like x
 
@@ -856,14 +858,14 @@ module LinearGaussian =
 
     /// log p(x) = log N(x; b, W W' + sigma^2 I). `[B,D] -> [B]`. Paper: eq:linear-gaussian.
     let logEvidence (m: LinearGaussian) (x: Tensor) : Tensor =
-        let noise = torch.eye (m.W.size 0, m.W.dtype, m.W.device) * (m.Sigma * m.Sigma)
+        let noise = torch.eye (m.W.size 0, dtype = m.W.dtype, device = m.W.device) * (m.Sigma * m.Sigma)
         logNormal m.Offset (m.W.matmul (m.W.t ()) + noise) x
 
     /// The posterior N(M^-1 W'(x - b), sigma^2 M^-1), M = W'W + sigma^2 I: means `[B,L]` and covariance `[L,L]`.
     /// Source: Bishop (2006), eq. 12.42. Paper: eq:linear-gaussian.
     let posterior (m: LinearGaussian) (x: Tensor) : Tensor * Tensor =
         let precision =
-            m.W.t().matmul m.W + torch.eye (m.W.size 1, m.W.dtype, m.W.device) * (m.Sigma * m.Sigma)
+            m.W.t().matmul m.W + torch.eye (m.W.size 1, dtype = m.W.dtype, device = m.W.device) * (m.Sigma * m.Sigma)
 
         let inverse = torch.linalg.inv precision
         (x - m.Offset).matmul(m.W).matmul inverse, inverse * (m.Sigma * m.Sigma)

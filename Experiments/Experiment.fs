@@ -57,7 +57,7 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
     member this.Images(id: DataSetId, part: string, images: ImageSet) : torch.Tensor =
         let make () =
             let shape = [| int64 images.Count; int64 images.Dimension |]
-            use raw = torch.tensor (images.Pixels, shape)
+            use raw = torch.tensor (images.Pixels, ReadOnlySpan shape)
             raw.``to``(torch.float32, device).DetachFromDisposeScope()
 
         tensors.GetOrAdd((id, part), fun _ -> lazy make ()).Value

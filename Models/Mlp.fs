@@ -36,7 +36,7 @@ type Activation =
 module Activation =
     let apply (activation: Activation) (x: Tensor) : Tensor =
         match activation with
-        | Elu -> torch.nn.functional.elu x
+        | Elu -> torch.nn.functional.elu (x, 1.0)
         | Relu -> x.relu ()
         | LeakyRelu slope -> torch.nn.functional.leaky_relu (x, slope)
         | Tanh -> x.tanh ()

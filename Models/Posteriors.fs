@@ -41,7 +41,7 @@ module Made =
         let masked (layer: Linear) mask x = torch.nn.functional.linear (x, layer.Weight * mask, layer.Bias)
 
         let hidden =
-            torch.nn.functional.elu (masked made.Input made.InputMask z + Linear.apply made.Context h)
+            torch.nn.functional.elu (masked made.Input made.InputMask z + Linear.apply made.Context h, 1.0)
 
         let output = masked made.Output made.OutputMask hidden
         let latent = made.InputMask.size 1

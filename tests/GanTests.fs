@@ -107,7 +107,7 @@ let private critics =
                 Expect.isLessThan error Tolerance.float32Identity.Bound "shares 1/k give the plain mean"
                 let before = norm.Mean.clone ()
                 BatchNorm.apply norm Running batches.Head |> ignore
-                Expect.isTrue (norm.Mean.equal before) "and running statistics stay"))
+                Expect.isTrue (norm.Mean.Equals before) "and running statistics stay"))
     ]
 
 /// The smallest training that has every kind of state.

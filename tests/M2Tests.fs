@@ -93,7 +93,7 @@ let private constant (y: int64) = torch.full ([| batch |], Scalar.op_Implicit y,
 
 /// L(x,y) by networks that read (x, one-hot y) and (z, one-hot y) as one input each.
 let private joined (m: M2) (x: Tensor) (y: Tensor) (eps: Tensor) =
-    let oneHot = (torch.eye (3L, torch.float32)).index_select(0L, y)
+    let oneHot = (torch.eye (3L, dtype = torch.float32)).index_select(0L, y)
 
     let layer (input: Linear) (label: Tensor) (value: Tensor) =
         let weight = torch.cat ([| input.Weight; label.t () |], 1L)
@@ -168,7 +168,7 @@ let tests =
                 "rare classes dropped and the rest normalised",
                 fun floor _ logQ ->
                     let q = logQ.exp ()
-                    let kept = (q.ge floor).``to`` q.dtype * q
+                    let kept = (q.ge (Scalar.op_Implicit (floor: float): Scalar)).``to`` q.dtype * q
                     kept / kept.sum (-1L, true)
             ]
 
@@ -180,7 +180,7 @@ let tests =
             let logQ = torch.nn.functional.log_softmax (8.0 * gaussian 7 [ 1000L; 10L ], -1L)
             let weights = M2.thin 0.01 (uniform 8 [ 1000L; 10L ]) logQ
             agree "sum" (sumLast weights) (torch.ones ([| 1000L |], torch.float64))
-            let kept (w: Tensor) = ((w.gt 0.0).double().mean()).ToDouble()
+            let kept (w: Tensor) = ((w.gt (Scalar.op_Implicit 0.0: Scalar)).double().mean()).ToDouble()
             Expect.isLessThan (kept weights) 0.3 "kept"
             Expect.equal (kept (M2.thin 0.0 (uniform 8 [ 1000L; 10L ]) logQ)) 1.0 "all of q")
 

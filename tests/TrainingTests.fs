@@ -235,7 +235,7 @@ let private training =
                     readOnlyDict [ "loss", abs (float at.Evaluation - 3.0) ]
 
                 let step (_: StepContext) : IReadOnlyList<Term> =
-                    weight.add_ 1.0 |> ignore
+                    weight.add_ (Scalar.op_Implicit 1.0: Scalar) |> ignore
                     [| Term("loss", weight.sum ()) |]
 
                 let job =

@@ -217,7 +217,7 @@ module GanRun =
         use _ = torch.no_grad ()
 
         for struct (_, target), struct (_, source) in Seq.zip built.Averaged.All built.GeneratorParameters.All do
-            target.lerp_ (source, Scalar.op_Implicit (1.0 - decay)) |> ignore
+            target.lerp_ (source, torch.tensor (1.0 - decay, source.dtype, source.device)) |> ignore
 
     let private keepSnapshot (run: GanRun) (built: BuiltGan) (context: RunContext) (step: int64) =
         let kept =

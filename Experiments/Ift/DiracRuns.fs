@@ -120,7 +120,7 @@ let private measure (game: Game) order (orbit: float[][]) (context: RunContext) 
     |]
 
     let shape = [| int64 (iterations + 1); int64 (min kept count); 3L |]
-    context.SaveTensors("orbits", [ NamedTensor("orbits", torch.tensor (orbits, shape)) ])
+    context.SaveTensors("orbits", [ NamedTensor("orbits", torch.tensor (orbits, ReadOnlySpan shape)) ])
 
 let private orderName order =
     match order with

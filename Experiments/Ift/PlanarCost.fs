@@ -45,7 +45,7 @@ let private layer (noise: Noise) (index: int64) (dimension: int64) : Layer =
     let jacobian (z: Tensor) =
         let psi = (1.0 - (z.matmul w).tanh().square()).unsqueeze -1L * w
         let outer = (planarInvertibleU u w).view(1L, -1L, 1L) * psi.unsqueeze 1L
-        torch.eye (dimension, torch.float64) + outer
+        torch.eye (dimension, dtype = torch.float64) + outer
 
     { Map = planar u w b; Jacobian = jacobian }
 

@@ -40,7 +40,7 @@ let private pairs (points: (float * float) seq) : Tensor =
             float32 y
     |]
 
-    torch.tensor (flat, [| int64 (flat.Length / 2); 2L |])
+    torch.tensor (flat, ReadOnlySpan [| int64 (flat.Length / 2); 2L |])
 
 /// Rejection. In polar coordinates the density is r exp(-((r-2)/0.4)^2/2) times the two bumps in z1 = r cos(angle).
 /// Proposed: r ~ N(2, 0.5^2), a uniform angle. The ratio r exp(-1.125 (r-2)^2) is largest where r^2 - 2r = 1/2.25,

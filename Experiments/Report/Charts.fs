@@ -60,6 +60,11 @@ let private lines name colour dash (points: (float * float)[]) =
         line = XPlot.Plotly.Line(color = colour, dash = dash)
     )
 
+/// XPlot's bar has no width, plotly.js' has one for each bar.
+type WideBar() =
+    inherit Bar()
+    member val width: float[] = [||] with get, set
+
 let private traces (extent: float * float) (index: int) (series: Series) : Trace list =
     let _, colour = Colours.colour index
     let dash = dashes[index % dashes.Length]
@@ -113,7 +118,7 @@ let private traces (extent: float * float) (index: int) (series: Series) : Trace
             name = Markup.plotly name,
             showlegend = (name <> ""),
             marker = Marker(color = colour, size = 6.0, symbol = symbol),
-            error_y = ErrorY(``type`` = "data", array = error, visible = true)
+            error_y = Error_y(``type`` = "data", array = error, visible = true)
         )
       ]
     | Density map ->
@@ -137,7 +142,7 @@ let private traces (extent: float * float) (index: int) (series: Series) : Trace
         let widths = Array.pairwise edges |> Array.map (fun (a, b) -> b - a)
 
         [
-            Bar(
+            WideBar(
                 x = middles,
                 y = heights,
                 width = widths,
@@ -209,8 +214,8 @@ let chart (id: string) (frame: Frame) (panel: AxesPanel) : PlotlyChart =
                 next)
             0
 
-    let x = Xaxis(title = Markup.plotly panel.X.Label, ``type`` = kind panel.X)
-    let y = Yaxis(title = Markup.plotly panel.Y.Label, ``type`` = kind panel.Y)
+    let x = Xaxis(title = Markup.plotly panel.X.Label, ``type`` = kind panel.X, ticks = "outside")
+    let y = Yaxis(title = Markup.plotly panel.Y.Label, ``type`` = kind panel.Y, ticks = "outside")
     range panel.X |> Option.iter (fun r -> x.range <- r)
     range panel.Y |> Option.iter (fun r -> y.range <- r)
 
@@ -234,7 +239,9 @@ let chart (id: string) (frame: Frame) (panel: AxesPanel) : PlotlyChart =
             legend = Legend(orientation = (if below then "h" else "v")),
             // Histograms lie over each other, as in the paper.
             barmode = "overlay",
-            bargap = 0.0
+            bargap = 0.0,
+            // plotly.js' own leave small panels no room.
+            margin = Margin(l = 60.0, r = 15.0, t = (if panel.Title = "" then 15.0 else 35.0), b = 45.0)
         )
 
     let chart = Chart.Plot(List.concat data, layout)

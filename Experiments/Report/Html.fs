@@ -121,10 +121,24 @@ th{border-bottom:1px solid}td,th{padding:.15em .7em;text-align:left;vertical-ali
 .number{text-align:right}.centre{text-align:center}sup,sub{line-height:0;font-size:.75em}
 .wrapped{overflow-wrap:anywhere}#runs,#replication{font-size:.8em}#runs td:not(.wrapped){white-space:nowrap}"
 
+/// plotly.js as the package Plotly.NET carries it (MIT): XPlot's own pages fetch it from a content network.
+let private plotlyJs =
+    lazy
+        (let assembly = typeof<Plotly.NET.GenericChart>.Assembly
+
+         let name =
+             assembly.GetManifestResourceNames()
+             |> Array.find (fun name -> name.EndsWith(".min.js", StringComparison.Ordinal))
+
+         match assembly.GetManifestResourceStream name with
+         | null -> raise (FileNotFoundException name)
+         | stream ->
+             use reader = new StreamReader(stream)
+             reader.ReadToEnd())
+
 /// Everything up to the body of a page that holds charts: with the script that draws them.
 let private head () =
-    let html = PlotlyChart().GetHtml()
-    html.Substring(0, html.IndexOf "</head>").Replace("<title>Chart</title>", $"<title>{title}</title>")
+    $"<!DOCTYPE html>\n<html lang=en><head><meta charset=UTF-8><title>{title}</title>\n<script>{plotlyJs.Value}</script>\n"
 
 /// The whole report as one page; `tables` (e.g. of runs) stand at its end.
 let render (report: Report) (tables: Table list) =

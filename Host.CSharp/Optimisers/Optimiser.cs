@@ -79,7 +79,7 @@ public sealed class Optimiser : IOptimiser
         StepCount++;
         for (var i = 0; i < parameters.Length; i++)
         {
-            if (gradients[i] is not { } gradient) continue;
+            if (gradients[i] is not { IsInvalid: false } gradient) continue;
             if (gradient.numel() != parameters[i].numel())
                 throw new ArgumentException(
                     $"gradient {i} has {gradient.numel()} elements, its parameter {parameters[i].numel()}", nameof(gradients));

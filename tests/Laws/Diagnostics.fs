@@ -46,7 +46,7 @@ let private surgery =
     let leaveOneOut (q: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tensor) =
         let s = elboSurgery q logPrior eps
         let z = DiagNormal.sample q eps
-        let others = pairwiseLogProb q z - 1e9 * torch.eye (q.Mu.size 0, torch.float64)
+        let others = pairwiseLogProb q z - 1e9 * torch.eye (q.Mu.size 0, dtype = torch.float64)
         let marginal = others.logsumexp -1L - log (float (max 1L (q.Mu.size 0 - 1L)))
 
         {

@@ -41,7 +41,7 @@ let private gradient =
 
 let private hessians =
     let error (hessian: ScalarFunction -> Tensor -> Tensor) (f, x: Tensor) =
-        let row i = finiteGradient (fun x -> (grad f x)[i]) x
+        let row (i: int64) = finiteGradient (fun x -> (grad f x)[i]) x
         relativeDistance (hessian f x) (torch.stack (Array.init (int (x.size 0)) (int64 >> row)))
 
     {
@@ -64,7 +64,7 @@ let private hessians =
 let private jacobians =
     let error (jacobian: (Tensor -> Tensor) -> Tensor -> Tensor) (f: Tensor -> Tensor, x: Tensor) =
         let outputs = (f x).size 0
-        let row i = finiteGradient (fun x -> (f x)[i]) x
+        let row (i: int64) = finiteGradient (fun x -> (f x)[i]) x
         relativeDistance (jacobian f x) (torch.stack [| for i in 0L .. outputs - 1L -> row i |])
 
     {

@@ -124,7 +124,7 @@ let private closedForm (g: Game) =
 
 /// The moduli of a real 2 x 2 matrix's eigenvalues, from trace and determinant.
 let private moduli (j: Tensor) =
-    let at i k = value ((j[i])[k])
+    let at (i: int64) (k: int64) = value ((j[i])[k])
     let half = (at 0L 0L + at 1L 1L) / 2.0
     let determinant = at 0L 0L * at 1L 1L - at 0L 1L * at 1L 0L
     let discriminant = half * half - determinant

@@ -90,7 +90,7 @@ let private allVectors (d: int) (v: int) =
             ]
 
     let rows = go d |> List.map List.toArray |> List.toArray
-    torch.tensor (Array.concat rows, [| int64 rows.Length; int64 d |])
+    torch.tensor (Array.concat rows, ReadOnlySpan [| int64 rows.Length; int64 d |])
 
 let private bernoulliNormalised =
     let error (logProb: Bernoulli -> Tensor -> Tensor) (logits: float list) =

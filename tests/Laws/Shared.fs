@@ -80,7 +80,7 @@ let normalExpectation (g: Tensor -> Tensor) : float =
 
 /// Noise `[2L,1,L]` whose plain mean integrates every quadratic of N(0,I) exactly: the points +-sqrt(L) e_i.
 let quadraticNoise (l: int64) : Tensor =
-    let half = torch.eye (l, torch.float64) * sqrt (float l)
+    let half = torch.eye (l, dtype = torch.float64) * sqrt (float l)
     torch.cat([| half; half.neg () |], 0L).unsqueeze 1L
 
 /// Central differences of a scalar function, one element at a time. `f: [N] -> []`, result `[N]`.
@@ -88,7 +88,7 @@ let finiteGradient (f: Tensor -> Tensor) (x: Tensor) : Tensor =
     let step = 1e-5
     let n = x.size 0
 
-    let slope i =
+    let slope (i: int64) =
         let direction = torch.zeros_like x
         direction[i].fill_(Scalar.op_Implicit step) |> ignore
         (f (x + direction) - f (x - direction)).detach() / (2.0 * step)
