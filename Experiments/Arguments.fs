@@ -2,9 +2,10 @@ namespace Research.Experiments
 
 open Argu
 
-/// Options of the commands that plan runs: run, render, why.
+/// Options of the commands that plan runs: report, run, render, why.
 type PlanArguments =
     | [<MainCommand>] Rows of id: string list
+    | Only of ids: string
     | Profile of name: string
     | Jobs of n: int
     | Device of name: string
@@ -16,12 +17,13 @@ type PlanArguments =
         member this.Usage =
             match this with
             | Rows _ -> "rows of the contents table, e.g. ift1 hw5.1 (default: all)."
-            | Profile _ -> "smoke, quick or paper (default quick)."
+            | Only _ -> "the same as one word: ift1,hw5.1."
+            | Profile _ -> "smoke (tiny), quick (the default: real data, minutes) or paper (the sources' protocols, hours)."
             | Jobs _ -> "cores to use at a time (default: all)."
             | Device _ -> "auto, cpu, cuda or cuda:N (default auto)."
             | Data _ -> "where the data sets are (default RESEARCH_DATA, then ./data)."
             | Results _ -> "where results are kept (default ./results)."
-            | No_Paper -> "render: stop before the PDF."
+            | No_Paper -> "report, render: stop before the PDF."
 
 type DataAction =
     | List
@@ -68,6 +70,7 @@ type EmptyArguments =
         member _.Usage = ""
 
 type Arguments =
+    | [<CliPrefix(CliPrefix.None)>] Report of ParseResults<PlanArguments>
     | [<CliPrefix(CliPrefix.None)>] List of ParseResults<EmptyArguments>
     | [<CliPrefix(CliPrefix.None)>] Run of ParseResults<PlanArguments>
     | [<CliPrefix(CliPrefix.None)>] Render of ParseResults<PlanArguments>
@@ -79,6 +82,7 @@ type Arguments =
     interface IArgParserTemplate with
         member this.Usage =
             match this with
+            | Report _ -> "compute what has not been computed, then write the report: run and render."
             | List _ -> "name every row of the report and how it is answered."
             | Run _ -> "compute what has not been computed."
             | Render _ -> "write figures, tables and the paper from finished runs."

@@ -9,7 +9,7 @@ open Research.Models
 /// Gradient steps of one optimiser over the learned tensors of a model, or over those whose names `learns` accepts. The
 /// optimiser's state belongs in the training's checkpoints: `TrainingJob.WithOptimiser`.
 type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: string -> bool) =
-    let accepted =
+    let learned =
         match learns with
         | None -> parameters.All
         | Some learns -> [|
@@ -18,30 +18,32 @@ type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: strin
                     entry
           |]
 
-    let learned = [| for struct (_, tensor) in accepted -> tensor |]
-    let optimiser = Optimiser.Create(settings, accepted)
+    let optimiser = Optimiser.Create(settings, learned)
 
     member _.Optimiser = optimiser
 
     /// Sets the learning rate to a share of the settings' own.
     member _.Rate(share: float) : unit = optimiser.LearningRate <- share * settings.LearningRate
 
-    /// One step on a scalar. Raises when a learned tensor has no part in it, unless `allowUnused`: such a tensor stays
-    /// as it is.
-    member _.Lower(loss: Tensor, ?allowUnused: bool) : unit =
-        let allowed = defaultArg allowUnused false
-        optimiser.Step(torch.autograd.grad ([| loss |], learned, allow_unused = allowed))
-
-    /// One step on the sum of an objective's terms. Returns what is logged: the sum as `loss`, then the terms.
-    member this.LowerTerms(terms: Terms, ?allowUnused: bool) : IReadOnlyList<Term> =
-        let loss = total terms
-        this.Lower(loss, ?allowUnused = allowUnused)
+    /// One step on the sum of an objective's terms. Raises ResearchException, which names the term or the tensor, when
+    /// a term is no number or has no gradient, or when a learned tensor has no part in the sum, unless `allowUnused`:
+    /// such a tensor stays as it is. Returns what is logged: the sum as `loss`, then the terms. `terms` is called again
+    /// only to find the term that failed.
+    member _.LowerTerms(terms: unit -> Terms, ?allowUnused: bool) : IReadOnlyList<Term> =
+        let named () : IReadOnlyList<struct (string * Tensor)> = [| for name, value in terms () -> struct (name, value) |]
+        let struct (values, gradients) = Gradients.Of(named, learned, defaultArg allowUnused false)
+        optimiser.Step gradients
+        use _ = torch.no_grad ()
 
         [|
-            Term("loss", loss)
-            for name, value in terms do
+            Term("loss", total [ for struct (name, value) in values -> name, value ])
+            for struct (name, value) in values do
                 Term(name, value)
         |]
+
+    /// One step on a scalar; otherwise as LowerTerms.
+    member this.Lower(loss: Tensor, ?allowUnused: bool) : unit =
+        this.LowerTerms((fun () -> [ "loss", loss ]), ?allowUnused = allowUnused) |> ignore
 
 /// A model's tensors in its training's checkpoints and in the file `model.safetensors` of the finished run.
 [<RequireQualifiedAccess>]

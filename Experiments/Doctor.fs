@@ -53,13 +53,5 @@ let lines (device: torch.Device) : string list =
         | [||] -> "BLAS       not known on this system"
         | paths -> yield! paths |> Array.map (fun path -> $"BLAS       {path}")
 
-        if device.``type`` = DeviceType.CPU && rate < 10.0 then
-            "           this is the reference BLAS: install libopenblas0-pthread for thirty times the speed"
-
         $"GPUs       {torch.cuda.device_count ()}"
-
-        match Environment.GetEnvironmentVariable "LIBTORCH" with
-        | null
-        | "" -> ()
-        | path -> $"LIBTORCH   {path}"
     ]

@@ -5,22 +5,26 @@ open System
 open System.IO
 open Argu
 open Research.Host
+open Research.Report
 
 let private badUsage sentence = raise (ResearchException(sentence, ResearchException.BadUsage))
 
-/// The folder that holds paper/: the working directory or one above it.
+/// The project's folder, which holds paper/: above the program, or, for a published program, the working directory or
+/// above it.
 let private root () =
     let rec up (directory: DirectoryInfo | null) =
         match directory with
-        | null ->
-            raise (
-                ResearchException
-                    "run this in the project's folder: there is no paper/main.tex here or above."
-            )
-        | here when File.Exists(Path.Combine(here.FullName, "paper", "main.tex")) -> here.FullName
+        | null -> None
+        | here when File.Exists(Path.Combine(here.FullName, "paper", "main.tex")) -> Some here.FullName
         | here -> up here.Parent
 
-    up (DirectoryInfo Environment.CurrentDirectory)
+    [ AppContext.BaseDirectory; Environment.CurrentDirectory ]
+    |> List.tryPick (DirectoryInfo >> up)
+    |> Option.defaultWith (fun () ->
+        raise (
+            ResearchException
+                "the project's folder is not found: there is no paper/main.tex above the program or the working directory."
+        ))
 
 let private profile (name: string option) =
     let word = defaultArg name "quick"
@@ -32,7 +36,8 @@ let private profile (name: string option) =
 let private plan profile (device: string option) (data: string option) =
     let directory = DataOptions.Explicit(Option.toObj data)
     let download = profile <> Smoke
-    Plan(profile, Devices.Parse(defaultArg device "auto"), DataOptions(directory, download))
+    let options = DataOptions(directory, download, Default = Path.Combine(root (), "data"))
+    Plan(profile, Devices.Parse(defaultArg device "auto"), options)
 
 let private places (results: string option) : Session.Places =
     let root = root ()
@@ -53,15 +58,23 @@ let private list () =
 
     0
 
+let private words (text: string) =
+    match List.ofArray (text.Split([| ','; ' ' |], StringSplitOptions.RemoveEmptyEntries)) with
+    | [] -> badUsage "--only needs rows, e.g. ift1,hw5.1."
+    | words -> words
+
 let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) action =
-    let ids = arguments.GetResult(PlanArguments.Rows, defaultValue = [])
+    let ids =
+        arguments.GetResult(PlanArguments.Rows, defaultValue = [])
+        @ (arguments.TryGetResult PlanArguments.Only |> Option.map words |> Option.defaultValue [])
+
     let jobs = arguments.GetResult(PlanArguments.Jobs, defaultValue = Environment.ProcessorCount)
 
     if jobs < 1 then
         badUsage "--jobs must be at least 1."
 
     if not withPaper && arguments.Contains PlanArguments.No_Paper then
-        badUsage "--no-paper belongs to render."
+        badUsage "--no-paper belongs to report and render."
 
     let plan =
         plan
@@ -77,7 +90,7 @@ let private data (arguments: ParseResults<DataArguments>) =
     let directory =
         DataOptions.Explicit(Option.toObj (arguments.TryGetResult DataArguments.Directory))
         |> Option.ofObj
-        |> Option.defaultValue DataOptions.DefaultDirectory
+        |> Option.defaultWith (fun () -> Path.Combine(root (), "data"))
 
     let sets =
         match arguments.TryGetResult DataArguments.Set with
@@ -141,8 +154,23 @@ let private sample (arguments: ParseResults<SampleArguments>) =
 
     0
 
+let private report (arguments: ParseResults<PlanArguments>) =
+    let withPaper = not (arguments.Contains PlanArguments.No_Paper)
+
+    // Before the runs: a missing LaTeX should not be found out after an hour of training.
+    if withPaper && not (Latex.isInstalled ()) then
+        raise (ResearchException Latex.missing)
+
+    planned arguments true (fun places plan jobs ids ->
+        match Session.run places plan jobs ids with
+        | 0 ->
+            Session.render places plan ids withPaper
+            0
+        | code -> code)
+
 let private dispatch (arguments: ParseResults<Arguments>) =
     match arguments.GetSubCommand() with
+    | Report arguments -> report arguments
     | List _ -> list ()
     | Run arguments -> planned arguments false Session.run
     | Render arguments ->
@@ -167,10 +195,10 @@ let private dispatch (arguments: ParseResults<Arguments>) =
 
 [<EntryPoint>]
 let main argv =
-    NativeEnvironment.PinBlasThreads()
     let parser = ArgumentParser.Create<Arguments>(programName = "research")
 
     try
+        TorchLibrary.Load()
         dispatch (parser.ParseCommandLine(argv, raiseOnUsage = true))
     with
     | :? ArguParseException as error when error.ErrorCode = ErrorCode.HelpText ->

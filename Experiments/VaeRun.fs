@@ -204,7 +204,7 @@ module VaeRun =
             let eps = at.Noise.Normal("posterior", at.Step, shape, device = context.Device)
             descent.Rate(setup.Rate(float at.Step / float totalSteps))
             // Not every objective uses all parameters that a model may have.
-            descent.LowerTerms(snd run.Objective (built.Model()) x eps, allowUnused = true)
+            descent.LowerTerms((fun () -> snd run.Objective (built.Model()) x eps), allowUnused = true)
 
         let evaluation (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
             readOnlyDict (validate run levels (built.Model()) validation at.Noise at.Evaluation)

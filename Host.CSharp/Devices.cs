@@ -10,7 +10,7 @@ public static class Devices
     /// The device that `auto`, `cpu`, `cuda` or `cuda:N` names; `auto` is the first GPU when there is one.
     /// </summary>
     /// <exception cref="ResearchException">
-    /// The name is unknown, the GPU does not exist, or libtorch cannot be loaded; one sentence says what to do.
+    /// The name is unknown or the GPU does not exist; one sentence says what to do.
     /// </exception>
     public static torch.Device Parse(string name)
     {
@@ -22,12 +22,12 @@ public static class Devices
         if (!isCuda && text is not ("auto" or "cpu"))
             throw new ResearchException(
                 $"'{name}' is not a device: choose auto, cpu, cuda or cuda:N.", ResearchException.BadUsage);
-        var available = CountGpus();
+        var available = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
         if (text == "cpu" || (text == "auto" && available == 0))
             return torch.device("cpu");
         if (available == 0)
             throw new ResearchException(
-                "this libtorch has no CUDA device: use --device cpu, or install a CUDA build and name it in LIBTORCH.",
+                "this libtorch has no CUDA device: use --device cpu, or build with -p:Torch=cuda on a machine with a GPU.",
                 ResearchException.BadUsage);
         if (index >= available)
             throw new ResearchException(
@@ -41,20 +41,4 @@ public static class Devices
     /// </summary>
     public static string Engine(torch.Device device) =>
         $"libtorch {torch.__version__} {device.type.ToString().ToLowerInvariant()}";
-
-    // The first call that reaches native code, hence the place where a missing libtorch shows.
-    private static int CountGpus()
-    {
-        try
-        {
-            return torch.cuda.is_available() ? torch.cuda.device_count() : 0;
-        }
-        catch (Exception error) when (LoadFailure(error) is { } failure)
-        {
-            throw new ResearchException(failure.Message, ResearchException.RunFailed, error);
-        }
-    }
-
-    private static DllNotFoundException? LoadFailure(Exception? error) =>
-        error as DllNotFoundException ?? (error?.InnerException is { } inner ? LoadFailure(inner) : null);
 }

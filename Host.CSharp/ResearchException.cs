@@ -18,3 +18,15 @@ public class ResearchException : Exception
     public ResearchException(string sentence, int exitCode = RunFailed, Exception? inner = null)
         : base(sentence, inner) => ExitCode = exitCode;
 }
+
+/// <summary>One sentence out of an exception that is not ours.</summary>
+public static class Sentence
+{
+    /// <summary>The message's first line: libtorch's is followed by a native stack.</summary>
+    public static string Of(Exception error)
+    {
+        var line = error.Message.AsSpan().Trim();
+        var end = line.IndexOfAny('\r', '\n');
+        return (end < 0 ? line : line[..end].TrimEnd()).ToString();
+    }
+}

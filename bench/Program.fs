@@ -85,7 +85,7 @@ let private memory () =
 
 [<EntryPoint>]
 let main argv =
-    NativeEnvironment.PinBlasThreads()
+    TorchLibrary.Load()
     torch.set_num_threads 1
 
     let heading () = printfn "%-34s %12s %12s" "" "ours" "PyTorch"

@@ -160,12 +160,9 @@ module Law =
 
         Encoding.UTF8.GetString(buffer.ToArray())
 
-    /// Writes what the laws that held have measured to the file that RESEARCH_LAWS names, if it names one.
-    let save () =
-        match Environment.GetEnvironmentVariable "RESEARCH_LAWS" with
-        | null
-        | "" -> ()
-        | file ->
-            let temporary = file + ".tmp"
-            File.WriteAllText(temporary, toJson records.Values + "\n")
-            File.Move(temporary, file, overwrite = true)
+    /// Writes what the laws that held have measured.
+    let save (file: string) =
+        Directory.CreateDirectory(Path.GetDirectoryName file |> Option.ofObj |> Option.defaultValue ".") |> ignore
+        let temporary = file + ".tmp"
+        File.WriteAllText(temporary, toJson records.Values + "\n")
+        File.Move(temporary, file, overwrite = true)

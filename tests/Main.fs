@@ -1,20 +1,57 @@
 module Research.Tests.Main
 
+open System
+open System.IO
+open System.Reflection
 open Expecto
 open TorchSharp
 open Research.Host
 
-/// Runs every value marked [<Tests>] in this assembly, or the training that a test wants in a process of its own, or
-/// with `--page PATH` looks at a page that was rendered before.
-/// One torch thread: the tests themselves run side by side.
+/// Runs every value marked [<Tests>] in this assembly and ends with `N passed, N failed`. A run of all tests also
+/// writes what the laws measured to results/laws.json, from which the report's appendix is made.
+let private runAll (argv: string array) : int =
+    let mutable counts = None
+
+    let count (summary: Impl.TestRunSummary) =
+        counts <- Some(summary.passed.Length, summary.failed.Length + summary.errored.Length)
+
+    let settings = [
+        CLIArguments.Append_Summary_Handler(SummaryHandler count)
+        if Console.IsOutputRedirected then
+            CLIArguments.Colours 0
+            CLIArguments.No_Spinner
+    ]
+
+    let code = runTestsInAssemblyWithCLIArgs settings argv
+
+    if argv.Length = 0 then
+        Law.save (Path.Combine(Repository.root, "results", "laws.json"))
+
+    match counts with
+    | Some(passed, failed) -> printfn $"{passed} passed, {failed} failed"
+    | None -> ()
+
+    code
+
+/// Tests, or the training that a test wants in a process of its own, or with `--page PATH` a look at a page that was
+/// rendered before. One torch thread: the tests themselves run side by side.
 [<EntryPoint>]
 let main argv =
-    NativeEnvironment.PinBlasThreads()
+    try
+        TorchLibrary.Load()
 
-    match TinyTraining.tryRunChild argv |> Option.orElseWith (fun () -> Page.tryRun argv) with
-    | Some code -> code
-    | None ->
-        torch.set_num_threads 1
-        let code = runTestsInAssemblyWithCLIArgs [] argv
-        Law.save ()
-        code
+        match TinyTraining.tryRunChild argv |> Option.orElseWith (fun () -> Page.tryRun argv) with
+        | Some code -> code
+        | None ->
+            torch.set_num_threads 1
+
+            if Platform.isCalledBy argv then
+                let tests =
+                    Impl.testFromThisAssembly () |> Option.defaultValue (TestList([], FocusState.Normal))
+
+                Platform.serve argv tests
+            else
+                runAll argv
+    with :? ResearchException as error ->
+        eprintfn "%s" error.Message
+        error.ExitCode

@@ -102,13 +102,14 @@ type private Duel(run: VaeRun, noise: Noise, device: torch.Device) =
 
     /// The model's step at the discriminator as it is. Returns its loss and terms.
     member _.Step (x: Tensor) (eps: Tensor) : IReadOnlyList<Term> =
-        let parts = built.Model()
-        let z, _ = Posterior.sample (parts.Encode x) eps
+        model.LowerTerms(fun () ->
+            let parts = built.Model()
+            let z, _ = Posterior.sample (parts.Encode x) eps
 
-        model.LowerTerms [
-            "reconstruction", (parts.LogLikelihood x z).mean().neg()
-            "divergence", heavy * (logits z).mean()
-        ]
+            [
+                "reconstruction", (parts.LogLikelihood x z).mean().neg()
+                "divergence", heavy * (logits z).mean()
+            ])
 
 let private trainDuel (plan: Plan) (run: VaeRun) (context: RunContext) =
     let images = plan.Train set
@@ -257,7 +258,8 @@ let timing (plan: Plan) : RunRequest =
                 let descent = Descent(built.Parameters, run.Optimiser)
 
                 fun () ->
-                    descent.LowerTerms(objective (built.Model()) x (if samples = 0 then eps[0] else eps))
+                    descent.LowerTerms(fun () ->
+                        objective (built.Model()) x (if samples = 0 then eps[0] else eps))
 
         let steppers = methods |> List.map (fun m -> key m, stepper m)
 

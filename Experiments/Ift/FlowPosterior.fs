@@ -155,8 +155,7 @@ let private timing (plan: Plan) : RunRequest =
             fun () ->
                 use _ = torch.NewDisposeScope()
                 let eps = context.Noise.Normal("timing", 1L, [| 64L; 100L |], device = context.Device)
-                let terms = elbo (built.Model()) x eps
-                descent.LowerTerms(terms, allowUnused = true) |> ignore
+                descent.LowerTerms((fun () -> elbo (built.Model()) x eps), allowUnused = true) |> ignore
 
         let steppers = posteriors |> List.map stepper
 

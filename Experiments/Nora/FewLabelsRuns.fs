@@ -200,7 +200,7 @@ let private train (plan: Plan) method labels (context: RunContext) =
 
     let step (at: StepContext) =
         descent.Rate(rate steps at.Step)
-        descent.LowerTerms(terms at, allowUnused = true)
+        descent.LowerTerms((fun () -> terms at), allowUnused = true)
 
     let state = [|
         for named in ModelFile.tensors parameters do

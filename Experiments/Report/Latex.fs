@@ -100,10 +100,13 @@ let private installed (program: string) =
         Path.PathSeparator
     |> Array.exists (fun directory -> directory <> "" && File.Exists(Path.Combine(directory, program)))
 
+/// Whether the programs that compile the paper are on the PATH.
+let isInstalled () = installed "latexmk" && installed "pdflatex"
+
 /// Builds `paperDirectory/build/report.pdf` from `main.tex` and returns its path,
 /// or the sentences that say what is wrong. No exceptions for faults of the sources.
 let compile (paperDirectory: string) : Result<string, string list> =
-    if not (installed "latexmk" && installed "pdflatex") then
+    if not (isInstalled ()) then
         Error [ missing ]
     else
         let arguments = [

@@ -9,7 +9,7 @@ namespace Research.Host;
 public sealed record DataOptions(string? Directory, bool AllowDownload, bool ForceStandIn = false)
 {
     /// <summary>Where data is looked for when no directory is named, and where downloads go.</summary>
-    public const string DefaultDirectory = "data";
+    public string Default { get; init; } = "data";
 
     private static readonly ConcurrentDictionary<string, bool> Said = new();
 

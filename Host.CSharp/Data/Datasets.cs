@@ -69,13 +69,13 @@ public static class Datasets
             options.Warn($"{named} has no {spec.Key} folder with files of {spec.Title}; looking elsewhere.");
         }
         // Not Holds: an interrupted download is continued here rather than taken for a damaged set.
-        if (IsComplete(spec, DataOptions.DefaultDirectory)) return DataOptions.DefaultDirectory;
+        if (IsComplete(spec, options.Default)) return options.Default;
         if (options.AllowDownload)
         {
             try
             {
-                DataCommands.Fetch(spec, DataOptions.DefaultDirectory, options.Downloader);
-                return DataOptions.DefaultDirectory;
+                DataCommands.Fetch(spec, options.Default, options.Downloader);
+                return options.Default;
             }
             catch (DownloadException e)
             {

@@ -124,7 +124,7 @@ public sealed class Scheduler(int jobs, IProgressBoard board, Action<int>? prepa
         catch (Exception error)
         {
             // A defect of one run must not take the others with it; its trace goes to the run's log.
-            return new(item.Id, WorkStatus.Failed, $"{error.GetType().Name}: {error.Message}", watch.Elapsed, error);
+            return new(item.Id, WorkStatus.Failed, $"{error.GetType().Name}: {Sentence.Of(error)}", watch.Elapsed, error);
         }
     }
 

@@ -1,0 +1,73 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Research.Host;
+
+/// <summary>libtorch, loaded before TorchSharp asks for it.</summary>
+public static class TorchLibrary
+{
+    /// <summary>
+    /// Loads libtorch and TorchSharp's binding of it from the program's folder. Call first. TorchSharp itself, when it
+    /// finds no library that loads, copies all of libtorch, half a gigabyte, to a new folder and prints a page of
+    /// attempts; so it must not come to that.
+    ///
+    /// BLAS gets one thread per caller, unless the user has set MKL_NUM_THREADS: runs go side by side, so a BLAS that
+    /// also starts a thread per core would only make them wait for each other. MKL reads the variable while it is loaded.
+    /// </summary>
+    /// <exception cref="ResearchException">A library is missing or does not load; the sentence says what to do.</exception>
+    public static void Load()
+    {
+        if (Environment.GetEnvironmentVariable("MKL_NUM_THREADS") is null)
+            Set("MKL_NUM_THREADS", "1");
+        // A CUDA build is found by TorchSharp itself, when a GPU is asked for.
+        foreach (var name in new[] { "torch_cpu", "LibTorchSharp" })
+            Load(name);
+    }
+
+    private static void Load(string name)
+    {
+        var file = FileName(name);
+        var path = Path.Combine(AppContext.BaseDirectory, file);
+        // A link into the package cache dangles when the cache was emptied.
+        if (!File.Exists(path))
+            throw new ResearchException(
+                $"{file} is missing in {AppContext.BaseDirectory}: build again, which restores the package that holds it.");
+        try
+        {
+            NativeLibrary.Load(path);
+        }
+        catch (Exception error) when (error is DllNotFoundException or BadImageFormatException)
+        {
+            throw new ResearchException(
+                $"{file} does not load ({Reason(error, path)}): "
+                + "libtorch needs x86-64 with Debian 12, Ubuntu 22.04 or newer, Windows, or macOS on Apple silicon.",
+                ResearchException.RunFailed, error);
+        }
+    }
+
+    private static string FileName(string name) =>
+        OperatingSystem.IsWindows() ? $"{name}.dll"
+        : OperatingSystem.IsMacOS() ? $"lib{name}.dylib"
+        : $"lib{name}.so";
+
+    // The loader's own line, without the path that the sentence has named.
+    private static string Reason(Exception error, string path)
+    {
+        var lines = error.Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var line = lines.FirstOrDefault(line => line.StartsWith(path, StringComparison.Ordinal)) ?? lines[0];
+        return line.Replace($"{path}: ", "", StringComparison.Ordinal).TrimEnd('.');
+    }
+
+    // Environment.SetEnvironmentVariable alone changes a copy that native code never reads.
+    private static void Set(string name, string value)
+    {
+        Environment.SetEnvironmentVariable(name, value);
+        if (!OperatingSystem.IsWindows())
+            _ = setenv(name, value, 1);
+    }
+
+    [DllImport("libc")]
+    private static extern int setenv(
+        [MarshalAs(UnmanagedType.LPUTF8Str)] string name, [MarshalAs(UnmanagedType.LPUTF8Str)] string value,
+        int overwrite);
+}
