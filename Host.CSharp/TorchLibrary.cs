@@ -7,9 +7,9 @@ namespace Research.Host;
 public static class TorchLibrary
 {
     /// <summary>
-    /// Loads libtorch and TorchSharp's binding of it from the program's folder. Call first. TorchSharp itself, when it
-    /// finds no library that loads, copies all of libtorch, half a gigabyte, to a new folder and prints a page of
-    /// attempts; so it must not come to that.
+    /// Loads libtorch and TorchSharp's binding of it from the folder of TorchSharp, else (a build with -p:Torch=system) from
+    /// the system's library path. Call first. TorchSharp itself, when it finds no library that loads, copies all of
+    /// libtorch, half a gigabyte, to a new folder and prints a page of attempts; so it must not come to that.
     ///
     /// BLAS gets one thread per caller, unless the user has set MKL_NUM_THREADS: runs go side by side, so a BLAS that
     /// also starts a thread per core would only make them wait for each other. MKL reads the variable while it is loaded.
@@ -27,11 +27,16 @@ public static class TorchLibrary
     private static void Load(string name)
     {
         var file = FileName(name);
-        var path = Path.Combine(AppContext.BaseDirectory, file);
-        // A link into the package cache dangles when the cache was emptied.
+        var path = Path.Combine(Folder, file);
         if (!File.Exists(path))
+        {
+            if (NativeLibrary.TryLoad(file, out _))
+                return;
+            // A link into the package cache dangles when the cache was emptied.
             throw new ResearchException(
-                $"{file} is missing in {AppContext.BaseDirectory}: build again, which restores the package that holds it.");
+                $"{file} is neither in {Folder} nor on the library path: "
+                + "build again, which restores the package that holds it.");
+        }
         try
         {
             NativeLibrary.Load(path);
@@ -44,6 +49,10 @@ public static class TorchLibrary
                 ResearchException.RunFailed, error);
         }
     }
+
+    // Where TorchSharp lies: the program's folder, also when the program is F# Interactive, whose own folder is another.
+    private static string Folder =>
+        Path.GetDirectoryName(typeof(torch).Assembly.Location) is { Length: > 0 } folder ? folder : AppContext.BaseDirectory;
 
     private static string FileName(string name) =>
         OperatingSystem.IsWindows() ? $"{name}.dll"
