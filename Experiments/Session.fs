@@ -53,7 +53,6 @@ let run (places: Places) (plan: Plan) (jobs: int) (ids: string list) : int =
             printfn "%s" (withoutRuns row.Id)
 
     let experiments = computed selected
-    use _ = ResultsLock.Take places.Results
     let store = RunStore places.Results
     use board = LiveBoard.ForConsole()
     use interruption = new Interruption(fun message -> board.Say message)
@@ -68,22 +67,23 @@ let run (places: Places) (plan: Plan) (jobs: int) (ids: string list) : int =
 /// What decides whether each run of a row is computed, one sentence each.
 let why (places: Places) (plan: Plan) (id: string) : string list =
     let store = RunStore places.Results
+    let listing = store.List()
 
     match computed (select [ id ]) with
     | [] -> [ withoutRuns id ]
     | experiments -> [
         for experiment in experiments do
             for request in experiment.Runs plan do
-                string (store.Why request.Key)
+                string (store.Why(request.Key, listing))
       ]
 
-let private notRun (selected: Registry.Row list) (store: RunStore) (plan: Plan) (row: Registry.Row) =
+let private notRun (selected: Registry.Row list) (listing: StoreListing) (plan: Plan) (row: Registry.Row) =
     match row.Answer with
     | Registry.Derived -> None
     | Registry.Computed experiment ->
         if not (List.contains row.Id (selected |> List.map _.Id)) then
             Some(row.Id, "not selected")
-        elif experiment.Runs plan |> List.forall (fun r -> store.IsComplete r.Key) then
+        elif experiment.Runs plan |> List.forall (fun r -> listing.IsComplete r.Key) then
             None
         else
             Some(row.Id, "its runs are not complete")
@@ -100,7 +100,7 @@ let private deviceName (plan: Plan) =
 let report (places: Places) (plan: Plan) (ids: string list) : Report =
     let store = RunStore places.Results
     let selected = select ids
-    let notRun = Registry.rows |> List.choose (notRun selected store plan)
+    let notRun = Registry.rows |> List.choose (notRun selected (store.List()) plan)
     let idle = notRun |> List.map fst |> Set.ofList
     let results = Results store
 

@@ -1,8 +1,10 @@
-/// Folders that tests write to.
+/// Folders and runs that tests write to.
 [<AutoOpen>]
 module Research.Tests.Folders
 
 open System.IO
+open Expecto
+open Research.Host
 
 /// A new empty folder that is gone afterwards.
 let inFolder (body: string -> unit) =
@@ -12,3 +14,9 @@ let inFolder (body: string -> unit) =
         body folder.FullName
     finally
         folder.Delete true
+
+/// A run opened for computing, as the runner opens it.
+let opened (store: RunStore) (key: RunKey) : RunDirectory =
+    match store.TryClaim(key, store.Watch()) with
+    | :? Claim.Taken as taken -> taken.Run
+    | claim -> failtest $"the run should be free, not {claim}"

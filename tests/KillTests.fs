@@ -4,7 +4,6 @@ module Research.Tests.KillTests
 open System
 open System.Diagnostics
 open System.IO
-open System.Reflection
 open Expecto
 open Research.Host
 
@@ -18,19 +17,7 @@ let private pause = 2
 let private instants = [ TinyTraining.stepping, 70; TinyTraining.saving, 8 ]
 
 let private start root (seed: int64) (pause: int) =
-    let host = Environment.ProcessPath |> nonNull
-    let arguments = [ "tiny-training"; root; string seed; string pause ]
-
-    // Under `dotnet x.dll` the process is dotnet itself and needs to be told the program.
-    let info =
-        if Path.GetFileNameWithoutExtension host = "dotnet" then
-            ProcessStartInfo(host, Assembly.GetExecutingAssembly().Location :: arguments)
-        else
-            ProcessStartInfo(host, arguments)
-
-    info.RedirectStandardOutput <- true
-    info.RedirectStandardError <- true
-    Process.Start info |> nonNull
+    Children.start [ "tiny-training"; root; string seed; string pause ]
 
 let private finish (child: Process) =
     let errors = child.StandardError.ReadToEnd()

@@ -38,9 +38,14 @@ let private runAll (argv: string array) : int =
 [<EntryPoint>]
 let main argv =
     try
-        TorchLibrary.Load()
+        // A race for leases needs no libtorch.
+        let loaded (mode: string array -> int option) (argv: string array) =
+            TorchLibrary.Load()
+            mode argv
 
-        match TinyTraining.tryRunChild argv |> Option.orElseWith (fun () -> Page.tryRun argv) with
+        let modes = [ LeaseRace.tryRunChild; loaded TinyTraining.tryRunChild; Page.tryRun ]
+
+        match modes |> List.tryPick (fun run -> run argv) with
         | Some code -> code
         | None ->
             torch.set_num_threads 1

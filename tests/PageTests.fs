@@ -130,7 +130,7 @@ let private runs (folder: string) =
             1
         )
 
-    RunTable.ofRecords [ RunStore(folder).Open(key).Record ]
+    RunTable.ofRecords [ (opened (RunStore folder) key).Record ]
 
 /// Writes the page into a folder and hands over its path and text.
 let private withPage act =

@@ -1,4 +1,4 @@
-/// Files that outlive a process: safetensors, checkpoints, run directories, metrics, the lock on the results.
+/// Files that outlive a process: safetensors, checkpoints, run directories, metrics.
 module Research.Tests.RuntimeTests
 
 open System
@@ -250,10 +250,10 @@ let private runs =
                 let store = RunStore folder
                 let why changes = store.Why(keyWith changes).ToString()
                 Expect.stringContains (why []) "there is no run named ift1" "nothing exists"
-                store.Open(keyWith []).Complete(TimeSpan.Zero)
-                store.Open(keyWith [ "rate", "0.01"; "code", "7" ]) |> ignore
+                (opened store (keyWith [])).Complete(TimeSpan.Zero)
+                opened store (keyWith [ "rate", "0.01"; "code", "7" ]) |> ignore
                 Expect.stringContains (why []) "is complete" "complete"
-                Expect.stringContains (why [ "rate", "0.01"; "code", "7" ]) "resumed" "interrupted"
+                Expect.stringContains (why [ "rate", "0.01"; "code", "7" ]) "continued" "begun"
 
                 let report = store.Why(keyWith [ "seed", "2" ])
 
@@ -267,7 +267,7 @@ let private runs =
         testCase "host/run/immutable" (fun () ->
             inFolder (fun folder ->
                 let store = RunStore folder
-                let run = store.Open(keyWith [])
+                let run = opened store (keyWith [])
                 run.SaveValues(readOnlyDict [ "third", 1.0 / 3.0; "nan", nan ])
 
                 Expect.throwsT<ResearchException>
@@ -315,31 +315,16 @@ let private runs =
 
                 Expect.equal rows expected "cut back, continued, and a torn last line ignored"))
 
-        testCase "host/run/lock" (fun () ->
-            inFolder (fun folder ->
-                let held = ResultsLock.Take folder
-                let sentence = sentenceOf (fun () -> (ResultsLock.Take folder).Dispose())
-
-                Expect.stringStarts
-                    sentence
-                    $"results are in use by process {Environment.ProcessId}"
-                    "names the process"
-
-                held.Dispose()
-                // The lock's file is still there, as after a kill.
-                Expect.isTrue (File.Exists(Path.Combine(folder, ".lock"))) "the file stays"
-                (ResultsLock.Take folder).Dispose()))
-
         testCase "host/run/no-results" (fun () ->
             inFolder (fun folder ->
                 let file = Path.Combine(folder, "file")
                 File.WriteAllText(file, "")
                 let inside = Path.Combine(file, "results")
-                let sentence = sentenceOf (fun () -> (ResultsLock.Take inside).Dispose())
+                let sentence = sentenceOf (fun () -> RunStore(inside).RequireWritable())
 
                 Expect.stringStarts
                     sentence
-                    $"the results directory '{inside}' cannot be created"
+                    $"the results directory '{inside}' cannot be written"
                     "names it"))
     ]
 

@@ -98,7 +98,6 @@ let stepping, saving = "stepping", "saving"
 let tryRunChild (argv: string array) =
     match argv with
     | [| "tiny-training"; root; seed; pause |] ->
-        use _ = ResultsLock.Take root
         let announced = HashSet<string>()
 
         /// Announces the first time, then waits.

@@ -31,7 +31,7 @@ public sealed class CheckpointStore
 {
     private readonly string directory, current, previous, temporary;
 
-    /// <param name="directory">Created when missing.</param>
+    /// <param name="directory">Created when missing; what it lies in must exist.</param>
     /// <param name="name">File name without extension.</param>
     public CheckpointStore(string directory, string name)
     {
@@ -58,7 +58,7 @@ public sealed class CheckpointStore
         IReadOnlyList<TensorSpec> specs, Action<TensorSpec, SafetensorsFile.Append> emit,
         IReadOnlyDictionary<string, string> metadata)
     {
-        Directory.CreateDirectory(directory);
+        Durable.CreateFolder(directory);
         var isFirst = true;
         Durable.WriteFlushed(temporary, current, stream => SafetensorsFile.Write(stream, specs, (spec, append) =>
         {

@@ -9,7 +9,8 @@ namespace Research.Host;
 /// </summary>
 public static class Durable
 {
-    private const int NoSpace = 28, QuotaExceeded = 122, WindowsDiskFull = unchecked((int)0x80070070);
+    private const uint AllMayEnter = 0b111_111_111;
+    private const int NoSuchFile = 2, FileExists = 17, NoSpace = 28, QuotaExceeded = 122, WindowsDiskFull = unchecked((int)0x80070070);
 
     /// <summary>Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream.</summary>
     /// <exception cref="ResearchException">The disk is full; the old file is untouched.</exception>
@@ -19,6 +20,28 @@ public static class Durable
         WriteFlushed(temporary, path, write);
         File.Move(temporary, path, overwrite: true);
         FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>
+    /// Creates a folder unless it exists, but not what it lies in: <see cref="Directory.CreateDirectory(string)"/> would
+    /// give a process whose run was taken over the old folder back.
+    /// </summary>
+    /// <exception cref="DirectoryNotFoundException">The folder around it does not exist.</exception>
+    internal static void CreateFolder(string path)
+    {
+        if (Directory.Exists(path))
+            return;
+        if (OperatingSystem.IsWindows())
+        {
+            if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
+                throw new DirectoryNotFoundException($"the folder of '{path}' does not exist");
+            Directory.CreateDirectory(path);
+        }
+        else if (mkdir(path, AllMayEnter) != 0 && Marshal.GetLastPInvokeError() is not FileExists and var error)
+        {
+            var sentence = $"'{path}' cannot be created: {Marshal.GetPInvokeErrorMessage(error)}";
+            throw error == NoSuchFile ? new DirectoryNotFoundException(sentence) : new IOException(sentence, error);
+        }
     }
 
     /// <summary>Replaces a text file (UTF-8, no byte-order mark).</summary>
@@ -83,6 +106,9 @@ public static class Durable
 
     [DllImport("libc", CharSet = CharSet.Ansi)]
     private static extern int open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int mkdir([MarshalAs(UnmanagedType.LPUTF8Str)] string path, uint mode);
 
     [DllImport("libc")]
     private static extern int fsync(int descriptor);

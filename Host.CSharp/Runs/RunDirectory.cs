@@ -21,46 +21,47 @@ public sealed class RunDirectory
     };
 
     private readonly Lock logLock = new();
+    private readonly Action<RunDirectory>? publish;
 
-    private RunDirectory(string path, RunRecord record)
+    private RunDirectory(string path, RunRecord record, Action<RunDirectory>? publish = null)
     {
         Path = path;
         Record = record;
+        this.publish = publish;
     }
 
-    public string Path { get; }
+    /// <summary>Where the files are: a folder of this attempt until the run is published, then its final one.</summary>
+    public string Path { get; private set; }
 
     /// <summary>What `run.json` says now.</summary>
     public RunRecord Record { get; private set; }
 
     public bool IsComplete => Record.State == RunState.Complete;
 
-    /// <summary>Opens a run for computing: creates it, or continues it when it was interrupted.</summary>
-    internal static RunDirectory OpenOrCreate(string path, RunKey key)
+    /// <summary>
+    /// Opens a run for computing in an existing folder: begins it, or continues what an earlier attempt left there.
+    /// </summary>
+    /// <param name="path">The attempt's folder.</param>
+    /// <param name="key">The run.</param>
+    /// <param name="publish">Gives the complete run its final place; see <see cref="MoveTo"/>.</param>
+    internal static RunDirectory OpenForComputing(string path, RunKey key, Action<RunDirectory> publish)
     {
-        if (TryOpen(path) is { } existing)
-        {
-            if (!existing.IsComplete)
-                existing.Update(existing.Record with
-                {
-                    Resumed = existing.Record.Resumed + 1,
-                    Host = HostInfo.Current,
-                });
-            return existing;
-        }
-        Directory.CreateDirectory(path);
-        var record = new RunRecord
-        {
-            Name = key.Name,
-            Key = key.Digest,
-            Fields = key.Fields,
-            State = RunState.Running,
-            Started = DateTimeOffset.UtcNow,
-            Host = HostInfo.Current,
-            Revision = HostInfo.Revision,
-        };
-        record.Write(System.IO.Path.Combine(path, RecordFile));
-        return new(path, record);
+        var file = System.IO.Path.Combine(path, RecordFile);
+        if (RunRecord.TryRead(file) is not { } record)
+            record = new()
+            {
+                Name = key.Name,
+                Key = key.Digest,
+                Fields = key.Fields,
+                State = RunState.Running,
+                Started = DateTimeOffset.UtcNow,
+                Host = HostInfo.Current,
+                Revision = HostInfo.Revision,
+            };
+        else if (record.State == RunState.Running)
+            record = record with { Resumed = record.Resumed + 1, Host = HostInfo.Current };
+        record.Write(file);
+        return new(path, record, publish);
     }
 
     /// <summary>Opens a run for reading, or returns null when there is none.</summary>
@@ -74,9 +75,13 @@ public sealed class RunDirectory
     public string PathForWriting(string name)
     {
         RequireIncomplete();
-        var path = PathOf(name);
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
-        return path;
+        var folder = Path;
+        foreach (var part in name.Split('/')[..^1])
+        {
+            folder = System.IO.Path.Combine(folder, part);
+            Durable.CreateFolder(folder);
+        }
+        return PathOf(name);
     }
 
     /// <summary>Writes named tensors to `name.safetensors`.</summary>
@@ -137,7 +142,10 @@ public sealed class RunDirectory
     /// <summary>Lines of `log.txt`, oldest first.</summary>
     public IReadOnlyList<string> ReadNotes() => File.Exists(PathOf(LogFile)) ? File.ReadAllLines(PathOf(LogFile)) : [];
 
-    /// <summary>Marks the run complete and drops its checkpoints, which nobody needs any more.</summary>
+    /// <summary>
+    /// Marks the run complete, drops its checkpoints, which nobody needs any more, and publishes it: from now on
+    /// everybody sees all of it.
+    /// </summary>
     public void Complete(TimeSpan session)
     {
         RequireIncomplete();
@@ -147,8 +155,29 @@ public sealed class RunDirectory
             Finished = DateTimeOffset.UtcNow,
             Seconds = Record.Seconds + session.TotalSeconds,
         });
+        Publish();
+    }
+
+    /// <summary>What <see cref="Complete"/> does last; also for a run whose owner was killed just before it.</summary>
+    internal void Publish()
+    {
         if (Directory.Exists(PathOf(CheckpointDirectory)))
             Directory.Delete(PathOf(CheckpointDirectory), recursive: true);
+        publish?.Invoke(this);
+    }
+
+    /// <summary>Moves the whole run by one rename, unless it is there already: equal keys have equal results.</summary>
+    internal void MoveTo(string path)
+    {
+        try
+        {
+            Directory.Move(Path, path);
+        }
+        catch (IOException) when (Directory.Exists(path) && Directory.Exists(Path))
+        {
+            Directory.Delete(Path, recursive: true);
+        }
+        Path = path;
     }
 
     /// <summary>Records the time of a session that ended before the run was complete.</summary>

@@ -1,54 +1,109 @@
+using System.Globalization;
+
 namespace Research.Host;
 
-/// <summary>A field in which a wanted run differs from one that exists; null where a side lacks the field.</summary>
-public sealed record KeyChange(string Field, string? Was, string? Now)
-{
-    public override string ToString() => (Was, Now) switch
-    {
-        (null, _) => $"{Field} is new: {Now}",
-        (_, null) => $"{Field} is gone, it was {Was}",
-        _ => $"{Field} was {Was}, is now {Now}",
-    };
-}
-
-/// <summary>Answer to "why would this run be computed?".</summary>
-/// <param name="Wanted">The run in question.</param>
-/// <param name="State">Its own state, or null when it does not exist.</param>
-/// <param name="Nearest">The existing run of that name with the fewest differences, when it is another one.</param>
-/// <param name="Changes">The differences from <paramref name="Nearest"/>.</param>
-public sealed record WhyReport(
-    RunKey Wanted, RunState? State, RunRecord? Nearest, IReadOnlyList<KeyChange> Changes)
-{
-    /// <summary>The answer in one sentence.</summary>
-    public override string ToString() => (State, Nearest) switch
-    {
-        (RunState.Complete, _) => $"{Wanted.Id} is complete, so nothing is computed.",
-        (RunState.Running, _) => $"{Wanted.Id} was interrupted, so it is resumed.",
-        (_, null) => $"{Wanted.Id} is computed because there is no run named {Wanted.Name} yet.",
-        _ => $"{Wanted.Id} is computed because, compared with {Nearest.Name}-{Nearest.Key}, "
-            + $"{string.Join("; ", Changes)}.",
-    };
-}
-
-/// <summary>All runs under one results directory: `ROOT/runs/NAME-DIGEST/`.</summary>
+/// <summary>
+/// All runs under one results directory, which several processes and machines may share. Complete runs lie in
+/// `ROOT/runs/NAME-DIGEST/`; what is not complete lies in `ROOT/work/NAME-DIGEST/`: the leases and, in `attempt-N`, the
+/// files of the run as the owner of lease N has them. Publishing is one rename from there to `runs`, so reading needs
+/// no lease.
+/// </summary>
 public sealed class RunStore
 {
-    private readonly string runs;
+    private const string AttemptPrefix = "attempt-";
 
-    public RunStore(string root)
+    private readonly string runs, work;
+    private readonly LeaseTimes times;
+    private readonly TimeProvider clock;
+    private readonly LeaseOwner owner;
+
+    /// <param name="root">The results directory.</param>
+    /// <param name="times">How leases are kept; all processes of a store use the same.</param>
+    /// <param name="clock">Source of time; tests give their own.</param>
+    /// <param name="owner">Who claims runs; this process unless a test says otherwise.</param>
+    public RunStore(string root, LeaseTimes? times = null, TimeProvider? clock = null, LeaseOwner? owner = null)
     {
         Root = root;
         runs = Path.Combine(root, "runs");
+        work = Path.Combine(root, "work");
+        this.times = times ?? new();
+        this.clock = clock ?? TimeProvider.System;
+        this.owner = owner ?? LeaseOwner.Current;
     }
 
     /// <summary>The results directory.</summary>
     public string Root { get; }
 
-    /// <summary>Opens a run for computing; it exists afterwards. A complete run can only be read.</summary>
-    public RunDirectory Open(RunKey key) => RunDirectory.OpenOrCreate(PathOf(key), key);
+    internal LeaseTimes Times => times;
 
-    /// <summary>The run if it exists, in whatever state.</summary>
-    public RunDirectory? Find(RunKey key) => RunDirectory.TryOpen(PathOf(key));
+    /// <summary>What is there now.</summary>
+    public StoreListing List() => new(runs, work);
+
+    /// <summary>A watch for the leases of other processes.</summary>
+    public LeaseWatch Watch() => new(times, clock);
+
+    /// <summary>Makes sure that runs can be computed here.</summary>
+    /// <exception cref="ResearchException">The directory cannot be created or written; the sentence says why.</exception>
+    public void RequireWritable()
+    {
+        try
+        {
+            Directory.CreateDirectory(runs);
+            Directory.CreateDirectory(work);
+            var probe = Path.Combine(work, $".{Guid.NewGuid():N}");
+            File.WriteAllText(probe, "");
+            File.Delete(probe);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new ResearchException(
+                $"the results directory '{Root}' cannot be written: {error.Message}", ResearchException.RunFailed, error);
+        }
+    }
+
+    /// <summary>Removes what a process that was killed right after it had published a run left behind.</summary>
+    public void Tidy(StoreListing listing)
+    {
+        foreach (var id in listing.Leftovers)
+            new LeaseFolder(Path.Combine(work, id)).Remove();
+    }
+
+    /// <summary>Asks for the right to compute a run, and opens it when that is granted.</summary>
+    /// <param name="key">The run.</param>
+    /// <param name="watch">What this process has seen of other owners.</param>
+    /// <param name="knownLease">
+    /// Leases up to this number were known when the run was asked for: a failure under one of them is tried again, one
+    /// under a later lease is the answer.
+    /// </param>
+    public Claim TryClaim(RunKey key, LeaseWatch watch, int knownLease = int.MaxValue)
+    {
+        if (IsComplete(key))
+            return new Claim.Complete();
+        var folder = LeasesOf(key);
+        var newest = folder.Newest();
+        if (newest.Record is { State: LeaseState.Failed } failed && newest.Number > knownLease)
+            return new Claim.Failed(failed.Owner, failed.Reason ?? "for no stated reason");
+        var isFree = newest.Number == 0 || newest.Record is { State: not LeaseState.Held };
+        if (!isFree && !watch.IsAbandoned(key.Id, newest))
+            return new Claim.Held(newest.Record?.Owner);
+        var number = newest.Number + 1;
+        var record = new LeaseRecord { Owner = owner, State = LeaseState.Held, Since = clock.GetUtcNow() };
+        if (!folder.TryCreate(number, record))
+            return new Claim.Held(null);
+        // It may have been published between the first question and the lease.
+        if (IsComplete(key))
+        {
+            folder.Remove();
+            return new Claim.Complete();
+        }
+        return Open(key, new Lease(folder, number, record, times, clock));
+    }
+
+    /// <summary>The newest lease of a run that is not complete.</summary>
+    public LeaseSighting Sight(RunKey key) => LeasesOf(key).Newest();
+
+    /// <summary>The run if it exists, in whatever state, for reading.</summary>
+    public RunDirectory? Find(RunKey key) => Find(key.Id);
 
     /// <summary>The run's results.</summary>
     /// <exception cref="ResearchException">The run is not complete.</exception>
@@ -57,39 +112,74 @@ public sealed class RunStore
             ? run
             : throw new ResearchException($"run {key.Id} is not complete, so its results cannot be shown yet.");
 
-    public bool IsComplete(RunKey key) => Find(key) is { IsComplete: true };
-
-    /// <summary>Records of the existing runs of a name, newest first.</summary>
-    public IReadOnlyList<RunRecord> History(string name) =>
-        !Directory.Exists(runs)
-            ? []
-            : [.. Directory.EnumerateDirectories(runs, $"{name}-*")
-                .Select(path => RunDirectory.TryOpen(path)?.Record)
-                .OfType<RunRecord>()
-                .Where(record => record.Name == name)
-                .OrderByDescending(record => record.Started)];
+    public bool IsComplete(RunKey key) => Directory.Exists(Path.Combine(runs, key.Id));
 
     /// <summary>Says whether a run would be computed, and what has changed since the nearest existing one.</summary>
-    public WhyReport Why(RunKey key)
+    /// <param name="key">The run.</param>
+    /// <param name="listing">What the store holds; listed now when not given.</param>
+    public WhyReport Why(RunKey key, StoreListing? listing = null)
     {
-        if (Find(key) is { } existing)
-            return new(key, existing.Record.State, null, []);
-        var candidates = History(key.Name).Select(record => (Record: record, Changes: Compare(record, key)));
+        listing ??= List();
+        if (listing.IsComplete(key) || listing.IsBegun(key))
+            return new(key, listing.IsComplete(key) ? RunState.Complete : RunState.Running, null, []);
+        var candidates = listing.Named(key.Name)
+            .Select(id => Find(id)?.Record)
+            .OfType<RunRecord>()
+            .Where(record => record.Name == key.Name)
+            .OrderByDescending(record => record.Started)
+            .Select(record => (Record: record, Changes: WhyReport.Compare(record, key)));
         return candidates.OrderBy(candidate => candidate.Changes.Count).FirstOrDefault() is { Record: not null } nearest
             ? new(key, null, nearest.Record, nearest.Changes)
             : new(key, null, null, []);
     }
 
-    private static List<KeyChange> Compare(RunRecord record, RunKey key)
+    private RunDirectory? Find(string id) =>
+        RunDirectory.TryOpen(Path.Combine(runs, id))
+        ?? (NewestAttempt(Path.Combine(work, id)) is { } attempt ? RunDirectory.TryOpen(attempt) : null);
+
+    private LeaseFolder LeasesOf(RunKey key) => new(Path.Combine(work, key.Id));
+
+    /// <summary>
+    /// Opens a run under a new lease. What earlier attempts left is renamed to this lease's number: from then on an
+    /// earlier owner that still lives finds no folder to write to and nothing to publish.
+    /// </summary>
+    private Claim Open(RunKey key, Lease lease)
     {
-        var changes = key.Fields.Keys.Union(record.Fields.Keys)
-            .Select(field => new KeyChange(
-                field, record.Fields.GetValueOrDefault(field), key.Fields.GetValueOrDefault(field)))
-            .Where(change => change.Was != change.Now)
-            .ToList();
-        // Equal fields in another order also make another key.
-        return changes.Count > 0 ? changes : [new("the order of the fields", "different", "as given")];
+        try
+        {
+            var folder = Path.Combine(work, key.Id);
+            var attempt = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{AttemptPrefix}{lease.Number}"));
+            if (NewestAttempt(folder) is not { } earlier)
+                Durable.CreateFolder(attempt);
+            else if (earlier != attempt)
+                Directory.Move(earlier, attempt);
+            var run = RunDirectory.OpenForComputing(attempt, key, Publish);
+            if (!run.IsComplete)
+                return new Claim.Taken(run, lease);
+            run.Publish();
+            return new Claim.Complete();
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+
+        void Publish(RunDirectory run)
+        {
+            var target = Path.Combine(runs, key.Id);
+            Directory.CreateDirectory(runs);
+            run.MoveTo(target);
+            Durable.FlushDirectory(runs);
+            lease.End();
+        }
     }
 
-    private string PathOf(RunKey key) => Path.Combine(runs, key.Id);
+    private static string? NewestAttempt(string folder) =>
+        Directory.Exists(folder)
+            ? Directory.EnumerateDirectories(folder, $"{AttemptPrefix}*")
+                .MaxBy(path => int.TryParse(
+                    Path.GetFileName(path)[AttemptPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture,
+                    out var number) ? number : 0)
+            : null;
 }

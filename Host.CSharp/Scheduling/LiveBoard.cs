@@ -42,6 +42,12 @@ public sealed class LiveBoard : IProgressBoard
         return meter;
     }
 
+    public void Pause(string id)
+    {
+        lock (gate)
+            running.Remove(id);
+    }
+
     public void End(WorkOutcome outcome)
     {
         lock (gate)

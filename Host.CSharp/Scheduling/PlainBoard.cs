@@ -37,6 +37,15 @@ public sealed class PlainBoard : IProgressBoard
         return meter;
     }
 
+    public void Pause(string id)
+    {
+        lock (gate)
+        {
+            running.Remove(id);
+            output.WriteLine($"[{ended}/{items}] {id}: put aside");
+        }
+    }
+
     public void End(WorkOutcome outcome)
     {
         lock (gate)

@@ -24,6 +24,9 @@ public interface IProgressBoard : IDisposable
     /// <summary>An item starts; its progress goes to what is returned.</summary>
     IRunProgress Begin(string id);
 
+    /// <summary>An item that had started waits again.</summary>
+    void Pause(string id);
+
     /// <summary>An item has ended, or will never start.</summary>
     void End(WorkOutcome outcome);
 
@@ -111,7 +114,7 @@ internal static class ProgressFormat
     /// <summary>The line that says how an item ended, without its id.</summary>
     public static string Ending(WorkOutcome outcome) => outcome.Status switch
     {
-        WorkStatus.Done => $"done in {Time(outcome.Elapsed)}",
+        WorkStatus.Done => outcome.Reason ?? $"done in {Time(outcome.Elapsed)}",
         WorkStatus.Failed => $"failed: {outcome.Reason}",
         _ => outcome.Reason ?? outcome.Status.ToString(),
     };

@@ -9,74 +9,113 @@ namespace Research.Host;
 /// <param name="Work">Computes the results into <see cref="RunContext.Run"/>.</param>
 public sealed record RunRequest(RunKey Key, int Threads, Action<RunContext> Work);
 
-/// <summary>What became of the requested runs.</summary>
-/// <param name="Outcomes">One for each run that was not complete before, in the order requested.</param>
-/// <param name="Cached">Runs that were complete before and were not touched.</param>
-public sealed record RunSummary(IReadOnlyList<WorkOutcome> Outcomes, int Cached)
+/// <summary>Gets the requested runs computed, here or elsewhere.</summary>
+public interface IExecutor
 {
-    private const int Interrupted = 130;
-
-    /// <summary>0 when all are done, 1 when one failed, 130 (as shells count it) when the user interrupted.</summary>
-    public int ExitCode =>
-        Outcomes.Any(outcome => outcome.Status == WorkStatus.Cancelled) ? Interrupted
-        : Outcomes.All(outcome => outcome.Status == WorkStatus.Done) ? 0
-        : ResearchException.RunFailed;
-
-    /// <summary>The closing lines: how many of each kind, then each run that is not done and why.</summary>
-    public IReadOnlyList<string> Lines()
-    {
-        var counts = Outcomes.CountBy(outcome => outcome.Status)
-            .Select(pair => $"{pair.Value} {pair.Key.ToString().ToLowerInvariant()}");
-        return
-        [
-            string.Join(", ", [.. counts, $"{Cached} cached"]),
-            .. Outcomes.Where(outcome => outcome.Status != WorkStatus.Done)
-                .Select(outcome => $"  {outcome.Id}: {outcome.Reason}"),
-        ];
-    }
+    /// <summary>Works until all requests are complete, failed, skipped or cancelled.</summary>
+    /// <exception cref="ArgumentException">A dependency is neither complete nor requested.</exception>
+    RunSummary Run(IEnumerable<RunRequest> requests, CancellationToken cancellation);
 }
 
-/// <summary>Computes the requested runs that are not complete, side by side, and marks them complete.</summary>
-/// <param name="store">Where results are kept; the caller holds its <see cref="ResultsLock"/>.</param>
+/// <summary>
+/// The local executor: computes the requested runs that are not complete, side by side. Runs that other processes on
+/// the same store compute meanwhile are theirs; it waits for them, and takes over those whose owners are gone.
+/// </summary>
+/// <param name="store">Where results are kept.</param>
 /// <param name="device">Where tensors belong.</param>
 /// <param name="jobs">Cores to use at a time.</param>
 /// <param name="board">Shows progress.</param>
-public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgressBoard board)
+public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgressBoard board) : IExecutor
 {
-    /// <summary>Runs until all requests are complete, failed, skipped or cancelled.</summary>
-    /// <exception cref="ArgumentException">A dependency is neither complete nor requested.</exception>
+    private readonly LeaseWatch watch = store.Watch();
+
+    /// <summary>
+    /// The newest lease of a run that was known when it was asked for: see <see cref="RunStore.TryClaim"/>. When not
+    /// given, what the store says as the command begins.
+    /// </summary>
+    public Func<RunKey, int>? KnownLease { get; init; }
+
     public RunSummary Run(IEnumerable<RunRequest> requests, CancellationToken cancellation)
     {
         // Experiments share runs: the same key is the same run, whoever asks.
         var distinct = requests.DistinctBy(request => request.Key.Id).ToList();
-        var pending = distinct.Where(request => !store.IsComplete(request.Key)).ToList();
+        var listing = store.List();
+        var pending = distinct.Where(request => !listing.IsComplete(request.Key)).ToList();
         board.Plan(pending.Count);
+        if (pending.Count == 0)
+            return new([], distinct.Count);
+        store.RequireWritable();
+        store.Tidy(listing);
         // At least one thread count per process is set natively, which must not race with the first tensors.
         torch.set_num_threads(1);
-        var scheduler = new Scheduler(jobs, board, torch.set_num_threads);
-        return new(scheduler.Run([.. pending.Select(ToItem)], cancellation), distinct.Count - pending.Count);
+        var scheduler = new Scheduler(jobs, board, torch.set_num_threads, store.Times.Poll);
+        var items = pending.Select(request => ToItem(request, listing)).ToList();
+        return new(scheduler.Run(items, cancellation), distinct.Count - pending.Count);
     }
 
-    private WorkItem ToItem(RunRequest request) => new(
-        request.Key.Id,
-        [.. request.Key.Dependencies.Where(key => !store.IsComplete(key)).Select(key => key.Id)],
-        request.Threads,
-        work => Compute(request, work));
+    private WorkItem ToItem(RunRequest request, StoreListing listing)
+    {
+        var key = request.Key;
+        var known = KnownLease?.Invoke(key) ?? NewestFailure(key, listing);
+        Claim.Taken? taken = null;
+        return new(
+            key.Id,
+            [.. key.Dependencies.Where(needed => !listing.IsComplete(needed)).Select(needed => needed.Id).Distinct()],
+            request.Threads,
+            work => Compute(request, taken!, work))
+        {
+            Admit = () => Admit(store.TryClaim(key, watch, known)),
+        };
 
-    private void Compute(RunRequest request, WorkContext work)
+        Admission Admit(Claim claim)
+        {
+            taken = claim as Claim.Taken;
+            return claim switch
+            {
+                Claim.Taken => new Admission.Granted(),
+                Claim.Held => new Admission.Later(),
+                Claim.Failed failed => new Admission.Over(
+                    new(key.Id, WorkStatus.Failed, $"{failed.Reason} (in {failed.By})")),
+                _ => new Admission.Over(new(key.Id, WorkStatus.Done, "done by another process")),
+            };
+        }
+    }
+
+    private int NewestFailure(RunKey key, StoreListing listing)
+    {
+        if (!listing.IsBegun(key))
+            return 0;
+        var newest = store.Sight(key);
+        return newest.Record is { State: LeaseState.Failed } ? newest.Number : newest.Number - 1;
+    }
+
+    private void Compute(RunRequest request, Claim.Taken taken, WorkContext work)
     {
         var watch = Stopwatch.StartNew();
-        var run = store.Open(request.Key);
+        var (run, lease) = taken;
+        using var ending = lease;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(work.Cancellation, lease.Lost);
+        var context = work with { Progress = new LeasedProgress(work.Progress, lease), Cancellation = stop.Token };
         try
         {
             // Whatever the run leaves behind is freed with it, also when it fails.
             using (torch.NewDisposeScope())
-                request.Work(new(request.Key, run, store, device, work));
+                request.Work(new(request.Key, run, store, device, context));
             run.Complete(watch.Elapsed);
+        }
+        catch when (!lease.IsMine())
+        {
+            // Whatever it was, the run is another process's now.
+            work.Progress.Say("taken over by another process");
+            throw new WorkDeferredException();
         }
         catch (Exception error)
         {
             TryRecord(run, watch.Elapsed, error);
+            if (error is OperationCanceledException)
+                lease.Release(LeaseState.Released, "interrupted");
+            else
+                lease.Release(LeaseState.Failed, WorkOutcome.ReasonOf(error));
             throw;
         }
     }
@@ -89,9 +128,21 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
             var isDefect = error is not (ResearchException or OperationCanceledException);
             run.Note(isDefect ? error.ToString() : error.Message);
         }
-        catch (ResearchException)
+        catch (Exception fault) when (fault is ResearchException or IOException or UnauthorizedAccessException)
         {
-            // The disk is full. What ended the run is the error to show, and it needs no record to be shown.
+            // The disk is full or gone. What ended the run is the error to show, and it needs no record to be shown.
         }
+    }
+
+    /// <summary>Progress that others see too, in the lease.</summary>
+    private sealed class LeasedProgress(IRunProgress inner, Lease lease) : IRunProgress
+    {
+        public void Report(long step, long? total, double loss)
+        {
+            lease.Report(step, total);
+            inner.Report(step, total, loss);
+        }
+
+        public void Say(string message) => inner.Say(message);
     }
 }

@@ -10,12 +10,15 @@ namespace Research.Host;
 /// <param name="jobs">Cores to use at a time, at least 1.</param>
 /// <param name="board">Shows progress.</param>
 /// <param name="prepareThread">Called on each new thread with the cores that its item holds.</param>
-public sealed class Scheduler(int jobs, IProgressBoard board, Action<int>? prepareThread = null)
+/// <param name="retry">Time after which an item that was not admitted is asked again.</param>
+public sealed class Scheduler(
+    int jobs, IProgressBoard board, Action<int>? prepareThread = null, TimeSpan? retry = null)
 {
     // Deep enough for libtorch's autograd on long graphs.
     private const int StackBytes = 64 << 20;
 
     private readonly object gate = new();
+    private readonly long patience = (long)(retry ?? TimeSpan.FromSeconds(1)).TotalMilliseconds;
 
     /// <summary>
     /// Runs all items and returns their outcomes in the order given. Items that are ready start in that order,
@@ -24,12 +27,10 @@ public sealed class Scheduler(int jobs, IProgressBoard board, Action<int>? prepa
     /// <exception cref="ArgumentException">Two items share an id, or a dependency is unknown or circular.</exception>
     public IReadOnlyList<WorkOutcome> Run(IReadOnlyList<WorkItem> items, CancellationToken cancellation)
     {
-        Validate(items);
         var budget = Math.Max(1, jobs);
+        var graph = new WorkGraph(items, budget);
         var free = budget;
-        var waiting = new List<WorkItem>(items);
-        var outcomes = new Dictionary<string, WorkOutcome>();
-        var threads = new List<Thread>();
+        var running = new Dictionary<int, Thread>();
         // Wakes the loop below, which otherwise sleeps until an item ends.
         using var registration = cancellation.Register(() =>
         {
@@ -37,74 +38,100 @@ public sealed class Scheduler(int jobs, IProgressBoard board, Action<int>? prepa
                 Monitor.PulseAll(gate);
         });
 
-        lock (gate)
-        {
-            while (outcomes.Count < items.Count)
+        while (Next() is { } index)
+            // Asked outside the lock: the answer may come from a distant file server.
+            switch (Admit(items[index]))
             {
-                while (TakeNext() is { } item)
-                    Start(item);
-                if (outcomes.Count < items.Count)
-                    Monitor.Wait(gate);
+                case Admission.Granted:
+                    Start(index);
+                    break;
+                case Admission.Later:
+                    lock (gate)
+                        graph.Defer(index, Environment.TickCount64 + patience);
+                    break;
+                case Admission.Over over:
+                    lock (gate)
+                        Settle(index, over.Outcome);
+                    break;
             }
-        }
-        threads.ForEach(thread => thread.Join());
-        return [.. items.Select(item => outcomes[item.Id])];
+        return graph.Outcomes;
 
-        // Settles what cannot run any more and returns the first item that can run now.
-        WorkItem? TakeNext()
+        // Waits for an item that can start; null once everything has ended.
+        int? Next()
         {
-            while (waiting.FirstOrDefault(item => Verdict(item) is not null) is { } lost)
-            {
-                waiting.Remove(lost);
-                Settle(Verdict(lost)!);
-            }
-            return waiting.FirstOrDefault(item => item.DependsOn.All(outcomes.ContainsKey) && Cores(item) <= free);
-        }
-
-        // The outcome of an item that can never start, else null.
-        WorkOutcome? Verdict(WorkItem item) =>
-            cancellation.IsCancellationRequested
-                ? new(item.Id, WorkStatus.Cancelled, "interrupted before it started")
-                : item.DependsOn.FirstOrDefault(IsLost) is { } lost
-                    ? new(item.Id, WorkStatus.Skipped, $"skipped because {lost} is not done")
-                    : null;
-
-        bool IsLost(string id) => outcomes.TryGetValue(id, out var outcome) && outcome.Status != WorkStatus.Done;
-
-        int Cores(WorkItem item) => Math.Clamp(item.Threads, 1, budget);
-
-        void Settle(WorkOutcome outcome)
-        {
-            outcomes.Add(outcome.Id, outcome);
-            board.End(outcome);
-        }
-
-        void Start(WorkItem item)
-        {
-            var cores = Cores(item);
-            waiting.Remove(item);
-            free -= cores;
-            var progress = board.Begin(item.Id);
-            var thread = new Thread(() =>
-            {
-                var outcome = Execute(item, new(cores, progress, cancellation));
-                lock (gate)
+            lock (gate)
+                while (true)
                 {
-                    free += cores;
-                    Settle(outcome);
-                    Monitor.PulseAll(gate);
+                    if (cancellation.IsCancellationRequested)
+                        Show(graph.CancelAllBut(running.Keys.ToHashSet()));
+                    var wakeUp = graph.Resume(Environment.TickCount64);
+                    if (graph.Take(free) is { } index)
+                        return index;
+                    if (graph.Settled == items.Count)
+                        return null;
+                    Monitor.Wait(gate, wakeUp is { } time ? (int)Math.Max(1, time - Environment.TickCount64) : Timeout.Infinite);
                 }
-            }, StackBytes)
+        }
+
+        void Start(int index)
+        {
+            var item = items[index];
+            var cores = graph.Cores(index);
+            var progress = board.Begin(item.Id);
+            var thread = new Thread(() => RunOnThread(index, new(cores, progress, cancellation)), StackBytes)
             {
                 Name = item.Id,
                 IsBackground = true,
             };
-            threads.Add(thread);
+            lock (gate)
+            {
+                free -= cores;
+                running.Add(index, thread);
+            }
             thread.Start();
+        }
+
+        void RunOnThread(int index, WorkContext context)
+        {
+            var outcome = Execute(items[index], context);
+            lock (gate)
+            {
+                free += context.Threads;
+                running.Remove(index);
+                if (outcome is not null)
+                    Settle(index, outcome);
+                else
+                {
+                    board.Pause(items[index].Id);
+                    graph.Defer(index, Environment.TickCount64 + patience);
+                }
+                Monitor.PulseAll(gate);
+            }
+        }
+
+        void Settle(int index, WorkOutcome outcome) => Show(graph.Settle(index, outcome));
+
+        void Show(IReadOnlyList<WorkOutcome> ended)
+        {
+            foreach (var outcome in ended)
+                board.End(outcome);
         }
     }
 
-    private WorkOutcome Execute(WorkItem item, WorkContext context)
+    private static Admission Admit(WorkItem item)
+    {
+        try
+        {
+            return item.Admit?.Invoke() ?? new Admission.Granted();
+        }
+        catch (Exception error)
+        {
+            return new Admission.Over(new(item.Id, WorkStatus.Failed, WorkOutcome.ReasonOf(error), Error: error));
+        }
+    }
+
+    /// <summary>Runs an item to its end; null when it is to be admitted again later.</summary>
+    private WorkOutcome? Execute(WorkItem item, WorkContext context)
     {
         var watch = Stopwatch.StartNew();
         try
@@ -117,39 +144,14 @@ public sealed class Scheduler(int jobs, IProgressBoard board, Action<int>? prepa
         {
             return new(item.Id, WorkStatus.Cancelled, "interrupted; it resumes where it stopped", watch.Elapsed);
         }
-        catch (ResearchException error)
+        catch (WorkDeferredException)
         {
-            return new(item.Id, WorkStatus.Failed, error.Message, watch.Elapsed, error);
+            return null;
         }
         catch (Exception error)
         {
             // A defect of one run must not take the others with it; its trace goes to the run's log.
-            return new(item.Id, WorkStatus.Failed, $"{error.GetType().Name}: {Sentence.Of(error)}", watch.Elapsed, error);
-        }
-    }
-
-    private static void Validate(IReadOnlyList<WorkItem> items)
-    {
-        var byId = new Dictionary<string, WorkItem>();
-        foreach (var item in items)
-            if (!byId.TryAdd(item.Id, item))
-                throw new ArgumentException($"two work items are called '{item.Id}'", nameof(items));
-        var settled = new HashSet<string>();
-        var open = new HashSet<string>();
-        foreach (var item in items)
-            Visit(item);
-
-        void Visit(WorkItem item)
-        {
-            if (settled.Contains(item.Id))
-                return;
-            if (!open.Add(item.Id))
-                throw new ArgumentException($"work item '{item.Id}' depends on itself", nameof(items));
-            foreach (var id in item.DependsOn)
-                Visit(byId.TryGetValue(id, out var needed)
-                    ? needed
-                    : throw new ArgumentException($"'{item.Id}' depends on '{id}', which is not given", nameof(items)));
-            settled.Add(item.Id);
+            return new(item.Id, WorkStatus.Failed, WorkOutcome.ReasonOf(error), watch.Elapsed, error);
         }
     }
 }

@@ -5,7 +5,31 @@ namespace Research.Host;
 /// <param name="DependsOn">Ids of the items that must be done before this one starts.</param>
 /// <param name="Threads">Cores it uses: 1, or 2 for convolutions.</param>
 /// <param name="Work">Runs from start to end on one thread of its own.</param>
-public sealed record WorkItem(string Id, IReadOnlyList<string> DependsOn, int Threads, Action<WorkContext> Work);
+public sealed record WorkItem(string Id, IReadOnlyList<string> DependsOn, int Threads, Action<WorkContext> Work)
+{
+    /// <summary>Asked right before the item would start; it may start when this is not given.</summary>
+    public Func<Admission>? Admit { get; init; }
+}
+
+/// <summary>Whether an item may start.</summary>
+public abstract record Admission
+{
+    private Admission()
+    {
+    }
+
+    /// <summary>It starts now.</summary>
+    public sealed record Granted : Admission;
+
+    /// <summary>Ask again later; others may start meanwhile.</summary>
+    public sealed record Later : Admission;
+
+    /// <summary>It need not start: this is how it ended elsewhere.</summary>
+    public sealed record Over(WorkOutcome Outcome) : Admission;
+}
+
+/// <summary>Thrown by an item that cannot go on now and is to be admitted again later.</summary>
+public sealed class WorkDeferredException : Exception;
 
 /// <summary>What the scheduler hands to a running item.</summary>
 /// <param name="Threads">Cores that the item holds; less than it asked for when the budget is smaller.</param>
@@ -33,4 +57,9 @@ public enum WorkStatus
 /// <param name="Elapsed">Time it ran.</param>
 /// <param name="Error">The exception of a failed item.</param>
 public sealed record WorkOutcome(
-    string Id, WorkStatus Status, string? Reason = null, TimeSpan Elapsed = default, Exception? Error = null);
+    string Id, WorkStatus Status, string? Reason = null, TimeSpan Elapsed = default, Exception? Error = null)
+{
+    /// <summary>The sentence for an error that ended an item.</summary>
+    public static string ReasonOf(Exception error) =>
+        error is ResearchException ? error.Message : $"{error.GetType().Name}: {Sentence.Of(error)}";
+}
