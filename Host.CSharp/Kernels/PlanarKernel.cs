@@ -55,28 +55,18 @@ public sealed class PlanarKernel
         if (gradients.Count != 3)
             throw new ArgumentException($"{gradients.Count} gradients for the three parameters", nameof(gradients));
         long[] vectors = [layers, 2];
-        Prepare(Elements(u, "u", vectors), Elements(w, "w", vectors), Elements(b, "b", layers));
-        Forward(Elements(points, "points", batch, 2));
+        Prepare(TensorMemory.Floats(u, "u", vectors), TensorMemory.Floats(w, "w", vectors), TensorMemory.Floats(b, "b", layers));
+        Forward(TensorMemory.Floats(points, "points", batch, 2));
         energyOf.Evaluate(Last(zx), Last(zy), energy, gradientX, gradientY);
         var loss = 0.0;
         for (var i = 0; i < batch; i++)
             loss += energy[i] - (double)logDet[i];
-        Backward(Elements(gradients[0], "gradient of u", vectors), Elements(gradients[1], "gradient of w", vectors),
-            Elements(gradients[2], "gradient of b", layers));
+        Backward(TensorMemory.Floats(gradients[0], "gradient of u", vectors), TensorMemory.Floats(gradients[1], "gradient of w", vectors),
+            TensorMemory.Floats(gradients[2], "gradient of b", layers));
         return loss / batch;
     }
 
     private Span<float> Last(float[] z) => z.AsSpan(layers * width);
-
-    private static Span<float> Elements(torch.Tensor tensor, string name, params long[] shape)
-    {
-        if (tensor.dtype != torch.ScalarType.Float32 || tensor.device_type != DeviceType.CPU
-            || !tensor.shape.AsSpan().SequenceEqual(shape) || !tensor.is_contiguous())
-            throw new ArgumentException(
-                $"{name} must be contiguous float32 [{string.Join(",", shape)}] on the CPU, "
-                + $"not {tensor.dtype} [{string.Join(",", tensor.shape)}]", name);
-        return MemoryMarshal.Cast<byte, float>(tensor.bytes);
-    }
 
     /// <summary>What of a layer does not depend on the example; in double, because kappa is large for a small w.</summary>
     private readonly record struct Layer(

@@ -1,8 +1,12 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Research.Host;
 
-/// <summary>Elementary functions of SIMD vectors that .NET does not offer in the form needed here.</summary>
+/// <summary>
+/// Elementary functions of SIMD vectors that .NET does not offer in the form needed here, to a few units in the last
+/// place. NaN stays NaN.
+/// </summary>
 internal static class VectorMath
 {
     private const float Log2E = 1.44269504f;
@@ -10,29 +14,92 @@ internal static class VectorMath
     // ln 2 in two parts: the first has few enough bits that its product with a small integer is exact.
     private const float Ln2High = 0.693359375f, Ln2Low = -2.12194440e-4f;
 
+    /// <summary>e^x; 0 below -87, infinite where float ends.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Exp(Vector<float> x)
+    {
+        var rise = Reduce(x, out var half);
+        return 2f * Vector.FusedMultiplyAdd(half, rise, half);
+    }
+
+    /// <summary>e^x - 1 without cancellation near 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> ExpMinusOne(Vector<float> x)
+    {
+        var rise = Reduce(x, out var half);
+        return 2f * Vector.FusedMultiplyAdd(half, rise, half - new Vector<float>(0.5f));
+    }
+
+    /// <summary>e^x - 1 and e^x together.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void ExpMinusOne(Vector<float> x, out Vector<float> expMinusOne, out Vector<float> exp)
+    {
+        var rise = Reduce(x, out var half);
+        exp = 2f * Vector.FusedMultiplyAdd(half, rise, half);
+        expMinusOne = 2f * Vector.FusedMultiplyAdd(half, rise, half - new Vector<float>(0.5f));
+    }
+
+    /// <summary>log(1 + e) for e in [0,1], as 2 artanh s with s = e/(2 + e) of at most 1/3.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> LogOnePlus(Vector<float> e)
+    {
+        var s = e / (e + new Vector<float>(2f));
+        var t = s * s;
+        var p = Vector.FusedMultiplyAdd(t, new(2f / 13), new(2f / 11));
+        p = Vector.FusedMultiplyAdd(p, t, new(2f / 9));
+        p = Vector.FusedMultiplyAdd(p, t, new(2f / 7));
+        p = Vector.FusedMultiplyAdd(p, t, new(2f / 5));
+        p = Vector.FusedMultiplyAdd(p, t, new(2f / 3));
+        p = Vector.FusedMultiplyAdd(p, t, new(2f));
+        return p * s;
+    }
+
+    /// <summary>
+    /// softplus(x) = log(1 + e^x), sigmoid(x) and sigmoid(-x), the smaller of which is no difference from 1.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Softplus(
+        Vector<float> x, out Vector<float> softplus, out Vector<float> sigmoid, out Vector<float> complement)
+    {
+        var e = Exp(-Vector.Abs(x));
+        var large = Vector<float>.One / (Vector<float>.One + e);
+        var small = e * large;
+        softplus = Vector.Max(x, Vector<float>.Zero) + LogOnePlus(e);
+        var isNegative = Vector.LessThan(x, Vector<float>.Zero);
+        sigmoid = Vector.ConditionalSelect(isNegative, small, large);
+        complement = Vector.ConditionalSelect(isNegative, large, small);
+    }
+
     /// <summary>
     /// tanh x and sech^2 x = 1 - tanh^2 x, both to a few units in the last place of their own size: neither is a
-    /// difference of nearly equal numbers, at x near 0 or far from it. NaN stays NaN.
+    /// difference of nearly equal numbers, at x near 0 or far from it.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TanhSech2(Vector<float> x, out Vector<float> tanh, out Vector<float> sech2)
     {
-        // e^y for y = -2|x| as 2^n e^r with |r| <= ln(2)/2; below -87, 2^n would leave float's normal numbers.
-        var y = Vector.Max(Vector.Abs(x) * -2f, new Vector<float>(-87f));
-        var n = Vector.Round(y * Log2E);
-        var r = Vector.FusedMultiplyAdd(n, new(-Ln2High), y);
-        r = Vector.FusedMultiplyAdd(n, new(-Ln2Low), r);
-        var scale = Vector.AsVectorSingle(Vector.ShiftLeft(Vector.ConvertToInt32(n) + new Vector<int>(127), 23));
-        var rise = ExpMinusOne(r);
-        var exp = Vector.FusedMultiplyAdd(scale, rise, scale);
-        var expMinusOne = Vector.FusedMultiplyAdd(scale, rise, scale - Vector<float>.One);
+        ExpMinusOne(Vector.Abs(x) * -2f, out var expMinusOne, out var exp);
         var inverse = Vector<float>.One / (Vector<float>.One + exp);
         tanh = Vector.CopySign(expMinusOne * inverse, x);
         sech2 = 4f * exp * inverse * inverse;
     }
 
-    // Taylor's polynomial of degree 7: its remainder on |r| <= ln(2)/2 is below float's rounding.
-    private static Vector<float> ExpMinusOne(Vector<float> r)
+    /// <summary>The first so many lanes of a vector, zero in the others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Head(Vector<float> vector, int lanes) =>
+        Vector.ConditionalSelect(
+            Vector.LessThan(Vector<int>.Indices, new Vector<int>(lanes)).As<int, float>(), vector, Vector<float>.Zero);
+
+    // x = n ln 2 + r with |r| <= ln(2)/2: returns e^r - 1, and 2^(n-1), which unlike 2^n fits float's normal numbers
+    // up to the largest e^x, and is 0 where e^x leaves them at the other end.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> Reduce(Vector<float> x, out Vector<float> half)
     {
+        x = Vector.Min(Vector.Max(x, new(-87.3f)), new(89f));
+        var n = Vector.Round(x * Log2E);
+        var r = Vector.FusedMultiplyAdd(n, new(-Ln2High), x);
+        r = Vector.FusedMultiplyAdd(n, new(-Ln2Low), r);
+        half = Vector.AsVectorSingle(Vector.ShiftLeft(Vector.ConvertToInt32Native(n) + new Vector<int>(126), 23));
+        // Taylor's polynomial of degree 7: its remainder is below float's rounding.
         var p = Vector.FusedMultiplyAdd(r, new(1f / 5040), new(1f / 720));
         p = Vector.FusedMultiplyAdd(p, r, new(1f / 120));
         p = Vector.FusedMultiplyAdd(p, r, new(1f / 24));

@@ -13,6 +13,12 @@ public interface IOptimiser
     /// <exception cref="ArgumentException">The number or a size of the gradients does not fit.</exception>
     void Step(IList<torch.Tensor?> gradients);
 
+    /// <summary>
+    /// Begins a step whose gradients come in pieces: each element moves when its gradient is taken. Together they are one
+    /// <see cref="Step"/>; for float32 on the CPU.
+    /// </summary>
+    IGradientSink Begin();
+
     /// <summary>State tensors under PyTorch's names with the parameter's key, e.g. `exp_avg.encoder.0.weight`.</summary>
     IReadOnlyList<(string Name, torch.Tensor Tensor)> State { get; }
 
@@ -26,10 +32,10 @@ public interface IOptimiser
 /// The optimisers of PyTorch over flat state. For float32 and float64 on the CPU a step is one fused SIMD pass over
 /// the memory of parameters, gradients and state; elsewhere the same formulas go through tensor operators.
 /// </summary>
-public sealed class Optimiser : IOptimiser
+public sealed class Optimiser : IOptimiser, IGradientSink
 {
     private readonly OptimiserSettings settings;
-    private readonly bool fused;
+    private readonly bool fused, takesPieces;
     private readonly torch.Tensor[] parameters;
     private readonly torch.Tensor[] first, second;
     private readonly (string, torch.Tensor)[] state;
@@ -40,6 +46,7 @@ public sealed class Optimiser : IOptimiser
         this.fused = fused;
         LearningRate = settings.LearningRate;
         parameters = [.. named.Select(p => p.Parameter)];
+        takesPieces = fused && parameters.All(p => IsFusible(p) && p.dtype == torch.ScalarType.Float32);
         foreach (var (name, parameter) in named)
             if (!parameter.is_contiguous()) throw new ArgumentException($"parameter '{name}' is not contiguous");
         var (firstName, secondName) = settings switch
@@ -88,6 +95,16 @@ public sealed class Optimiser : IOptimiser
         }
     }
 
+    public IGradientSink Begin()
+    {
+        if (!takesPieces)
+            throw new InvalidOperationException("only parameters in float32 on the CPU take their gradients in pieces");
+        StepCount++;
+        return this;
+    }
+
+    void IGradientSink.Take(int parameter, int start, ReadOnlySpan<float> gradient) => InMemory(parameter, start, gradient);
+
     private static bool IsFusible(torch.Tensor parameter) =>
         parameter.device_type == DeviceType.CPU && parameter.dtype is (torch.ScalarType.Float32 or torch.ScalarType.Float64);
 
@@ -110,16 +127,17 @@ public sealed class Optimiser : IOptimiser
     {
         // A gradient may come transposed from a matrix product; most are contiguous, and this is then no copy.
         using var rows = gradient.contiguous();
-        if (parameters[i].dtype == torch.ScalarType.Float64) InMemory<double>(i, rows);
-        else InMemory<float>(i, rows);
+        if (parameters[i].dtype == torch.ScalarType.Float64) InMemory<double>(i, 0, Elements<double>(rows));
+        else InMemory<float>(i, 0, Elements<float>(rows));
     }
 
-    private void InMemory<T>(int i, torch.Tensor gradient) where T : unmanaged, IFloatingPointIeee754<T>
+    private static Span<T> Elements<T>(torch.Tensor tensor) where T : unmanaged => MemoryMarshal.Cast<byte, T>(tensor.bytes);
+
+    private void InMemory<T>(int i, int start, ReadOnlySpan<T> g) where T : unmanaged, IFloatingPointIeee754<T>
     {
-        var p = MemoryMarshal.Cast<byte, T>(parameters[i].bytes);
-        var g = MemoryMarshal.Cast<byte, T>(gradient.bytes);
-        var a = first.Length == 0 ? default : MemoryMarshal.Cast<byte, T>(first[i].bytes);
-        var b = second.Length == 0 ? default : MemoryMarshal.Cast<byte, T>(second[i].bytes);
+        var p = Elements<T>(parameters[i]).Slice(start, g.Length);
+        var a = first.Length == 0 ? default : Elements<T>(first[i]).Slice(start, g.Length);
+        var b = second.Length == 0 ? default : Elements<T>(second[i]).Slice(start, g.Length);
         switch (settings)
         {
             case OptimiserSettings.Sgd s:

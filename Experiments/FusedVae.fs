@@ -1,0 +1,90 @@
+namespace Research.Experiments
+
+open System
+open System.Collections.Generic
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+
+/// How a training step comes by its terms and gradients.
+type StepPath =
+    /// The chain rule written out for this kind of model: `VaeKernel`.
+    | Fused
+    /// Tensor operators and autograd, which do everything, and why they must.
+    | Operators of reason: string
+
+[<RequireQualifiedAccess>]
+module StepPath =
+    /// The path as a run's key holds it: the two paths round differently.
+    let describe path =
+        match path with
+        | Fused -> "fused"
+        | Operators reason -> $"operators: {reason}"
+
+/// The fused step of a VAE of linear layers with a standard prior, and what it cannot do.
+[<RequireQualifiedAccess>]
+module FusedVae =
+    let private activation activation : ActivationKind =
+        match activation with
+        | Elu -> ActivationKind.Elu()
+        | Relu -> ActivationKind.Relu()
+        | LeakyRelu slope -> ActivationKind.LeakyRelu slope
+        | Tanh -> ActivationKind.Tanh()
+        | Softplus -> ActivationKind.Softplus()
+
+    let private likelihood likelihood : LikelihoodKind =
+        match likelihood with
+        | BernoulliLogits shift -> LikelihoodKind.Bernoulli shift
+        | GreyLevels levels -> LikelihoodKind.Categorical levels
+        | Gaussian sigma -> LikelihoodKind.Normal sigma
+
+    let private variance form =
+        match form with
+        | LogVariance -> VarianceKind.Log
+        | SoftplusVariance -> VarianceKind.Softplus
+
+    /// The path of a model's training: `beta` is the weight of the divergence where the objective is a weighted ELBO,
+    /// `samples` the number of draws of z that it takes per example (0 for one without a dimension of its own).
+    let path
+        (device: DeviceType)
+        (beta: float option)
+        (samples: int)
+        (prior: PriorShape)
+        (posterior: PosteriorShape)
+        : StepPath =
+        match VaeKernel.Obstacle, beta, prior, posterior with
+        | NonNull obstacle, _, _, _ -> Operators obstacle
+        | _ when device <> DeviceType.CPU -> Operators "a GPU"
+        | _, None, _, _ -> Operators "the objective is no weighted ELBO"
+        | _ when samples > 0 -> Operators "several draws of z an example"
+        | _, _, (MixturePrior _ | VampPrior _ | TopographicPrior _ | FlowPrior _), _ ->
+            Operators "the divergence from a learned prior has no closed form"
+        | _, _, _, (PlanarPosterior _ | IafPosterior _) -> Operators "a flow posterior"
+        | _, Some _, StandardPrior, DiagonalPosterior -> Fused
+
+    /// The kernel of a VAE whose decoder may also read what in x stands behind the data. Gradients are those of `learned`,
+    /// by their place in it; layers that are not in it are held.
+    let kernel (vae: Vae) (beta: float) (learned: IReadOnlyList<struct (string * Tensor)>) : VaeKernel =
+        let place (weight: Tensor) =
+            match
+                learned
+                |> Seq.tryFindIndex (fun struct (_, tensor) -> Object.ReferenceEquals(tensor, weight))
+            with
+            | Some index -> Nullable index
+            | None -> Nullable()
+
+        let layers (mlp: Mlp) = [|
+            for layer in mlp.Layers -> LinearLayer(layer.Weight, layer.Bias, place layer.Weight)
+        |]
+
+        VaeKernel(
+            layers vae.Encoder,
+            layers vae.Decoder,
+            VaeForm(
+                activation vae.Shape.Activation,
+                likelihood vae.Shape.Likelihood,
+                variance vae.Shape.Variance,
+                beta
+            )
+        )

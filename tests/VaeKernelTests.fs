@@ -1,0 +1,423 @@
+/// The fused step of a VAE computes what Core's operators and autograd compute in float64.
+module Research.Tests.VaeKernelTests
+
+open System
+open Expecto
+open TorchSharp
+open Research.Core
+open Research.Host
+open Research.Models
+open Research.Experiments
+
+/// A model, a batch and noise, float32; `Classes` numbers behind the data of each row are no data.
+type private Case = {
+    Shape: VaeShape
+    Classes: int
+    Beta: float
+    Parameters: Parameters
+    Vae: Vae
+    X: Tensor
+    Eps: Tensor
+}
+
+/// The loss's two terms and the gradients of all parameters.
+type private Outcome = { Reconstruction: float; Kl: float; Gradients: Tensor list }
+
+let private learned (case: Case) = [ for struct (_, tensor) in case.Parameters.All -> tensor ]
+
+let private draw (random: Random) (options: 'a list) = options[random.Next options.Length]
+
+/// Data that the likelihood means: 0 and 1, grey levels, any numbers.
+let private data (likelihood: Likelihood) (noise: Noise) (shape: int64[]) : Tensor =
+    match likelihood with
+    | BernoulliLogits _ -> (noise.Uniform("x", 0L, shape)).round()
+    | GreyLevels levels -> (noise.Uniform("x", 0L, shape) * float levels).floor()
+    | Gaussian _ -> noise.Normal("x", 0L, shape)
+
+/// A model of a shape from a seed, its parameters `scale` times what a training starts from.
+let private case seed (shape: VaeShape) classes beta batch (scale: float) : Case =
+    let noise = Noise seed
+    use generator = noise.For("initialisation", 0L)
+    let parameters = Parameters(generator, torch.CPU)
+    let vae = (ConditionalVae.create parameters shape classes).Networks
+
+    do
+        use _ = torch.no_grad ()
+
+        for struct (_, tensor) in parameters.All do
+            tensor.mul_ (Scalar.op_Implicit scale: Scalar) |> ignore
+
+    let rows = int64 batch
+    let pixels = data shape.Likelihood noise [| rows; int64 shape.Data |]
+
+    {
+        Shape = shape
+        Classes = classes
+        Beta = beta
+        Parameters = parameters
+        Vae = vae
+        X = torch.cat ([| pixels; noise.Uniform("class", 0L, [| rows; int64 classes |]) |], 1L)
+        Eps = noise.Normal("eps", 0L, [| rows; int64 shape.Latent |])
+    }
+
+/// A case of random sizes and kind.
+let private randomCase (seed: int64) : Case =
+    let random = Random(int seed)
+    let width () = random.Next(1, 40)
+
+    let likelihood =
+        draw random [ BernoulliLogits 0.0; BernoulliLogits -5.0; GreyLevels 17; GreyLevels 2; Gaussian 0.3 ]
+
+    let shape = {
+        Data = width ()
+        Latent = random.Next(1, 12)
+        Hidden = List.init (random.Next 4) (fun _ -> width ())
+        Activation = draw random [ Elu; Relu; LeakyRelu 0.01; Tanh; Softplus ]
+        Likelihood = likelihood
+        Variance = draw random [ LogVariance; SoftplusVariance ]
+    }
+
+    case
+        seed
+        shape
+        (draw random [ 0; 0; 3 ])
+        (draw random [ 0.0; 0.1; 1.0; 10.0 ])
+        (random.Next(1, 80))
+        (draw random [ 0.1; 1.0; 2.0 ])
+
+let private fused (case: Case) : Outcome =
+    let sink = GradientTensors(learned case)
+    let kernel = FusedVae.kernel case.Vae case.Beta case.Parameters.All
+    let terms = kernel.ValueAndGradient(case.X, case.Eps, sink)
+
+    {
+        Reconstruction = terms.Reconstruction
+        Kl = terms.Kl
+        Gradients = List.ofSeq sink.Tensors
+    }
+
+/// Core's beta-ELBO in a precision at the same numbers.
+let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
+    let leaves = ResizeArray<Tensor>()
+
+    let copy (mlp: Mlp) = {
+        mlp with
+            Layers = [
+                for layer in mlp.Layers ->
+                    let leaf (t: Tensor) =
+                        let leaf = t.detach().``to``(dtype).clone().requires_grad_ true
+                        leaves.Add leaf
+                        leaf
+
+                    { Weight = leaf layer.Weight; Bias = leaf layer.Bias }
+            ]
+    }
+
+    let vae = {
+        case.Vae with
+            Encoder = copy case.Vae.Encoder
+            Decoder = copy case.Vae.Decoder
+    }
+
+    let model = ConditionalVae.model { Networks = vae; Classes = case.Classes }
+    let terms = betaElbo case.Beta model (case.X.``to`` dtype) (case.Eps.``to`` dtype)
+    let gradients = torch.autograd.grad ([| total terms |], leaves)
+    let value name = (terms |> List.find (fst >> (=) name) |> snd).ToDouble()
+
+    {
+        Reconstruction = value "reconstruction"
+        Kl = value "kl"
+        Gradients = List.ofSeq gradients
+    }
+
+/// The largest difference of two tensors relative to the largest entry of the second.
+let private relative (a: Tensor) (b: Tensor) =
+    let difference = (a.double () - b.double ()).abs().max().ToDouble()
+    difference / max 1e-30 (b.double().abs().max().ToDouble())
+
+/// The largest relative error of a term or a gradient.
+let private distance (a: Outcome) (b: Outcome) =
+    let term x y = abs (x - y) / max 1.0 (abs y)
+
+    List.max [
+        term a.Reconstruction b.Reconstruction
+        term a.Kl b.Kl
+        yield! List.map2 relative a.Gradients b.Gradients
+    ]
+
+let private plain: VaeShape = {
+    Data = 7
+    Latent = 3
+    Hidden = [ 5; 5 ]
+    Activation = Elu
+    Likelihood = BernoulliLogits -5.0
+    Variance = LogVariance
+}
+
+/// One of each kind of everything.
+let private kinds = [
+    for activation in [ Elu; Relu; LeakyRelu 0.01; Tanh; Softplus ] do
+        $"{activation}", case 1L { plain with Activation = activation } 0 1.0 6 1.0
+    for likelihood in [ BernoulliLogits 0.0; GreyLevels 17; Gaussian 0.5 ] do
+        $"{likelihood}", case 2L { plain with Likelihood = likelihood } 0 0.7 6 1.0
+    "softplus variance", case 3L { plain with Variance = SoftplusVariance } 0 1.0 6 1.0
+    "classes behind the data", case 4L plain 3 1.0 6 1.0
+    "no divergence", case 5L plain 0 0.0 6 1.0
+]
+
+/// The same parameters under another description of the model.
+let private described (change: VaeShape -> VaeShape) (case: Case) : Case =
+    let vae: Vae = case.Vae
+    { case with Vae = { vae with Shape = change vae.Shape } }
+
+/// The fused step with an error planted in its gradients; the others as they are.
+let private spoilt (index: int) (change: Tensor -> Tensor) (case: Case) : Outcome =
+    let right = fused case
+
+    {
+        right with
+            Gradients = right.Gradients |> List.mapi (fun i g -> if i = index then change g else g)
+    }
+
+// Weights of `plain`: encoder 0, 2, 4; decoder 6, 8, 10; the square ones can be transposed.
+let private law: Law<Case> = {
+    Id = "vae-kernel/autograd"
+    Statement = "the fused step's terms and gradients are those of Core's operators in float64"
+    Labels = []
+    Function = "VaeKernel"
+    Instances = kinds
+    Error = fun case -> distance (fused case) (operators torch.float64 case)
+    Tolerance = Tolerance.float32Identity
+    Mutants = [
+        let mutant name outcome = name, fun case -> distance (outcome case) (operators torch.float64 case)
+
+        mutant "wrong sign of the decoder's last bias" (spoilt 11 (fun g -> g.neg ()))
+
+        mutant "a batch's sum in place of its mean" (fun case ->
+            spoilt 0 (fun g -> g * float (case.X.size 0)) case)
+
+        mutant "transposed weight" (spoilt 2 (fun g -> g.t ()))
+        mutant "no divergence" (fun case -> fused { case with Beta = 0.0 })
+        mutant "the divergence without its weight" (fun case -> fused { case with Beta = 1.0 })
+
+        mutant "the other variance" (fun case ->
+            let other =
+                if case.Shape.Variance = LogVariance then
+                    SoftplusVariance
+                else
+                    LogVariance
+
+            fused (described (fun shape -> { shape with Variance = other }) case))
+
+        mutant "no slope between the layers" (fun case ->
+            fused (described (fun shape -> { shape with Activation = LeakyRelu 1.0 }) case))
+    ]
+}
+
+/// Where float32 itself cannot give 1e-5, the operators' error in float32 is the measure, up to a factor of three.
+let private asGoodAsFloat32 name (case: Case) =
+    let exact = operators torch.float64 case
+    let admitted = max 1e-5 (3.0 * distance (operators torch.float32 case) exact)
+    let error = distance (fused case) exact
+    Expect.isTrue (error <= admitted) $"{name}: relative error {error}, admitted {admitted}"
+
+let private within name (case: Case) =
+    let error = distance (fused case) (operators torch.float64 case)
+
+    Expect.isTrue
+        (error <= 1e-5)
+        $"{name}, {case.Shape}, batch {case.X.size 0}, beta {case.Beta}: relative error {error}"
+
+/// The decoder's last bias set to alternate between two logits.
+let private withLogits (low: float32) (high: float32) (case: Case) =
+    let struct (_, bias) = Seq.last case.Parameters.All
+    let values = Array.init (int (bias.size 0)) (fun i -> if i % 2 = 0 then low else high)
+    use _ = torch.no_grad ()
+    bias.copy_ (torch.tensor values) |> ignore
+    case
+
+let private optimisers = [
+    "adam", OptimiserSettings.Adam 1e-3 :> OptimiserSettings
+    "adamax", OptimiserSettings.Adamax(1e-3, WeightDecay = 0.01)
+    "rmsprop", OptimiserSettings.RmsProp 5e-4
+    "sgd", OptimiserSettings.Sgd(0.01, Momentum = 0.9)
+]
+
+let private scoped name body =
+    testCase $"vae-kernel/{name}" (fun () ->
+        use _ = torch.NewDisposeScope()
+        body ())
+
+[<Tests>]
+let tests =
+    testList "vae kernel" [
+        scoped "autograd" (fun () -> Law.check law |> ignore)
+
+        scoped "random" (fun () ->
+            for seed in 1L .. 150L do
+                use _ = torch.NewDisposeScope()
+                within $"seed {seed}" (randomCase seed))
+
+        scoped "sizes" (fun () ->
+            for likelihood in [ BernoulliLogits -5.0; GreyLevels 17; Gaussian 0.3 ] do
+                let shape = { plain with Likelihood = likelihood }
+                within "one example" (case 1L shape 0 1.0 1 1.0)
+
+                within
+                    "widths of one"
+                    (case 2L { shape with Data = 1; Latent = 1; Hidden = [ 1; 1 ] } 0 1.0 1 1.0)
+
+                within "no hidden layer" (case 3L { shape with Hidden = [] } 0 1.0 9 1.0)
+                within "no hidden layer, classes" (case 4L { shape with Hidden = [] } 2 1.0 9 1.0)
+
+                within
+                    "wider than a piece"
+                    (case 5L { shape with Data = 900; Hidden = [ 70; 300 ] } 0 1.0 33 1.0))
+
+        scoped "magnitudes" (fun () ->
+            for activation in [ Elu; Relu; LeakyRelu 0.01; Tanh; Softplus ] do
+                for variance in [ LogVariance; SoftplusVariance ] do
+                    let shape = { plain with Activation = activation; Variance = variance }
+                    within "tiny" (case 1L shape 0 1.0 8 1e-4)
+                    asGoodAsFloat32 $"{activation}, {variance}, large" (case 2L shape 0 1.0 8 8.0))
+
+        scoped "saturated" (fun () ->
+            for likelihood in [ BernoulliLogits 0.0; GreyLevels 17 ] do
+                let shape = { plain with Likelihood = likelihood }
+                // A logit of 10,000 has no digits behind its third decimal.
+                asGoodAsFloat32 "logits of 10,000" (withLogits -1e4f 1e4f (case 1L shape 0 1.0 8 1.0))
+                within "logits of 30" (withLogits -30f 30f (case 2L shape 0 1.0 8 1.0))
+                within "logits of -12" (withLogits -12f -12f (case 3L shape 0 1.0 8 1.0)))
+
+        scoped "batches" (fun () ->
+            // A short last batch after a full one, and the full one again: nothing is left over from the other.
+            let full = case 1L plain 0 1.0 50 1.0
+            let kernel = FusedVae.kernel full.Vae 1.0 full.Parameters.All
+
+            let gradients (rows: int64) =
+                let sink = GradientTensors(learned full)
+
+                kernel.ValueAndGradient(full.X.narrow (0L, 0L, rows), full.Eps.narrow (0L, 0L, rows), sink)
+                |> ignore
+
+                [ for t in sink.Tensors -> t.data<float32>().ToArray() ]
+
+            let first = gradients 50L
+            let short = gradients 13L
+            Expect.equal (gradients 50L) first "the same bits"
+
+            let alone = {
+                full with
+                    X = full.X.narrow (0L, 0L, 13L)
+                    Eps = full.Eps.narrow (0L, 0L, 13L)
+            }
+
+            Expect.equal
+                [ for t in (fused alone).Gradients -> t.data<float32>().ToArray() ]
+                short
+                "as a kernel of its own")
+
+        scoped "held" (fun () ->
+            let case = case 1L plain 0 1.0 8 1.0
+
+            let kept = [|
+                for struct (name, _) as p in case.Parameters.All do
+                    if name.StartsWith "encoder." then
+                        p
+            |]
+
+            let sink = GradientTensors(seq { for struct (_, tensor) in kept -> tensor })
+            (FusedVae.kernel case.Vae 1.0 kept).ValueAndGradient(case.X, case.Eps, sink) |> ignore
+            let whole = fused case
+
+            for ours, theirs in Seq.zip sink.Tensors whole.Gradients do
+                Expect.equal
+                    (ours.data<float32>().ToArray())
+                    (theirs.data<float32>().ToArray())
+                    "the encoder's, as ever")
+
+        for name, settings in optimisers do
+            scoped $"pieces/{name}" (fun () ->
+                let shape = { plain with Data = 900; Hidden = [ 70; 300 ] }
+
+                let train inPieces =
+                    let case = case 1L shape 0 1.0 9 1.0
+                    let optimiser = Optimiser.Create(settings, case.Parameters.All)
+                    let kernel = FusedVae.kernel case.Vae 1.0 case.Parameters.All
+
+                    for _ in 1..5 do
+                        if inPieces then
+                            kernel.ValueAndGradient(case.X, case.Eps, optimiser.Begin()) |> ignore
+                        else
+                            let sink = GradientTensors(learned case)
+                            kernel.ValueAndGradient(case.X, case.Eps, sink) |> ignore
+                            optimiser.Step(Seq.toArray sink.Tensors)
+
+                    [ for t in learned case -> t.data<float32>().ToArray() ]
+
+                Expect.equal
+                    (train true)
+                    (train false)
+                    "the same bits whether gradients come whole or in pieces")
+
+        scoped "poisoned" (fun () ->
+            let case = case 1L plain 0 1.0 8 1.0
+
+            for place, spoil in [ "x", case.X; "eps", case.Eps; "weight", (learned case).Head ] do
+                let copy = spoil.detach().clone()
+                use _ = torch.no_grad ()
+
+                for bad in [ nanf; infinityf; -infinityf ] do
+                    spoil[0, 0] <- torch.tensor bad
+                    let loss = (fused case).Reconstruction + (fused case).Kl
+
+                    Expect.isFalse
+                        (Double.IsFinite loss)
+                        $"{bad} in {place} shows in the loss, which is {loss}"
+
+                    spoil.copy_ copy |> ignore)
+
+        scoped "misfit" (fun () ->
+            let right = case 1L plain 0 1.0 8 1.0
+            let kernel = FusedVae.kernel right.Vae 1.0 right.Parameters.All
+            let sink = GradientTensors(learned right)
+
+            let refuses (x: Tensor) (eps: Tensor) why =
+                Expect.throwsT<ArgumentException>
+                    (fun () -> kernel.ValueAndGradient(x, eps, sink) |> ignore)
+                    why
+
+            refuses (right.X.double ()) right.Eps "float64 data"
+            refuses (right.X.narrow (1L, 0L, 6L)) right.Eps "too few pixels"
+            refuses right.X (right.Eps.narrow (0L, 0L, 7L)) "noise for another batch"
+            refuses (right.X.narrow (0L, 0L, 0L)) (right.Eps.narrow (0L, 0L, 0L)) "an empty batch"
+
+            let grey = case 2L { plain with Likelihood = GreyLevels 4 } 0 1.0 8 1.0
+            grey.X[3, 2] <- torch.tensor 4.0f
+
+            Expect.throwsT<ArgumentException>
+                (fun () -> fused grey |> ignore)
+                "a grey level of 4 among four from 0"
+
+            let torn = {
+                right.Vae with
+                    Decoder = { right.Vae.Decoder with Layers = right.Vae.Decoder.Layers.Tail }
+            }
+
+            Expect.throwsT<ArgumentException>
+                (fun () -> FusedVae.kernel torn 1.0 right.Parameters.All |> ignore)
+                "a decoder without its first layer")
+
+        testCase "vae-kernel/path" (fun () ->
+            let path beta samples prior posterior = FusedVae.path DeviceType.CPU beta samples prior posterior
+            Expect.equal (path (Some 4.0) 0 StandardPrior DiagonalPosterior) Fused "a weighted ELBO"
+
+            for name, other in
+                [
+                    "objective", path None 0 StandardPrior DiagonalPosterior
+                    "samples", path (Some 1.0) 5 StandardPrior DiagonalPosterior
+                    "prior", path (Some 1.0) 0 (MixturePrior 4) DiagonalPosterior
+                    "device", FusedVae.path DeviceType.CUDA (Some 1.0) 0 StandardPrior DiagonalPosterior
+                ] do
+                Expect.stringStarts (StepPath.describe other) "operators: " name)
+    ]
