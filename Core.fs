@@ -4,7 +4,11 @@
 /// or importance samples, V values of a categorical; `[..,L]` means any leading dimensions. All information is in
 /// nats. Log-densities sum over the last dimension and keep the leading ones. Noise is an argument: no function
 /// here draws a random number, holds a parameter or changes its input. float32 and float64 both work.
-/// A mismatch of shapes raises libtorch's ExternalException, which names both shapes.
+///
+/// A shape that has no meaning (an empty batch, a last dimension that would be stretched, an odd L of a coupling)
+/// raises ArgumentException, which names the argument; shapes that do not fit at all raise libtorch's
+/// ExternalException, which names both. Values are not looked at, since that would wait for the device: formulas are
+/// exact to rounding over the range of the type, NaN in gives NaN out, and what overflows is infinite.
 ///
 /// "Paper: eq:..." names the equation of paper/ that a function implements; a test keeps both lists equal.
 module Research.Core
@@ -20,6 +24,29 @@ type Tensor = torch.Tensor
 
 let private log2Pi = log (2.0 * Math.PI)
 
+/// Raises ArgumentException, which names the argument, unless the condition holds.
+let inline private need (condition: bool) (name: string) ([<InlineIfLambda>] reason: unit -> string) : unit =
+    if not condition then
+        invalidArg name (reason ())
+
+/// The last dimension of x has n elements: a stretched one would count one coordinate several times.
+let private needLast (name: string) (n: int64) (x: Tensor) : unit =
+    need (x.size -1 = n) name (fun () -> $"its last dimension has {x.size -1} elements, not {n}")
+
+/// x has the shape of `like`: in a stretched one some elements would count several times.
+let private needShape (name: string) (like: Tensor) (x: Tensor) : unit =
+    need (x.shape = like.shape) name (fun () -> $"its shape is %A{x.shape}, not %A{like.shape}")
+
+/// The mean of all elements, of which there must be one.
+let private meanOf (name: string) (x: Tensor) : Tensor =
+    need (x.numel () > 0L) name (fun () -> "it is empty, and a mean needs an element")
+    x.mean ()
+
+/// The mean over K >= 1 samples, the first dimension.
+let private meanOfSamples (name: string) (x: Tensor) : Tensor =
+    need (x.size 0 > 0L) name (fun () -> "it holds no sample, and a mean needs one")
+    x.mean [| 0L |]
+
 /// Sum over the last dimension. `[..,D] -> [..]`.
 let sumLast (x: Tensor) : Tensor = x.sum (-1L)
 
@@ -29,42 +56,97 @@ let softplus (x: Tensor) : Tensor = torch.nn.functional.softplus (x, 1.0, 40.0)
 /// log sigmoid(x) = -softplus(-x), elementwise.
 let logSigmoid (x: Tensor) : Tensor = (softplus (x.neg ())).neg()
 
-/// log (1/K) sum_k exp x_k along one dimension of length K.
-let logMeanExp (dim: int64) (x: Tensor) : Tensor = x.logsumexp dim - log (float (x.size (int dim)))
+let private logMeanOf (name: string) (dim: int64) (x: Tensor) : Tensor =
+    let k = x.size (int dim)
+    need (k > 0L) name (fun () -> $"dimension {dim} is empty, and a mean needs an element")
+    x.logsumexp dim - log (float k)
+
+/// log (1/K) sum_k exp x_k along one dimension of length K >= 1.
+let logMeanExp (dim: int64) (x: Tensor) : Tensor = logMeanOf (nameof x) dim x
+
+/// w/|w|^2 over the last dimension: the vector along w whose inner product with w is 1; 0 for w = 0. `[..,L] -> [..,L]`.
+let reciprocal (w: Tensor) : Tensor =
+    // Any scale gives the same vector; with the largest element for it no square over- or underflows.
+    let largest = (w.detach().abs()).amax([| -1L |], true)
+    let scale = largest.masked_fill (largest.logical_not (), 1)
+    let scaled = w / scale
+    scaled / (scale * scaled.square().sum(-1L, true).clamp_min 1)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Differentiation, in DiffSharp's vocabulary
 // ---------------------------------------------------------------------------------------------------------------
 
-let private differentiable (x: Tensor) =
-    if x.requires_grad then
-        x
-    else
-        x.detach().requires_grad_ true
+/// x as a variable and f x, recorded even where the caller records nothing.
+let private trace (f: Tensor -> Tensor) (x: Tensor) : Tensor * Tensor =
+    need (x.is_floating_point ()) (nameof x) (fun () -> $"there is no derivative in a {x.dtype} tensor")
 
-/// The gradient of a scalar function at x, itself differentiable. `f: [N] -> []`, result `[N]`.
-let grad (f: Tensor -> Tensor) (x: Tensor) : Tensor =
-    let x = differentiable x
-    torch.autograd.grad([| f x |], [| x |], retain_graph = true, create_graph = true)[0]
+    if torch.is_inference_mode_enabled () then
+        invalidOp "under torch.inference_mode there are no derivatives"
 
-/// The derivative of an elementwise function at every element of x. `f: [..] -> [..]`, result `[..]`.
-let diff (f: Tensor -> Tensor) (x: Tensor) : Tensor = grad (fun x -> (f x).sum()) x
-
-/// The Jacobian of a vector function, J[i,j] = d f_i / d x_j. `f: [N] -> [M]`, result `[M,N]`.
-let jacobian (f: Tensor -> Tensor) (x: Tensor) : Tensor =
-    let x = differentiable x
-    let y = f x
-    let row (i: int64) =
-        if y.requires_grad then
-            let g =
-                torch.autograd
-                    .grad([| y[i] |], [| x |], retain_graph = true, create_graph = true, allow_unused = true)[0]
-
-            if g.IsInvalid then torch.zeros_like x else g
+    let x =
+        if x.requires_grad then
+            x
         else
-            torch.zeros_like x
+            x.detach().requires_grad_ true
 
-    torch.stack (Array.init (int (y.size 0)) (int64 >> row))
+    let y = f x
+
+    need (y.is_floating_point ()) (nameof f) (fun () ->
+        $"its result is a {y.dtype} tensor, which has no derivative")
+
+    x, y
+
+/// dy/dx of a scalar y, zero where y does not depend on x. An error inside torch.autograd.grad ends the process: the
+/// callers exclude what would be one.
+let private derivative (x: Tensor) (y: Tensor) : Tensor =
+    if y.requires_grad then
+        let g =
+            torch.autograd.grad(
+                [| y |],
+                [| x |],
+                retain_graph = true,
+                create_graph = true,
+                allow_unused = true
+            )[0]
+
+        if g.IsInvalid then torch.zeros_like x else g
+    else
+        torch.zeros_like x
+
+/// The gradient of a scalar function at x, itself differentiable; zero where f does not depend on x.
+/// `f: [..] -> []`, result of x's shape `[..]`. Raises ArgumentException where f's result is no scalar or either is
+/// not of a floating-point type.
+let grad (f: Tensor -> Tensor) (x: Tensor) : Tensor =
+    use _ = torch.enable_grad ()
+    let x, y = trace f x
+
+    need (y.numel () = 1L) (nameof f) (fun () -> $"its result has the shape %A{y.shape} and is no scalar")
+
+    derivative x y
+
+/// The derivative of an elementwise function at every element of x. `f: [..] -> [..]`, result `[..]`. Raises
+/// ArgumentException where f changes the shape.
+let diff (f: Tensor -> Tensor) (x: Tensor) : Tensor =
+    let summed (x: Tensor) =
+        let y = f x
+        needShape (nameof f) x y
+        if y.is_floating_point () then y.sum () else y
+
+    grad summed x
+
+/// The Jacobian of a vector function, J[i,j] = d f_i / d x_j. `f: [N] -> [M]`, result `[M,N]`. Raises
+/// ArgumentException where x or f's result is no vector.
+let jacobian (f: Tensor -> Tensor) (x: Tensor) : Tensor =
+    use _ = torch.enable_grad ()
+    let x, y = trace f x
+
+    for name, vector in [ nameof x, x; nameof f, y ] do
+        need (vector.ndim = 1L) name (fun () -> $"its shape is %A{vector.shape} and not that of a vector")
+
+    if y.size 0 = 0L then
+        torch.zeros ([| 0L; x.size 0 |], x.dtype, x.device)
+    else
+        torch.stack (y.unbind 0L |> Array.map (derivative x))
 
 /// The Hessian of a scalar function. `f: [N] -> []`, result `[N,N]`.
 let hessian (f: Tensor -> Tensor) (x: Tensor) : Tensor = jacobian (grad f) x
@@ -73,7 +155,9 @@ let hessian (f: Tensor -> Tensor) (x: Tensor) : Tensor = jacobian (grad f) x
 // Distributions
 // ---------------------------------------------------------------------------------------------------------------
 
-/// A normal distribution with diagonal covariance, N(mu, diag exp logVar). Both fields `[..,L]`.
+/// A normal distribution with diagonal covariance, N(mu, diag exp logVar). Both fields `[..,L]`. Densities and
+/// divergences are exact while the standard deviation exp(logVar/2) is a number of the type: |logVar| < 174 in float32,
+/// 1416 in float64.
 type DiagNormal = { Mu: Tensor; LogVar: Tensor }
 
 [<RequireQualifiedAccess>]
@@ -81,15 +165,21 @@ module DiagNormal =
     /// log N(z; mu, diag exp logVar) = -1/2 sum_i [log 2 pi + logVar_i + (z_i - mu_i)^2 exp(-logVar_i)].
     /// `z: [..,L] -> [..]`. Paper: eq:normal-logdensity.
     let logProb (p: DiagNormal) (z: Tensor) : Tensor =
-        let standardised = (z - p.Mu).square() * (p.LogVar.neg ()).exp()
-        -0.5 * sumLast (standardised + p.LogVar + log2Pi)
+        needLast (nameof z) (p.Mu.size -1) z
+        // Squared after the scaling, the deviation stays in range as long as the standard deviation does.
+        let standardised = (z - p.Mu) * (-0.5 * p.LogVar).exp()
+        -0.5 * sumLast (standardised.square () + p.LogVar + log2Pi)
 
     /// z = mu + exp(logVar/2) eps with eps ~ N(0, I): the reparameterised sample.
     /// `eps: [..,L] -> [..,L]`. Source: Kingma and Welling (2014), section 2.4. Paper: eq:reparam.
-    let sample (p: DiagNormal) (eps: Tensor) : Tensor = p.Mu + (0.5 * p.LogVar).exp() * eps
+    let sample (p: DiagNormal) (eps: Tensor) : Tensor =
+        needLast (nameof eps) (p.Mu.size -1) eps
+        p.Mu + (0.5 * p.LogVar).exp() * eps
 
     /// H = 1/2 sum_i [1 + log 2 pi + logVar_i]. `[..]`.
-    let entropy (p: DiagNormal) : Tensor = 0.5 * sumLast (p.LogVar + (1.0 + log2Pi))
+    let entropy (p: DiagNormal) : Tensor =
+        needLast (nameof p) (p.Mu.size -1) p.LogVar
+        0.5 * sumLast (p.LogVar + (1.0 + log2Pi))
 
     /// N(0, I) of the shape, type and device of the example. `like: [..,L]`.
     let standardLike (like: Tensor) : DiagNormal = {
@@ -105,15 +195,21 @@ type Bernoulli = { Logits: Tensor }
 
 [<RequireQualifiedAccess>]
 module Bernoulli =
-    /// sum_i [x_i l_i - softplus(l_i)] for logits l; x in {0,1}, or in [0,1] as a cross-entropy.
+    /// sum_i [x_i l_i - softplus(l_i)] for finite logits l; x in {0,1}, or in [0,1] as a cross-entropy. (NaN at an
+    /// infinite logit: to find the certain outcome among the others would cost as much as all else here.)
     /// `x: [..,D] -> [..]`. Paper: eq:bernoulli-logits.
-    let logProb (p: Bernoulli) (x: Tensor) : Tensor = sumLast (x * p.Logits - softplus p.Logits)
+    let logProb (p: Bernoulli) (x: Tensor) : Tensor =
+        needLast (nameof x) (p.Logits.size -1) x
+        sumLast (x * p.Logits - softplus p.Logits)
 
     /// sigmoid(l), the mean. `[..,D]`.
     let mean (p: Bernoulli) : Tensor = p.Logits.sigmoid ()
 
-    /// 1 where u < sigmoid(l), u ~ U[0,1). `u: [..,D] -> [..,D]`.
-    let sample (p: Bernoulli) (u: Tensor) : Tensor = u.lt(p.Logits.sigmoid ()).``to`` u.dtype
+    /// 1 where u < sigmoid(l), else 0, u ~ U[0,1). `u: [..,D] -> [..,D]`.
+    let sample (p: Bernoulli) (u: Tensor) : Tensor =
+        needLast (nameof u) (p.Logits.size -1) u
+        // Rounded up, the difference is 1 or 0, and NaN where there is no probability.
+        (p.Logits.detach().sigmoid() - u).ceil().abs().``to`` u.dtype
 
 /// Independent categorical variables of V values each, given by unnormalised logits `[..,D,V]`.
 type Categorical = { Logits: Tensor }
@@ -123,6 +219,7 @@ module Categorical =
     /// sum_i [l_{i,x_i} - logsumexp_v l_{i,v}]. `x: int64 [..,D] -> [..]`, its leading dimensions broadcast with
     /// the logits'. Paper: eq:categorical-logits.
     let logProb (p: Categorical) (x: Tensor) : Tensor =
+        needLast (nameof x) (p.Logits.size -2) x
         // Gathering itself does not broadcast; these are views.
         let views = torch.broadcast_tensors (p.Logits, x.unsqueeze -1L)
         let chosen = views[0].gather(-1L, views[1].narrow(-1L, 0L, 1L)).squeeze -1L
@@ -133,28 +230,41 @@ module Categorical =
         let values = torch.arange (p.Logits.size -1, p.Logits.dtype, p.Logits.device)
         sumLast (torch.nn.functional.softmax (p.Logits, -1L) * values)
 
-    /// The inverse of the distribution function at u ~ U[0,1). `u: [..,D] -> int64 [..,D]`.
+    /// The inverse of the distribution function at u ~ U[0,1). `u: [..,D] -> int64 [..,D]`. Where a logit is NaN the
+    /// result is V, which is no value.
     let sample (p: Categorical) (u: Tensor) : Tensor =
-        let upper = torch.nn.functional.softmax(p.Logits, -1L).cumsum -1L
-        // The last upper edge may round to just under one; the clamp keeps the index a value.
-        let index = sumLast (upper.le(u.unsqueeze -1L).``to`` torch.int64)
-        index.clamp (max = Scalar.op_Implicit (p.Logits.size -1 - 1L))
+        needLast (nameof u) (p.Logits.size -2) u
+        let v = p.Logits.size -1
+        let sums = torch.nn.functional.softmax(p.Logits, -1L).cumsum -1L
+        // The last sum may round to just under one: the last upper edge has to be above every u.
+        let upper = sums / sums.narrow (-1L, v - 1L, 1L)
+        v - sumLast (upper.gt(u.unsqueeze -1L).``to`` torch.int64)
 
 /// A mixture of K diagonal normals: log-weights `[K]` (normalised here), components `[K,L]`.
 type Mixture = { Logits: Tensor; Components: DiagNormal }
 
 [<RequireQualifiedAccess>]
 module Mixture =
+    let internal needWeights (name: string) (m: Mixture) =
+        need (m.Logits.shape = [| m.Components.Mu.size -2 |] && m.Logits.size 0 > 0L) name (fun () ->
+            $"%A{m.Logits.shape} log-weights for {m.Components.Mu.size -2} components")
+
     /// log sum_k pi_k N(z; mu_k, diag exp logVar_k): one log-sum-exp over joint components. (Taken dimension by
     /// dimension, as widely copied code does, it is the density of a product of mixtures.)
     /// `z: [..,L] -> [..]`. Paper: eq:mixture.
     let logProb (m: Mixture) (z: Tensor) : Tensor =
+        needWeights (nameof m) m
         let logWeights = torch.nn.functional.log_softmax (m.Logits, 0L)
         (logWeights + DiagNormal.logProb m.Components (z.unsqueeze -2L)).logsumexp -1L
 
     /// Chooses a component by inverse distribution function from u and adds that component's noise.
     /// `u: [B] ~ U[0,1)`, `eps: [B,L] ~ N(0,I)`, result `[B,L]`.
     let sample (m: Mixture) (u: Tensor) (eps: Tensor) : Tensor =
+        needWeights (nameof m) m
+
+        need (u.shape = eps.shape[.. eps.shape.Length - 2]) (nameof u) (fun () ->
+            $"%A{u.shape} choices of a component for noise of the shape %A{eps.shape}")
+
         let logits = m.Logits.unsqueeze(0L).unsqueeze 0L
         let k = (Categorical.sample { Logits = logits } (u.unsqueeze -1L)).flatten()
 
@@ -165,16 +275,21 @@ module Mixture =
             }
             eps
 
-/// log N(z_n; mu_m, diag exp logVar_m) for all pairs, expanded into two matrix products so that memory stays
-/// N x M; cancellation makes it unfit for float32, so it is computed in float64 and returned so.
-/// `q: [M,L]`, `z: [N,L]`, result float64 `[N,M]`.
+/// log N(z_n; mu_m, diag exp logVar_m) for all pairs, one dimension at a time so that memory stays N x M (the square
+/// expanded into two matrix products would cancel for narrow components). `q: [M,L]`, `z: [N,L]`, computed in and
+/// returned as float64 `[N,M]`.
 let pairwiseLogProb (q: DiagNormal) (z: Tensor) : Tensor =
+    needLast (nameof z) (q.Mu.size -1) z
     let mu, logVar, z = q.Mu.double (), q.LogVar.double (), z.double ()
-    let precision = (logVar.neg ()).exp()
-    let perComponent = sumLast (mu.square () * precision + logVar + log2Pi)
-    let quadratic = z.square().matmul(precision.t ())
-    let cross = z.matmul ((mu * precision).t())
-    -0.5 * (quadratic - 2.0 * cross + perComponent)
+    let scale = (-0.5 * logVar).exp()
+    let sum = torch.zeros ([| z.size 0; mu.size 0 |], torch.float64, z.device)
+
+    for i in 0L .. z.size -1 - 1L do
+        use _ = torch.NewDisposeScope()
+        let standardised = (z.narrow (1L, i, 1L) - mu.select (1L, i)) * scale.select (1L, i)
+        sum.add_ (standardised.square ()) |> ignore
+
+    -0.5 * (sum + sumLast (logVar + log2Pi))
 
 // ---------------------------------------------------------------------------------------------------------------
 // Divergences
@@ -183,9 +298,10 @@ let pairwiseLogProb (q: DiagNormal) (z: Tensor) : Tensor =
 /// KL(q||p) of two diagonal normals, 1/2 sum_i [expm1(d_i) - d_i + (mu_q - mu_p)_i^2 exp(-logVar_p,i)] with
 /// d = logVar_q - logVar_p. `[..,L]` twice, result `[..]`. Paper: eq:kl-diag.
 let klDiagNormal (q: DiagNormal) (p: DiagNormal) : Tensor =
+    needLast (nameof p) (q.Mu.size -1) p.Mu
     let d = q.LogVar - p.LogVar
-    let meanShift = (q.Mu - p.Mu).square() * (p.LogVar.neg ()).exp()
-    0.5 * sumLast (d.expm1 () - d + meanShift)
+    let meanShift = (q.Mu - p.Mu) * (-0.5 * p.LogVar).exp()
+    0.5 * sumLast (d.expm1 () - d + meanShift.square ())
 
 /// KL(q||N(0,I)) of each dimension, 1/2 [mu^2 + expm1(logVar) - logVar]: `exp(logVar) - 1` would lose the digits
 /// of a posterior near the prior. `[..,L] -> [..,L]`.
@@ -197,7 +313,9 @@ let klStandard (q: DiagNormal) : Tensor = sumLast (klStandardPerDimension q)
 
 /// The Monte-Carlo estimate of KL(q||p): the mean over K samples of q of log q(z) - log p(z).
 /// Both arguments `[K,..]`, result `[..]`. Paper: eq:kl-mc.
-let klMonteCarlo (logQ: Tensor) (logP: Tensor) : Tensor = (logQ - logP).mean [| 0L |]
+let klMonteCarlo (logQ: Tensor) (logP: Tensor) : Tensor =
+    needShape (nameof logP) logQ logP
+    meanOfSamples (nameof logQ) (logQ - logP)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Bounds on the evidence, as functions of log-densities
@@ -205,46 +323,54 @@ let klMonteCarlo (logQ: Tensor) (logP: Tensor) : Tensor = (logQ - logP).mean [| 
 
 /// E_q [log p(x,z) - log q(z|x)], first form of the ELBO, over K samples of q. `[K,B]` twice, result `[B]`.
 /// Paper: eq:elbo-joint.
-let elboJoint (logJoint: Tensor) (logQ: Tensor) : Tensor = (logJoint - logQ).mean [| 0L |]
+let elboJoint (logJoint: Tensor) (logQ: Tensor) : Tensor =
+    needShape (nameof logQ) logJoint logQ
+    meanOfSamples (nameof logJoint) (logJoint - logQ)
 
 /// E_q log p(x|z) - KL(q(z|x)||p(z)), second form. `[K,B]` and `[B]`, result `[B]`. Paper: eq:elbo-kl.
-let elboKl (logLikelihood: Tensor) (kl: Tensor) : Tensor = logLikelihood.mean [| 0L |] - kl
+let elboKl (logLikelihood: Tensor) (kl: Tensor) : Tensor =
+    let reconstruction = meanOfSamples (nameof logLikelihood) logLikelihood
+    needShape (nameof kl) reconstruction kl
+    reconstruction - kl
 
 /// log p(x) - KL(q(z|x)||p(z|x)), third form: the gap of the bound is the posterior's divergence.
 /// `[B]` twice, result `[B]`. Paper: eq:elbo-gap.
-let elboGap (logEvidence: Tensor) (klToPosterior: Tensor) : Tensor = logEvidence - klToPosterior
+let elboGap (logEvidence: Tensor) (klToPosterior: Tensor) : Tensor =
+    needShape (nameof klToPosterior) logEvidence klToPosterior
+    logEvidence - klToPosterior
 
 /// The importance-weighted bound log (1/K) sum_k w_k, log w = log p(x,z) - log q(z|x). `[K,B] -> [B]`.
 /// Source: Burda, Grosse and Salakhutdinov (2016), eq. 8. Paper: eq:iwae.
-let importanceWeightedBound (logWeights: Tensor) : Tensor = logMeanExp 0L logWeights
+let importanceWeightedBound (logWeights: Tensor) : Tensor = logMeanOf (nameof logWeights) 0L logWeights
 
 /// The importance-sampling estimate of log p(x): the importance-weighted bound read as an estimator, consistent in
 /// K and biased downwards by about Var(w)/(2 K p(x)^2).
 /// `logJoint, logQ: [K,B]`, samples from q; result `[B]`. Paper: eq:is-loglik.
 let logLikelihoodImportance (logJoint: Tensor) (logQ: Tensor) : Tensor =
-    importanceWeightedBound (logJoint - logQ)
+    needShape (nameof logQ) logJoint logQ
+    logMeanOf (nameof logJoint) 0L (logJoint - logQ)
 
 /// The naive estimate of log p(x), log (1/K) sum_k p(x|z_k) with z_k ~ p(z). `[K,B] -> [B]`. Paper: eq:mc-loglik.
-let logLikelihoodPrior (logLikelihood: Tensor) : Tensor = logMeanExp 0L logLikelihood
+let logLikelihoodPrior (logLikelihood: Tensor) : Tensor = logMeanOf (nameof logLikelihood) 0L logLikelihood
 
 /// The joint-space form of the ELBO on finite x and z, three ways: -KL(q(x,z)||p(x,z)) with q(x,z) = p_D(x) q(z|x);
 /// -KL(p_D(x)||p(x)) - E_{p_D} KL(q(z|x)||p(z|x)); -KL(q(z)||p(z)) - E_{q(z)} KL(q(x|z)||p(x|z)).
-/// `pData: [X]`, `posterior: [X,Z]` with rows summing to 1, `joint: [X,Z]` summing to 1, all positive; three `[]`.
+/// `pData: [X]`, `posterior: [X,Z]` with rows summing to 1, `joint: [X,Z]` summing to 1; 0 log 0 = 0; three `[]`.
 /// Source: Zhao, Song and Ermon (2019), eq. 3-5. Paper: eq:joint-space.
 let jointSpaceForms (pData: Tensor) (posterior: Tensor) (joint: Tensor) : Tensor * Tensor * Tensor =
-    let kl (q: Tensor) (p: Tensor) (dims: int64[]) = (q * (q.log () - p.log ())).sum dims
+    needShape (nameof joint) posterior joint
+    needShape (nameof pData) (posterior.sum 1L) pData
+    // sum w (log q - log p), where a weight of 0 counts nothing.
+    let expected (w: Tensor) (q: Tensor) (p: Tensor) = (w.xlogy q - w.xlogy p).sum()
+    let over (a: Tensor) (b: Tensor) = a / b.masked_fill (b.logical_not (), 1)
     let qJoint = pData.unsqueeze 1L * posterior
-    let pX, pZ = joint.sum (1L, true), joint.sum (0L, true)
-    let qZ = qJoint.sum (0L, true)
-    let inJoint = kl qJoint joint [| 0L; 1L |]
+    let pX, pZ, qZ = joint.sum 1L, joint.sum 0L, qJoint.sum 0L
+    let inJoint = expected qJoint qJoint joint
 
     let overData =
-        kl pData (pX.squeeze 1L) [| 0L |] + (pData * kl posterior (joint / pX) [| 1L |]).sum()
+        expected pData pData pX + expected qJoint posterior (over joint (pX.unsqueeze 1L))
 
-    let overLatent =
-        kl (qZ.squeeze 0L) (pZ.squeeze 0L) [| 0L |]
-        + (qZ.squeeze 0L * kl (qJoint / qZ) (joint / pZ) [| 0L |]).sum()
-
+    let overLatent = expected qZ qZ pZ + expected qJoint (over qJoint qZ) (over joint pZ)
     inJoint.neg (), overData.neg (), overLatent.neg ()
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -253,19 +379,28 @@ let jointSpaceForms (pData: Tensor) (posterior: Tensor) (joint: Tensor) : Tensor
 
 /// The score (REINFORCE) estimates f(x) (x - theta) at x = theta + eps. `theta: []`, `eps: [..]`, result `[..]`.
 /// Source: Williams (1992). Paper: eq:score-gradient.
-let scoreGradient (f: Tensor -> Tensor) (theta: Tensor) (eps: Tensor) : Tensor = f (theta + eps) * eps
+let scoreGradient (f: Tensor -> Tensor) (theta: Tensor) (eps: Tensor) : Tensor =
+    let values = f (theta + eps)
+    needShape (nameof f) eps values
+    values * eps
 
 /// The pathwise (reparameterised) estimates f'(theta + eps). `theta: []`, `eps: [..]`, result `[..]`.
 /// Source: Kingma and Welling (2014). Paper: eq:pathwise-gradient.
 let pathwiseGradient (f: Tensor -> Tensor) (theta: Tensor) (eps: Tensor) : Tensor = diff f (theta + eps)
 
+let private needEstimates (n: int) =
+    need (n >= 1) (nameof n) (fun () -> $"a mean of {n} estimates has no variance")
+
 /// The exact variance (theta^4 + 14 theta^2 + 15)/N of the mean of N score estimates for f(x) = x^2.
 /// Paper: eq:score-variance.
 let scoreVarianceOfSquare (theta: float) (n: int) : float =
+    needEstimates n
     (theta ** 4.0 + 14.0 * theta ** 2.0 + 15.0) / float n
 
 /// The exact variance 4/N of the mean of N pathwise estimates for f(x) = x^2. Paper: eq:pathwise-variance.
-let pathwiseVarianceOfSquare (n: int) : float = 4.0 / float n
+let pathwiseVarianceOfSquare (n: int) : float =
+    needEstimates n
+    4.0 / float n
 
 // ---------------------------------------------------------------------------------------------------------------
 // Transforms (normalising flows)
@@ -314,46 +449,69 @@ module Transform =
     let compose (transforms: Transform list) : Transform =
         transforms |> List.fold (fun f g -> andThen g f) identity
 
-/// u + (m(w.u) - w.u) w/|w|^2 with m(a) = softplus(a) - 1, so that w.u-hat > -1 and the planar map is invertible.
-/// `u, w: [..,L]`. Source: Rezende and Mohamed (2015), appendix A.1. Paper: eq:planar-invertible.
+/// w.u, and the value at which softplus is 1 for w = 0, where the planar map is a shift.
+let private planarSlope (u: Tensor) (w: Tensor) : Tensor =
+    let isShift = (w.detach().abs()).amax([| -1L |]).logical_not()
+    sumLast(u * w).masked_fill(isShift, Scalar.op_Implicit (log (Math.E - 1.0)))
+
+/// u + (m(w.u) - w.u) w/|w|^2 with m(a) = softplus(a) - 1, so that w.u-hat > -1 and the planar map is invertible; u for
+/// w = 0. `u, w: [..,L]`. Source: Rezende and Mohamed (2015), appendix A.1. Paper: eq:planar-invertible.
 let planarInvertibleU (u: Tensor) (w: Tensor) : Tensor =
-    let a = sumLast (u * w)
-    u + ((softplus a - 1.0 - a) / sumLast (w.square ())).unsqueeze -1L * w
+    needLast (nameof w) (u.size -1) w
+    // softplus(a) - a = softplus(-a), which does not cancel.
+    u + (softplus (sumLast(u * w).neg()) - 1.0).unsqueeze -1L * reciprocal w
 
 /// The planar map f(z) = z + u-hat h with h = tanh(w.z + b), and log|1 + (1 - h^2) w.u-hat|, which the matrix
 /// determinant lemma gives in O(L). `u, w: [L]` and `b: []` for one map, or `[B,L]` and `[B]` for a map of its own
-/// for each example, as an amortised posterior needs; z `[..,B,L]`.
+/// for each example, as an amortised posterior needs; z `[..,B,L]`. Exact while exp(w.u/2) is in the type's range.
 /// Source: Rezende and Mohamed (2015), eq. 10-12. Paper: eq:planar, eq:planar-logdet.
 let planar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
     let uHat = planarInvertibleU u w
-    let stretch = softplus (sumLast (u * w))
+    // The root of w.u-hat + 1 = softplus(a), which below a = -37 is exp(a) to rounding.
+    let a = planarSlope u w
+    let low = a.clamp_min -37
+    let rootStretch = softplus(low).sqrt() * (0.5 * (a - low)).exp()
 
     let forward (z: Tensor) =
-        let h = (sumLast (z * w) + b).tanh()
-        // The determinant with w.u-hat = stretch - 1 inserted: both terms are positive, so nothing cancels where the
-        // map nearly folds.
-        let determinant = h.square () + (1.0 - h.square ()) * stretch
-        z + h.unsqueeze -1L * uHat, determinant.log ()
+        needLast (nameof z) (w.size -1) z
+        let x = sumLast (z * w) + b
+        let h = x.tanh ()
+        // 1/cosh x = sqrt(1 - h^2), which keeps its digits where h rounds to 1.
+        let decay = (x.abs().neg()).exp()
+        let rootSlope = 2.0 * decay / (1.0 + decay.square ())
+        // The determinant is h^2 + (1 - h^2) softplus(a): both terms are positive, so nothing cancels where the map
+        // nearly folds, and their roots are in range where they are not.
+        z + h.unsqueeze -1L * uHat, 2.0 * h.hypot(rootSlope * rootStretch).log()
 
     { Forward = forward; Inverse = None }
 
 /// The affine coupling y1 = z1, y2 = exp(s(z1)) z2 + t(z1) on the two halves of an even L, log-determinant
-/// sum_i s_i(z1). `scale, shift: [..,L/2] -> [..,L/2]`.
+/// sum_i s_i(z1). `scale, shift: [..,L/2] -> [..,L/2]`. Raises ArgumentException for an odd L.
 /// Source: Dinh, Sohl-Dickstein and Bengio (2017), eq. 7-8. Paper: eq:coupling.
 let coupling (scale: Tensor -> Tensor) (shift: Tensor -> Tensor) : Transform =
     let halves (z: Tensor) =
         let h = z.size -1 / 2L
+
+        need (2L * h = z.size -1) (nameof z) (fun () ->
+            $"a coupling splits the last dimension in two halves, which {z.size -1} has not")
+
         z.narrow (-1L, 0L, h), z.narrow (-1L, h, h)
+
+    let nets (z1: Tensor) =
+        let s, t = scale z1, shift z1
+        needShape (nameof scale) z1 s
+        needShape (nameof shift) z1 t
+        s, t
 
     let forward z =
         let z1, z2 = halves z
-        let s = scale z1
-        torch.cat ([| z1; s.exp () * z2 + shift z1 |], -1L), sumLast s
+        let s, t = nets z1
+        torch.cat ([| z1; s.exp () * z2 + t |], -1L), sumLast s
 
     let inverse y =
         let y1, y2 = halves y
-        let s = scale y1
-        torch.cat ([| y1; (y2 - shift y1) * (s.neg ()).exp() |], -1L), (sumLast s).neg()
+        let s, t = nets y1
+        torch.cat ([| y1; (y2 - t) * (s.neg ()).exp() |], -1L), (sumLast s).neg()
 
     { Forward = forward; Inverse = Some inverse }
 
@@ -372,8 +530,10 @@ let madeMask (strict: bool) (inputDegrees: int64[]) (outputDegrees: int64[]) : T
 let inverseAutoregressive (net: Tensor -> Tensor * Tensor) : Transform =
     let forward (z: Tensor) =
         let m, s = net z
-        let g = s.sigmoid ()
-        g * z + (1.0 - g) * m, sumLast (logSigmoid s)
+        needShape (nameof net) z m
+        needShape (nameof net) z s
+        // sigmoid(-s) = 1 - g keeps its digits where g rounds to 1.
+        s.sigmoid () * z + (s.neg ()).sigmoid() * m, sumLast (logSigmoid s)
 
     { Forward = forward; Inverse = None }
 
@@ -381,7 +541,9 @@ let inverseAutoregressive (net: Tensor -> Tensor * Tensor) : Transform =
 /// `[..,D] -> [..]`. Paper: eq:flow-nll.
 let flowLogProb (baseLogProb: Tensor -> Tensor) (toBase: Transform) (x: Tensor) : Tensor =
     let z, logDet = toBase.Forward x
-    baseLogProb z + logDet
+    let logProb = baseLogProb z
+    needShape (nameof baseLogProb) logDet logProb
+    logProb + logDet
 
 /// E [log q0(z0) - log|det J_f(z0)| + U(f(z0))], the KL from the flow's density to exp(-U)/Z, minus log Z.
 /// Bounded below by -log Z. `z0: [B,D]` from q0, result `[]`. Source: Rezende and Mohamed (2015), eq. 15-16.
@@ -393,11 +555,15 @@ let flowDensityLoss
     (z0: Tensor)
     =
     let z, logDet = flow.Forward z0
-    (baseLogProb z0 - logDet + energy z).mean()
+    let logProb, energy = baseLogProb z0, energy z
+    needShape (nameof baseLogProb) logDet logProb
+    needShape (nameof energy) logDet energy
+    meanOf (nameof z0) (logProb - logDet + energy)
 
 /// U(z) = 1/2 ((|z| - 2)/0.4)^2 - log(exp(-1/2 ((z1 - 2)/0.6)^2) + exp(-1/2 ((z1 + 2)/0.6)^2)): two arcs.
 /// `[..,2] -> [..]`. Source: Rezende and Mohamed (2015), table 1. Paper: eq:energy-arcs.
 let energyArcs (z: Tensor) : Tensor =
+    needLast (nameof z) 2L z
     let z1 = z.select (-1L, 0L)
     let radius = z.norm -1
     let bump (centre: float) = -0.5 * ((z1 - centre) / 0.6).square()
@@ -406,7 +572,9 @@ let energyArcs (z: Tensor) : Tensor =
 /// U(z) = 1/2 ((z2 - sin(pi z1/2))/0.4)^2: a sine wave, not normalisable on the whole plane. `[..,2] -> [..]`.
 /// Source: Rezende and Mohamed (2015), table 1. Paper: eq:energy-sine.
 let energySine (z: Tensor) : Tensor =
-    let wave = (z.select (-1L, 0L) * (Math.PI / 2.0)).sin()
+    needLast (nameof z) 2L z
+    // One period is exact, where the sine of a large product would be noise.
+    let wave = (z.select(-1L, 0L).remainder(Scalar.op_Implicit 4.0) * (Math.PI / 2.0)).sin()
     0.5 * ((z.select (-1L, 1L) - wave) / 0.4).square()
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -430,31 +598,36 @@ module Prior =
         KlFrom = Some klStandard
     }
 
-    let private ofMixture (mixture: Mixture) : Prior = {
-        LogProb = Mixture.logProb mixture
-        Sample = Mixture.sample mixture
-        KlFrom = None
-    }
+    let private ofMixture (logits: Tensor) (components: DiagNormal) : Prior =
+        let mixture = { Logits = logits; Components = components }
+        Mixture.needWeights (nameof logits) mixture
+
+        {
+            LogProb = Mixture.logProb mixture
+            Sample = Mixture.sample mixture
+            KlFrom = None
+        }
 
     /// sum_k pi_k N(mu_k, diag exp logVar_k) with free parameters. `logits: [K]`, `mu, logVar: [K,L]`.
     /// Paper: eq:mog-prior.
     let mixtureOfGaussians (logits: Tensor) (mu: Tensor) (logVar: Tensor) : Prior =
-        ofMixture { Logits = logits; Components = { Mu = mu; LogVar = logVar } }
+        ofMixture logits { Mu = mu; LogVar = logVar }
 
     /// sum_k pi_k q(z|u_k): the encoder's posterior at K learned pseudo-inputs. `logits: [K]`, `pseudoInputs: [K,D]`.
     /// Source: Tomczak and Welling (2018), eq. 9. Paper: eq:vamp-prior.
     let vamp (encode: Tensor -> DiagNormal) (logits: Tensor) (pseudoInputs: Tensor) : Prior =
-        ofMixture { Logits = logits; Components = encode pseudoInputs }
+        ofMixture logits (encode pseudoInputs)
 
     /// sum_k pi_k N(mu(u_k), diag exp logVar(u_k)) with centres mapped by a network from fixed codes u_k.
     /// `network: [K,C] -> DiagNormal [K,L]`, `logits: [K]`, `codes: [K,C]`.
     /// Source: Bishop, Svensen and Williams (1998). Paper: eq:gtm-prior.
     let topographic (network: Tensor -> DiagNormal) (logits: Tensor) (codes: Tensor) : Prior =
-        ofMixture { Logits = logits; Components = network codes }
+        ofMixture logits (network codes)
 
     /// The density of f^-1(eps), eps ~ N(0,I): log N(f(z); 0, I) + log|det J_f(z)|, the determinant counted once and
     /// not once a dimension. Raises ArgumentException where f has no closed-form inverse. Paper: eq:flow-prior.
     let flow (toBase: Transform) : Prior =
+        need toBase.Inverse.IsSome (nameof toBase) (fun () -> "a prior's flow needs a closed-form inverse")
         let ofBase = Transform.invert toBase
 
         {
@@ -468,12 +641,14 @@ module Prior =
 /// `logLikelihood: [K,B]`, `entropy: [B]`, `logPrior: [K,B]` at samples of q(z|x).
 /// Source: Makhzani et al. (2016), eq. 2; Tomczak and Welling (2018), eq. 5. Paper: eq:elbo-three.
 let elboThreeTerms (logLikelihood: Tensor) (entropy: Tensor) (logPrior: Tensor) : Tensor * Tensor * Tensor =
-    logLikelihood.mean (), entropy.mean (), logPrior.mean ()
+    meanOf (nameof logLikelihood) logLikelihood,
+    meanOf (nameof entropy) entropy,
+    meanOf (nameof logPrior) logPrior
 
 /// log (1/N) sum_n q(z|x_n): the aggregated posterior, which is the optimal prior. `encodings: [N,L]`, `z: [M,L]`,
 /// result float64 `[M]`. Source: Hoffman and Johnson (2016). Paper: eq:optimal-prior.
 let logAggregatedPosterior (encodings: DiagNormal) (z: Tensor) : Tensor =
-    logMeanExp -1L (pairwiseLogProb encodings z)
+    logMeanOf (nameof encodings) -1L (pairwiseLogProb encodings z)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Objectives: a model's parts, a batch and noise -> named terms whose sum is the loss
@@ -510,7 +685,10 @@ type Terms = (string * Tensor) list
 type Objective = LatentModel -> Tensor -> Tensor -> Terms
 
 /// The loss: the sum of its terms. `[]`.
-let total (terms: Terms) : Tensor = terms |> List.map snd |> List.reduce (+)
+let total (terms: Terms) : Tensor =
+    need (not terms.IsEmpty) (nameof terms) (fun () -> "there is no term")
+
+    terms |> List.map snd |> List.reduce (+)
 
 /// log p(x|z), KL(q(z|x)||p(z)) and z. The divergence is in closed form where there is one, else log q - log p at
 /// the sample; behind a flow, the base's closed form and the sampled change of log q - log p along the flow, which has
@@ -530,12 +708,18 @@ let private partsOfElbo (model: LatentModel) (x: Tensor) (eps: Tensor) =
 
     model.LogLikelihood x z, kl, z
 
-/// reconstruction + beta KL: minus the ELBO at beta = 1, the autoencoder's loss at beta = 0.
+/// reconstruction + beta KL: minus the ELBO at beta = 1, the autoencoder's loss without the KL at beta = 0.
 /// Source: Higgins et al. (2017), eq. 4. Paper: eq:beta-elbo.
 let betaElbo (beta: float) : Objective =
     fun model x eps ->
         let logLikelihood, kl, _ = partsOfElbo model x eps
-        [ "reconstruction", (logLikelihood.mean ()).neg(); "kl", beta * kl.mean () ]
+
+        [
+            "reconstruction", (meanOf (nameof x) logLikelihood).neg()
+            // What has no weight is no term: 0 times a divergence that overflows would be NaN.
+            if beta <> 0.0 then
+                "kl", beta * kl.mean ()
+        ]
 
 /// Minus the ELBO: -E_q log p(x|z) + KL(q(z|x)||p(z)). Source: Kingma and Welling (2014), eq. 3. Paper: eq:elbo-kl.
 let elbo: Objective = betaElbo 1.0
@@ -544,20 +728,31 @@ let elbo: Objective = betaElbo 1.0
 /// of `elbo` by construction, spelled out for one flow. `[B]` results averaged to `[]`.
 /// Source: Rezende and Mohamed (2015), eq. 15. Paper: eq:flow-elbo.
 let flowFreeEnergy (logQ0: Tensor) (logDet: Tensor) (logJoint: Tensor) : Tensor =
-    (logQ0 - logDet - logJoint).mean()
+    needShape (nameof logDet) logQ0 logDet
+    needShape (nameof logJoint) logQ0 logJoint
+    meanOf (nameof logQ0) (logQ0 - logDet - logJoint)
+
+/// log p(x,z) and log q(z|x) at K samples of the posterior. `eps: [K,B,L]`, results `[K,B]`.
+let private jointAndPosterior (model: LatentModel) (x: Tensor) (eps: Tensor) : Tensor * Tensor =
+    let q = model.Encode x
+
+    need (eps.ndim = q.Base.Mu.ndim + 1L && eps.size 0 > 0L) (nameof eps) (fun () ->
+        $"its shape is %A{eps.shape}, and not [K,B,L] for K samples of each example")
+
+    let z, logQ = Posterior.sample q eps
+    model.LogLikelihood x z + model.Prior.LogProb z, logQ
 
 /// Minus the importance-weighted bound with K samples. `eps: [K,B,L]`. Source: Burda et al. (2016). Paper: eq:iwae.
 let importanceWeighted: Objective =
     fun model x eps ->
-        let z, logQ = Posterior.sample (model.Encode x) eps
-        let logWeights = model.LogLikelihood x z + model.Prior.LogProb z - logQ
-        [ "bound", (importanceWeightedBound logWeights).mean().neg() ]
+        let logJoint, logQ = jointAndPosterior model x eps
+        [ "bound", (meanOf (nameof x) (logLikelihoodImportance logJoint logQ)).neg() ]
 
 /// log p(x) by importance sampling with the model's own posterior. `eps: [K,B,L]`, result `[B]`.
 /// Paper: eq:is-loglik.
 let logEvidence (model: LatentModel) (x: Tensor) (eps: Tensor) : Tensor =
-    let z, logQ = Posterior.sample (model.Encode x) eps
-    logLikelihoodImportance (model.LogLikelihood x z + model.Prior.LogProb z) logQ
+    let logJoint, logQ = jointAndPosterior model x eps
+    logLikelihoodImportance logJoint logQ
 
 // ---------------------------------------------------------------------------------------------------------------
 // InfoVAE
@@ -566,28 +761,50 @@ let logEvidence (model: LatentModel) (x: Tensor) (eps: Tensor) : Tensor =
 /// A positive-definite kernel on the squared distance, elementwise.
 type Kernel = Tensor -> Tensor
 
+let private needScale (name: string) (scale: float) =
+    need (scale > 0.0 && Double.IsFinite scale) name (fun () ->
+        $"a kernel's squared length is positive, and not {scale}")
+
 /// exp(-d^2/(2 h)). h > 0 is a squared length.
-let kernelRbf (h: float) : Kernel = fun d2 -> (d2 / (-2.0 * h)).exp()
+let kernelRbf (h: float) : Kernel =
+    needScale (nameof h) h
+    fun d2 -> (-0.5 * (d2 / h)).exp()
 
 /// c/(c + d^2), the inverse multiquadric: heavier tails, so distant codes still feel a pull. c > 0.
-let kernelImq (c: float) : Kernel = fun d2 -> c / (d2 + c)
+let kernelImq (c: float) : Kernel =
+    needScale (nameof c) c
+    fun d2 -> 1.0 / (1.0 + d2 / c)
 
 /// The unbiased (U-statistic) estimate of MMD^2: mean_{i<>j} k(x_i,x_j) + mean_{i<>j} k(y_i,y_j) - 2 mean k(x_i,y_j).
 /// May be negative. `x: [N,L]`, `y: [M,L]`, N, M >= 2, result `[]`. Source: Gretton et al. (2012), eq. 3.
 /// Paper: eq:mmd.
 let mmdUnbiased (kernel: Kernel) (x: Tensor) (y: Tensor) : Tensor =
+    for name, sample in [ nameof x, x; nameof y, y ] do
+        need (sample.size 0 >= 2L) name (fun () ->
+            "the discrepancy of fewer than two points has no unbiased estimate")
+
+    // The expanded square cancels: in float64, about a point in the middle, by less than any kernel can see.
+    let centre = y.detach().mean([| 0L |], true)
+    let a, b = (x - centre).double(), (y - centre).double()
+
     let squaredDistance (a: Tensor) (b: Tensor) =
-        let cross = a.matmul (b.t ())
         let norms (t: Tensor) = sumLast (t.square ())
         // Rounding may leave a tiny negative distance between equal points.
-        (norms(a).unsqueeze 1L + (norms b).unsqueeze 0L - 2.0 * cross).relu()
+        (norms(a).unsqueeze 1L + (norms b).unsqueeze 0L - 2.0 * a.matmul (b.t ())).relu()
 
     let within (a: Tensor) =
         let n = float (a.size 0)
         let all = kernel (squaredDistance a a)
         (all.sum () - all.diagonal().sum()) / (n * (n - 1.0))
 
-    within x + within y - 2.0 * (kernel (squaredDistance x y)).mean()
+    (within a + within b - 2.0 * (kernel (squaredDistance a b)).mean()).``to`` x.dtype
+
+/// weight * term, and 0 at weight 0 even where the term overflows.
+let private weighed (weight: float) (term: Tensor) : Tensor =
+    if weight = 0.0 then
+        torch.zeros_like (term.detach ())
+    else
+        weight * term
 
 /// InfoVAE's objective on finite x and z, two ways: -lambda KL(q(z)||p(z)) - E_{q(z)} KL(q(x|z)||p(x|z))
 /// + alpha I_q(x;z), and E log p(x|z) - (1-alpha) E KL(q(z|x)||p(z)) - (alpha+lambda-1) KL(q(z)||p(z)) + H(p_D).
@@ -601,41 +818,57 @@ let infoVaeForms
     (likelihood: Tensor)
     (prior: Tensor)
     =
+    needShape (nameof likelihood) posterior likelihood
+    needShape (nameof pData) (posterior.sum 1L) pData
+    needShape (nameof prior) (posterior.sum 0L) prior
+    // sum w (log q - log p), where a weight of 0 counts nothing.
+    let expected (w: Tensor) (q: Tensor) (p: Tensor) = (w.xlogy q - w.xlogy p).sum()
     let qJoint = pData.unsqueeze 1L * posterior
     let qZ = qJoint.sum 0L
-    let marginalKl = (qZ * (qZ.log () - prior.log ())).sum()
-    let mutualInformation = (qJoint * (posterior.log () - qZ.log ())).sum()
-    let qXGivenZ = qJoint / qZ
-    let likelihoodKl = (qJoint * (qXGivenZ.log () - likelihood.log ())).sum()
-    let direct = alpha * mutualInformation - lambda * marginalKl - likelihoodKl
-    let expectedLogLikelihood = (qJoint * likelihood.log ()).sum()
-    let posteriorKl = (qJoint * (posterior.log () - prior.log ())).sum()
-    let entropy = ((pData * pData.log ()).sum()).neg()
+    let marginalKl = expected qZ qZ prior
+    let mutualInformation = expected qJoint posterior qZ
+    let likelihoodKl = expected qJoint (qJoint / qZ.masked_fill (qZ.logical_not (), 1)) likelihood
+    let direct = alpha * mutualInformation - weighed lambda marginalKl - likelihoodKl
+    let expectedLogLikelihood = (qJoint.xlogy likelihood).sum()
+    let posteriorKl = expected qJoint posterior prior
+    let entropy = (pData.xlogy pData).sum().neg()
 
     let rewritten =
-        expectedLogLikelihood - (1.0 - alpha) * posteriorKl - (alpha + lambda - 1.0) * marginalKl
+        expectedLogLikelihood
+        - weighed (1.0 - alpha) posteriorKl
+        - weighed (alpha + lambda - 1.0) marginalKl
         + entropy
 
     direct, rewritten
 
 /// reconstruction + (1-alpha) KL(q(z|x)||p(z)) + (alpha+lambda-1) D(q(z)||p(z)): minus the ELBO at alpha = 0,
-/// lambda = 1, the MMD-VAE at alpha = 1. The divergence compares samples of q(z) and of p(z) = N(0,I), `[B,L]` each;
-/// eps `[2,B,L]` holds the posterior's noise, then the prior's samples.
+/// lambda = 1, the MMD-VAE at alpha = 1. The divergence compares samples of q(z) and of the model's prior, `[B,L]`
+/// each; eps `[3,B,L]` holds the posterior's noise, the prior's, and numbers of which the first of each example chooses
+/// the prior's component.
 /// Source: Zhao, Song and Ermon (2019), eq. 7. Paper: eq:infovae-loss.
 let infoVae (alpha: float) (lambda: float) (divergence: Tensor -> Tensor -> Tensor) : Objective =
     fun model x eps ->
+        need (eps.ndim = 3L && eps.size 0 = 3L) (nameof eps) (fun () ->
+            $"its shape is %A{eps.shape}, and not [3,B,L]")
+
         let logLikelihood, kl, z = partsOfElbo model x eps[0]
+        // The distribution function of a normal number is uniform; in float32 it may round to 1.
+        let u = torch.special.ndtr (eps[2].select(-1L, 0L).double())
+        let prior = model.Prior.Sample u eps[1]
 
         [
-            "reconstruction", (logLikelihood.mean ()).neg()
-            "kl", (1.0 - alpha) * kl.mean ()
-            "divergence", (alpha + lambda - 1.0) * divergence z eps[1]
+            "reconstruction", (meanOf (nameof x) logLikelihood).neg()
+            if alpha <> 1.0 then
+                "kl", (1.0 - alpha) * kl.mean ()
+            if alpha + lambda <> 1.0 then
+                "divergence", (alpha + lambda - 1.0) * divergence z prior
         ]
 
 /// The loss -E_q log sigmoid(T(z)) - E_p log(1 - sigmoid(T(z))) of a discriminator with logits T, whose optimum is
 /// T = log q(z)/p(z). `[N]` and `[M]`, result `[]`. Source: Goodfellow et al. (2014). Paper: eq:density-ratio.
 let densityRatioLoss (logitsQ: Tensor) (logitsP: Tensor) : Tensor =
-    (softplus (logitsQ.neg ())).mean() + (softplus logitsP).mean()
+    meanOf (nameof logitsQ) (softplus (logitsQ.neg ()))
+    + meanOf (nameof logitsP) (softplus logitsP)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Adversarial objectives
@@ -645,23 +878,38 @@ let densityRatioLoss (logitsQ: Tensor) (logitsP: Tensor) : Tensor =
 /// The critic maximises it, the generator minimises it. `[N]` and `[M]` critic values, result `[]`.
 /// Source: Goodfellow et al. (2014), theorem 1. Paper: eq:jsd-metric.
 let jsdMetric (criticOnData: Tensor) (criticOnModel: Tensor) : Tensor =
-    ((logSigmoid criticOnData).mean() + (logSigmoid (criticOnModel.neg ())).mean() + log 4.0)
-    / 2.0
+    let real = meanOf (nameof criticOnData) (logSigmoid criticOnData)
+    let fake = meanOf (nameof criticOnModel) (logSigmoid (criticOnModel.neg ()))
+    (real + fake + log 4.0) / 2.0
 
 /// E_p C - E_q C, which a 1-Lipschitz critic bounds by the Wasserstein-1 distance. `[N]` and `[M]`, result `[]`.
 /// Source: Arjovsky, Chintala and Bottou (2017), eq. 2. Paper: eq:w1-metric.
 let wassersteinMetric (criticOnData: Tensor) (criticOnModel: Tensor) : Tensor =
-    criticOnData.mean () - criticOnModel.mean ()
+    meanOf (nameof criticOnData) criticOnData - meanOf (nameof criticOnModel) criticOnModel
 
 /// E log(1 - D(G(z))) = E log sigmoid(-C), the generator's minimax loss: its gradient -sigmoid(C) dies where the
 /// discriminator is sure. `[N] -> []`. Source: Goodfellow et al. (2014), eq. 1. Paper: eq:minimax.
-let minimaxGeneratorLoss (criticOnModel: Tensor) : Tensor = (logSigmoid (criticOnModel.neg ())).mean()
+let minimaxGeneratorLoss (criticOnModel: Tensor) : Tensor =
+    meanOf (nameof criticOnModel) (logSigmoid (criticOnModel.neg ()))
 
 /// -E log D(G(z)) = -E log sigmoid(C), the non-saturating loss: its gradient -sigmoid(-C) is largest where the
 /// discriminator is sure. `[N] -> []`. Source: Goodfellow et al. (2014), section 3. Paper: eq:nonsaturating.
-let nonSaturatingGeneratorLoss (criticOnModel: Tensor) : Tensor = ((logSigmoid criticOnModel).mean()).neg()
+let nonSaturatingGeneratorLoss (criticOnModel: Tensor) : Tensor =
+    (meanOf (nameof criticOnModel) (logSigmoid criticOnModel)).neg()
 
-let private inputGradient (critic: Tensor -> Tensor) (x: Tensor) = (diff critic x).flatten 1L
+/// The slope of the critic at each example. `critic: [N,..] -> [N]`, `x: [N,..]`, result `[N,D]`.
+let private inputGradient (critic: Tensor -> Tensor) (x: Tensor) : Tensor =
+    let summed (x: Tensor) =
+        let values = critic x
+
+        need (values.numel () = x.size 0) (nameof critic) (fun () ->
+            $"%A{values.shape} values for {x.size 0} examples")
+
+        values.sum ()
+
+    need (x.size 0 > 0L) (nameof x) (fun () -> "the mean over no example is undefined")
+
+    (grad summed x).reshape [| x.size 0; -1L |]
 
 /// R1 = E_p |grad_x C(x)|^2, summed over all input elements; differentiable in the critic's parameters.
 /// `critic: [N,..] -> [N]`, `x: [N,..]`, result `[]`. Source: Mescheder, Geiger and Nowozin (2018), eq. 9.
@@ -672,6 +920,11 @@ let r1Penalty (critic: Tensor -> Tensor) (x: Tensor) : Tensor =
 /// GP = E (|grad_x C(x)| - 1)^2 at x = eps x_p + (1 - eps) x_q, eps ~ U[0,1) one per example.
 /// `[N,..]` twice and eps `[N]`, result `[]`. Source: Gulrajani et al. (2017), eq. 3. Paper: eq:gp.
 let gradientPenalty (critic: Tensor -> Tensor) (data: Tensor) (model: Tensor) (eps: Tensor) : Tensor =
+    needShape (nameof model) data model
+
+    need (eps.shape = [| data.size 0 |]) (nameof eps) (fun () ->
+        $"its shape is %A{eps.shape}, and not one number for each of {data.size 0} examples")
+
     let weight = eps.view (Array.append [| -1L |] (Array.create (int data.ndim - 1) 1L))
     let between = weight * data + (1.0 - weight) * model
     // libtorch's norm has the subgradient 0 where the critic is flat; the root of a sum of squares would give NaN.
@@ -702,6 +955,7 @@ let diracStep
     (eta: float)
     (state: Tensor)
     : Tensor =
+    needLast (nameof state) 3L state
     let theta, psi0, psi1 = state.select (-1L, 0L), state.select (-1L, 1L), state.select (-1L, 2L)
 
     // d metric / d psi0, d psi1: the critic's ascent direction.
@@ -735,34 +989,67 @@ let diracStep
     torch.stack ([| theta - eta * slope; psi0'; psi1' |], -1L)
 
 /// One power iteration for the largest singular value: v = W'u/|W'u|, u' = Wv/|Wv|, sigma = u'.Wv; u and v carry no
-/// gradient. `w: [O,I]`, `u: [O]`, returns sigma `[]`, u' and v. Source: Miyato et al. (2018), algorithm 1.
-/// Paper: eq:spectral-norm.
+/// gradient. Of W = 0, sigma is 0 and u' is u. `w: [O,I]`, `u: [O]`, returns sigma `[]`, u' and v.
+/// Source: Miyato et al. (2018), algorithm 1. Paper: eq:spectral-norm.
 let spectralNorm (w: Tensor) (u: Tensor) : Tensor * Tensor * Tensor =
-    let unit (x: Tensor) = x / (x.norm () + 1e-12)
+    /// x/|x|, or the other vector for x = 0. In float64 no square of a float32 underflows.
+    let unitOr (other: Tensor) (x: Tensor) =
+        let norm = x.double().norm()
+        let isZero = norm.logical_not ()
+        torch.where (isZero, other, x / norm.masked_fill (isZero, 1))
+
     let fixedW = w.detach ()
-    let v = unit (fixedW.t().mv u)
-    let u' = unit (fixedW.mv v)
+    let v = let x = fixedW.t().mv u in unitOr x x
+    let u' = unitOr u (fixedW.mv v)
     u'.dot (w.mv v), u', v
 
-let private symmetricSqrt (a: Tensor) =
-    let struct (values, vectors) = torch.linalg.eigh a
-    // A covariance has no negative eigenvalue but for rounding.
-    (vectors * (values.relu ()).sqrt()).matmul(vectors.t ())
+/// A with A A' the covariance. Eigenvalues within rounding of 0 are 0, since their roots would not be small.
+/// Raises where the matrix is no covariance.
+let private covarianceFactor (name: string) (features: int64) (covariance: Tensor) : Tensor =
+    let refuse reason = invalidArg name $"it is no covariance: {reason}"
+
+    if covariance.shape <> [| features; features |] then
+        refuse $"its shape is %A{covariance.shape} for {features} features"
+
+    let largest = covariance.abs().max().ToDouble()
+
+    if not (Double.IsFinite largest) then
+        refuse "an element is not finite"
+
+    if (covariance - covariance.t ()).abs().max().ToDouble() > 1e-5 * largest then
+        refuse "it is not symmetric"
+
+    let struct (values, vectors) = torch.linalg.eigh covariance
+
+    if values.min().ToDouble() < -1e-5 * largest then
+        refuse $"an eigenvalue is {values.min().ToDouble()}"
+
+    let rounding = float features * (torch.finfo torch.float64).eps * values.max().ToDouble()
+    vectors * (values.masked_fill (values.le (Scalar.op_Implicit rounding: Scalar), 0)).sqrt()
 
 /// |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2): the squared Wasserstein-2 distance of two normals, FID on
-/// features. Means `[F]`, covariances `[F,F]` positive semi-definite, result `[]`; use float64.
+/// features. The root's trace is the sum of the singular values of A1'A2 for S = A A', which needs no root of a product
+/// and is exact for singular covariances. Means `[F]`, covariances `[F,F]`; computed in and returned as float64 `[]`.
+/// Raises ArgumentException for a matrix that is not symmetric and positive semi-definite.
 /// Source: Dowson and Landau (1982), eq. 4; Heusel et al. (2017), eq. 6. Paper: eq:frechet.
 let frechetDistance (mean1: Tensor) (cov1: Tensor) (mean2: Tensor) (cov2: Tensor) : Tensor =
-    let root = symmetricSqrt cov1
-    let cross = symmetricSqrt (root.matmul(cov2).matmul root)
-    (mean1 - mean2).square().sum() + cov1.trace () + cov2.trace () - 2.0 * cross.trace ()
+    needShape (nameof mean2) mean1 mean2
+    let shift, s1, s2 = (mean1.double () - mean2.double ()), cov1.double (), cov2.double ()
+    let features = mean1.size 0
+
+    let a1, a2 =
+        covarianceFactor (nameof cov1) features s1, covarianceFactor (nameof cov2) features s2
+
+    let cross = (torch.linalg.svdvals (a1.t().matmul a2)).sum()
+    shift.square().sum() + s1.trace () + s2.trace () - 2.0 * cross
 
 /// exp E_x KL(p(y|x)||p(y)), between 1 and the number of classes. `logits: [N,Y]`, result `[]`.
 /// Source: Salimans et al. (2016), section 4. Paper: eq:inception-score.
 let inceptionScore (logits: Tensor) : Tensor =
-    let logConditional = torch.nn.functional.log_softmax (logits, -1L)
-    let logMarginal = (logMeanExp 0L logConditional).unsqueeze 0L
-    (sumLast (logConditional.exp () * (logConditional - logMarginal))).mean().exp()
+    let conditional = torch.nn.functional.softmax (logits, -1L)
+    let marginal = (meanOfSamples (nameof logits) conditional).unsqueeze 0L
+    // A class of probability 0 counts nothing.
+    (sumLast (conditional.xlogy conditional - conditional.xlogy marginal)).mean().exp()
 
 // ---------------------------------------------------------------------------------------------------------------
 // Diagnostics
@@ -781,17 +1068,22 @@ type Surgery = {
 /// `encodings: [N,L]`, `eps: [N,L]`. Source: Hoffman and Johnson (2016), eq. 7. Paper: eq:surgery.
 let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tensor) : Surgery =
     use _ = torch.no_grad ()
+    needShape (nameof eps) encodings.Mu eps
     let n = eps.size 0
+    need (n > 0L) (nameof encodings) (fun () -> "there is none, and a mean needs one")
     let z = DiagNormal.sample encodings eps
-    let own = (DiagNormal.logProb encodings z).double()
-    let block = 1000L
+
+    // In float64 both densities are exact at the rounded sample, and their difference is at most log N.
+    let exact = { Mu = encodings.Mu.double (); LogVar = encodings.LogVar.double () }
+    let own = DiagNormal.logProb exact (z.double ())
+    let block = 100L
 
     let aggregated =
         [|
             for start in 0L .. block .. n - 1L do
                 use scope = torch.NewDisposeScope()
                 let rows = z.narrow (0L, start, min block (n - start))
-                (logAggregatedPosterior encodings rows).MoveToOuterDisposeScope()
+                (logAggregatedPosterior exact rows).MoveToOuterDisposeScope()
         |]
         |> fun blocks -> torch.cat blocks
 
@@ -803,11 +1095,21 @@ let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tenso
 
 /// I_q(x;z) <= E KL(q(z|x)||p(z)) for any p(z), since the difference is KL(q(z)||p(z)) >= 0: the bound from the
 /// KL of each example. `[N] -> []`. Source: Hoffman and Johnson (2016), section 2. Paper: eq:mi-bound.
-let mutualInformationBound (klPerExample: Tensor) : Tensor = klPerExample.mean ()
+let mutualInformationBound (klPerExample: Tensor) : Tensor = meanOf (nameof klPerExample) klPerExample
 
 /// The proportion of latent dimensions collapsed at (eps, delta): KL_i(x) < eps for at least a share 1 - delta of
 /// the examples. `klPerDimension: [N,L]`. Source: Lucas et al. (2019), definition 1. Paper: eq:collapse.
 let collapsedProportion (eps: float) (delta: float) (klPerDimension: Tensor) : float =
+    need (not (Double.IsNaN eps)) (nameof eps) (fun () -> "the threshold is NaN")
+
+    need (0.0 <= delta && delta <= 1.0) (nameof delta) (fun () ->
+        $"a share is between 0 and 1, and not {delta}")
+
+    need
+        (klPerDimension.numel () > 0L && not (klPerDimension.isnan().any().ToBoolean()))
+        (nameof klPerDimension)
+        (fun () -> "it is empty or holds NaN")
+
     let share = (klPerDimension.lt (Scalar.op_Implicit eps)).double().mean [| 0L |]
     // Shares are ratios of integers: the slack absorbs the rounding of 1 - delta, and is less than any example.
     let needed = 1.0 - delta - 1e-9
@@ -816,12 +1118,23 @@ let collapsedProportion (eps: float) (delta: float) (klPerDimension: Tensor) : f
 /// The number of latent dimensions whose posterior mean varies over the data by more than a threshold (0.01 in the
 /// source). `mu: [N,L]`. Source: Burda, Grosse and Salakhutdinov (2016), section 5.1. Paper: eq:active-units.
 let activeUnits (threshold: float) (mu: Tensor) : int =
+    need (not (Double.IsNaN threshold)) (nameof threshold) (fun () -> "the threshold is NaN")
+
+    need (mu.size 0 >= 2L && mu.isfinite().all().ToBoolean()) (nameof mu) (fun () ->
+        "the variance needs two examples or more, all of them finite")
+
     let variance = mu.var ([| 0L |], true)
     (variance.gt(Scalar.op_Implicit threshold).sum()).ToInt32()
 
 /// steps + 2 points on the segment from a to b, both ends included. `[L]` twice, result `[steps+2,L]`.
 /// Paper: eq:interpolation.
 let interpolate (steps: int) (a: Tensor) (b: Tensor) : Tensor =
+    need (steps >= 0) (nameof steps) (fun () -> $"there are no {steps} points between two")
+
+    need (a.ndim = 1L && a.is_floating_point ()) (nameof a) (fun () ->
+        $"it is a {a.dtype} tensor of the shape %A{a.shape}, and no vector of real numbers")
+
+    needShape (nameof b) a b
     let t = (torch.linspace (0.0, 1.0, int64 (steps + 2), a.dtype, a.device)).unsqueeze 1L
     (1.0 - t) * a + t * b
 
@@ -832,12 +1145,17 @@ let interpolate (steps: int) (a: Tensor) (b: Tensor) : Tensor =
 /// L(x,y) = -[E log p(x|y,z) + log p(y) - KL(q(z|x,y)||p(z))], the loss where the label is known. All `[..]`.
 /// Source: Kingma et al. (2014), eq. 6. Paper: eq:m2-labelled.
 let m2Labelled (logLikelihood: Tensor) (logPriorLabel: Tensor) (kl: Tensor) : Tensor =
+    needShape (nameof logPriorLabel) logLikelihood logPriorLabel
+    needShape (nameof kl) logLikelihood kl
     kl - logLikelihood - logPriorLabel
 
 /// U(x) = sum_y q(y|x) [L(x,y) + log q(y|x)], the label summed out exactly. `logLabel: [B,Y]` = log q(y|x),
 /// `labelled: [B,Y]` = L(x,y), result `[B]`. Source: Kingma et al. (2014), eq. 7. Paper: eq:m2-unlabelled.
 let m2Unlabelled (logLabel: Tensor) (labelled: Tensor) : Tensor =
-    sumLast (logLabel.exp () * (labelled + logLabel))
+    needShape (nameof labelled) logLabel labelled
+    let q = logLabel.exp ()
+    // A label of probability 0 counts nothing, whatever it would cost.
+    sumLast (q * (labelled + logLabel).masked_fill(q.logical_not (), 0))
 
 // ---------------------------------------------------------------------------------------------------------------
 // The linear-Gaussian model, whose evidence and posterior are exact
@@ -848,35 +1166,55 @@ type LinearGaussian = { W: Tensor; Offset: Tensor; Sigma: float }
 
 [<RequireQualifiedAccess>]
 module LinearGaussian =
-    /// log N(x; mean, covariance) with a dense covariance. `x, mean: [B,N]` or `[N]`, `covariance: [N,N]`.
-    let private logNormal (mean: Tensor) (covariance: Tensor) (x: Tensor) =
-        let factor = torch.linalg.cholesky covariance
-        let centred = (x - mean).unsqueeze -1L
-        let whitened = (torch.linalg.solve (factor, centred)).squeeze -1L
-        let logDet = 2.0 * (factor.diagonal().log()).sum()
-        -0.5 * (sumLast (whitened.square ()) + logDet + log2Pi * float (x.size -1))
+    let private needSigma (m: LinearGaussian) =
+        need (m.Sigma > 0.0 && Double.IsFinite m.Sigma) (nameof m) (fun () ->
+            $"a standard deviation is positive, and Sigma is {m.Sigma}")
 
-    /// log p(x) = log N(x; b, W W' + sigma^2 I). `[B,D] -> [B]`. Paper: eq:linear-gaussian.
-    let logEvidence (m: LinearGaussian) (x: Tensor) : Tensor =
-        let noise = torch.eye (m.W.size 0, dtype = m.W.dtype, device = m.W.device) * (m.Sigma * m.Sigma)
-        logNormal m.Offset (m.W.matmul (m.W.t ()) + noise) x
+    /// W = U diag(s) V' with min(D,L) columns, and the roots of s^2 + sigma^2: products of W with itself would lose what
+    /// is small beside its largest singular value.
+    let private spectrum (m: LinearGaussian) =
+        needSigma m
+        let struct (u, s, vt) = torch.linalg.svd (m.W, false)
+        u, s, vt, s.hypot (torch.full_like (s, Scalar.op_Implicit m.Sigma))
 
     /// The posterior N(M^-1 W'(x - b), sigma^2 M^-1), M = W'W + sigma^2 I: means `[B,L]` and covariance `[L,L]`.
     /// Source: Bishop (2006), eq. 12.42. Paper: eq:linear-gaussian.
     let posterior (m: LinearGaussian) (x: Tensor) : Tensor * Tensor =
-        let precision =
-            m.W.t().matmul m.W + torch.eye (m.W.size 1, dtype = m.W.dtype, device = m.W.device) * (m.Sigma * m.Sigma)
+        needLast (nameof x) (m.W.size 0) x
+        let u, s, vt, root = spectrum m
+        let mean = ((x - m.Offset).matmul u * (s / root / root)).matmul vt
+        let covariance = (vt.t () * (m.Sigma / root).square()).matmul vt
+        let l = m.W.size 1
+        // Where W is blind, with L > D, the posterior is the prior.
+        let blind = torch.eye (l, dtype = vt.dtype, device = vt.device) - vt.t().matmul vt
+        mean, (if l > m.W.size 0 then covariance + blind else covariance)
 
-        let inverse = torch.linalg.inv precision
-        (x - m.Offset).matmul(m.W).matmul inverse, inverse * (m.Sigma * m.Sigma)
+    /// log p(x) = log N(x; b, W W' + sigma^2 I). `[B,D] -> [B]`. Paper: eq:linear-gaussian.
+    let logEvidence (m: LinearGaussian) (x: Tensor) : Tensor =
+        let mean, _ = posterior m x
+        let _, s, _, root = spectrum m
+        // x'(W W' + sigma^2 I)^-1 x is the least |x - W z|^2/sigma^2 + |z|^2, at the posterior's mean.
+        let residual = (x - m.Offset - mean.matmul (m.W.t ())) / m.Sigma
+        let d = m.W.size 0
+        let logDet = 2.0 * ((root.log ()).sum() + float (d - s.size 0) * log m.Sigma)
+
+        -0.5
+        * (sumLast (residual.square ()) + sumLast (mean.square ()) + logDet + float d * log2Pi)
 
     /// log p(z|x) at z. `x: [B,D]`, `z: [..,B,L]`, result `[..,B]`.
     let logPosterior (m: LinearGaussian) (x: Tensor) (z: Tensor) : Tensor =
-        let mean, covariance = posterior m x
-        logNormal mean covariance z
+        needLast (nameof z) (m.W.size 1) z
+        let mean, _ = posterior m x
+        let _, _, _, root = spectrum m
+        let off = z - mean
+        let quadratic = sumLast ((off.matmul (m.W.t ()) / m.Sigma).square()) + sumLast (off.square ())
+        let logDet = 2.0 * (root.log () - log m.Sigma).sum()
+        -0.5 * (quadratic - logDet + float (m.W.size 1) * log2Pi)
 
     /// log p(x|z) = log N(x; W z + b, sigma^2 I). `x: [B,D]`, `z: [..,B,L]`, result `[..,B]`.
     let logLikelihood (m: LinearGaussian) (x: Tensor) (z: Tensor) : Tensor =
+        needSigma m
+        needLast (nameof x) (m.W.size 0) x
         let mean = z.matmul (m.W.t ()) + m.Offset
 
         DiagNormal.logProb

@@ -10,10 +10,10 @@ type ConditionalVae = { Networks: Vae; Classes: int }
 
 [<RequireQualifiedAccess>]
 module ConditionalVae =
-    /// 1 at the class, 0 elsewhere. `labels: int64 [B]`, result float32 `[B,C]`.
+    /// 1 at the class, 0 elsewhere. `labels: int64 [B]`, result float32 `[B,C]`. A label that is no class raises
+    /// libtorch's ExternalException.
     let oneHot (classes: int) (labels: Tensor) : Tensor =
-        let all = torch.arange (int64 classes, torch.int64, labels.device)
-        (labels.unsqueeze(1L).eq all).``to`` torch.float32
+        (torch.eye (int64 classes, dtype = torch.float32, device = labels.device)).index_select(0L, labels)
 
     /// Rows `[x | one-hot y]`. `x: [B,D]`, `labels: int64 [B]`, result `[B,D+C]`.
     let withLabels (classes: int) (x: Tensor) (labels: Tensor) : Tensor =

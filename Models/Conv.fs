@@ -54,13 +54,14 @@ module SpectralConv =
             Direction = parameters.Buffer($"{name}.weight_u", u / u.norm ())
         }
 
-    /// Takes one power iteration, moves the direction, and returns the convolution with the normalised weight.
-    /// The gradient flows through the weight and its singular value.
+    /// Takes one power iteration, moves the direction, and returns the convolution with the normalised weight; a weight
+    /// of norm 0 stays as it is. The gradient flows through the weight and its singular value.
     let normalise (layer: SpectralConv) : Conv =
         let weight = layer.Conv.Weight
         let sigma, u, _ = spectralNorm (weight.flatten 1L) layer.Direction
         layer.Direction.copy_ u |> ignore
-        { layer.Conv with Weight = weight / sigma }
+        let isZero = sigma.detach().logical_not()
+        { layer.Conv with Weight = weight / sigma.masked_fill (isZero, 1) }
 
 /// Which mean and variance a batch normalisation uses.
 type Statistics =

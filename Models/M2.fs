@@ -96,7 +96,14 @@ module M2 =
         let likelihood: Bernoulli = { Logits = logits m decoder (DiagNormal.sample q eps) }
         let kl = klStandard q
         let uniform = torch.full_like (kl, Scalar.op_Implicit (-log(float m.Shape.Classes)))
-        m2Labelled (Bernoulli.logProb likelihood x) uniform (klWeight * kl)
+        // 0 times a divergence that overflows would be NaN.
+        let weighed =
+            if klWeight = 0.0 then
+                torch.zeros_like kl
+            else
+                klWeight * kl
+
+        m2Labelled (Bernoulli.logProb likelihood x) uniform weighed
 
     /// L(x,y) from the features of x.
     let private costOf (m: M2) klWeight (x: Tensor) (features: Tensor) (y: Tensor) (eps: Tensor) : Tensor =
@@ -117,9 +124,13 @@ module M2 =
     /// Random weights of mean q and sum 1, few of them not zero: a class of q at least `floor` keeps q, one below gets
     /// the floor with probability q/floor and else 0, and the most probable class has what is left to 1. The mean of
     /// their gradient is q's gradient. `logQ: [B,C]`, `u: [B,C] ~ U[0,1)`, 0 <= floor < 1/C; floor 0 gives q itself.
+    /// Raises ArgumentException for another floor.
     /// Source: a Russian roulette, as in Rao-Blackwellized stochastic gradients for discrete distributions (Liu et
     /// al., 2019).
     let thin (floor: float) (u: Tensor) (logQ: Tensor) : Tensor =
+        if not (floor >= 0.0 && floor * float (logQ.size -1) < 1.0) then
+            invalidArg (nameof floor) $"{floor} is not in [0, 1/C) for {logQ.size -1} classes"
+
         let held = logQ.detach ()
         let q = held.exp ()
         let kept = torch.where ((floor * u).lt q, q.clamp_min floor, torch.zeros_like q)
@@ -128,10 +139,15 @@ module M2 =
         let others = (1.0 - top) * kept * (logQ - held).exp()
         others + top * (1.0 - others.sum (-1L, true))
 
+    let private needExamples (name: string) (x: Tensor) =
+        if x.size 0 = 0L then
+            invalidArg name "an empty batch has no mean"
+
     /// The mean of U(x) over a batch, its sum over classes thinned at `floor` without bias (0: the exact sum) and the
     /// divergence of z weighed by `klWeight`. Only classes of non-zero weight pass the encoder and the decoder.
     /// `x: [B,D]`, `eps: [C,B,L]`, `u: [B,C]`, result `[]`.
     let unlabelled (m: M2) (floor: float) (klWeight: float) (x: Tensor) (eps: Tensor) (u: Tensor) : Tensor =
+        needExamples (nameof x) x
         let logLabel = logLabel m x
         let weights = thin floor u logLabel
         let chosen = weights.detach().nonzero()
@@ -149,11 +165,12 @@ module M2 =
 
     /// The mean cross-entropy of the classifier. `x: [B,D]`, `y: int64 [B]`, result `[]`.
     let crossEntropy (m: M2) (x: Tensor) (y: Tensor) : Tensor =
+        needExamples (nameof x) x
         ((logLabel m x).gather(1L, y.unsqueeze 1L)).mean().neg()
 
     /// The loss over N, estimated from a labelled and an unlabelled batch: (N_l/N) mean L(x,y) + (N_u/N) mean U(x)
-    /// + weight times the mean cross-entropy of the labelled. `epsLabelled: [B_l,L]`, `epsUnlabelled: [C,B_u,L]`,
-    /// `u: [B_u,C]`. Source: Kingma et al. (2014), eq. 9.
+    /// + weight times the mean cross-entropy of the labelled. What has no weight is no term, and its batch may be empty.
+    /// `epsLabelled: [B_l,L]`, `epsUnlabelled: [C,B_u,L]`, `u: [B_u,C]`. Source: Kingma et al. (2014), eq. 9.
     let loss
         (m: M2)
         (settings: M2Loss)
@@ -163,9 +180,13 @@ module M2 =
         let klWeight, share = settings.KlWeight, settings.LabelledShare
 
         [
-            "labelled", share * (labelled m klWeight x y epsLabelled).mean()
-            "unlabelled", (1.0 - share) * unlabelled m settings.Floor klWeight unlabelledX epsUnlabelled u
-            "classifier", settings.Weight * crossEntropy m x y
+            if share <> 0.0 then
+                needExamples (nameof x) x
+                "labelled", share * (labelled m klWeight x y epsLabelled).mean()
+            if share <> 1.0 then
+                "unlabelled", (1.0 - share) * unlabelled m settings.Floor klWeight unlabelledX epsUnlabelled u
+            if settings.Weight <> 0.0 then
+                "classifier", settings.Weight * crossEntropy m x y
         ]
 
     /// E[x|y,z]. `y: int64 [B]`, `z: [B,L]`, result `[B,D]`.

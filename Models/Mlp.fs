@@ -10,6 +10,9 @@ type Linear = { Weight: Tensor; Bias: Tensor }
 module Linear =
     /// Both tensors from U(-1/sqrt in, 1/sqrt in), as PyTorch's nn.Linear starts.
     let create (parameters: Parameters) (name: string) (inputs: int) (outputs: int) : Linear =
+        if inputs < 1 then
+            invalidArg (nameof inputs) $"layer '{name}' has {inputs} inputs"
+
         let bound = 1.0 / sqrt (float inputs)
 
         {
@@ -49,14 +52,18 @@ type Mlp = { Layers: Linear list; Activation: Activation }
 module Mlp =
     /// A network through the given widths. Keys are those of a PyTorch Sequential that alternates layers and
     /// activations: `name.0.weight`, `name.2.weight`, ...
-    let create (parameters: Parameters) (name: string) (activation: Activation) (widths: int list) : Mlp = {
-        Layers =
-            widths
-            |> List.pairwise
-            |> List.mapi (fun i (inputs, outputs) ->
-                Linear.create parameters $"{name}.{2 * i}" inputs outputs)
-        Activation = activation
-    }
+    let create (parameters: Parameters) (name: string) (activation: Activation) (widths: int list) : Mlp =
+        if widths.Length < 2 then
+            invalidArg (nameof widths) $"network '{name}' needs the widths of its input and its output"
+
+        {
+            Layers =
+                widths
+                |> List.pairwise
+                |> List.mapi (fun i (inputs, outputs) ->
+                    Linear.create parameters $"{name}.{2 * i}" inputs outputs)
+            Activation = activation
+        }
 
     /// `[..,in] -> [..,out]`.
     let apply (mlp: Mlp) (x: Tensor) : Tensor =

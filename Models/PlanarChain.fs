@@ -26,7 +26,7 @@ module PlanarChain =
     let centred = log (System.Math.E - 1.0)
 
     /// u + offset w/|w|^2: it adds the offset to w.u and leaves the map's form as Core has it. `u, w: [..,D]`.
-    let shift (offset: float) (u: Tensor) (w: Tensor) : Tensor = u + offset * w / w.square().sum(-1L, true)
+    let shift (offset: float) (u: Tensor) (w: Tensor) : Tensor = u + offset * reciprocal w
 
     /// Layers at the source's start: u, w ~ N(0, 0.01^2), b = 0.
     let create
@@ -60,8 +60,14 @@ module PlanarChain =
         let image, logDet = (transform chain).Forward z
         (energy image - logDet).mean()
 
-    /// The loss by tensor operators and its gradients by autograd: any device, dimension and precision.
+    /// The loss by tensor operators and its gradients by autograd: any device, dimension and precision. Raises
+    /// ArgumentException unless the chain has a layer, and parameters that record gradients.
     let composed (energy: Tensor -> Tensor) (chain: PlanarChain) : ValueAndGradient =
+        // An error inside torch.autograd.grad would end the process.
+        for parameter in [ chain.U; chain.W; chain.B ] do
+            if parameter.numel () = 0L || not parameter.requires_grad then
+                invalidArg (nameof chain) "it has no layer, or a parameter that records no gradient"
+
         fun z ->
             let loss = energyLoss energy chain z
             let gradients = torch.autograd.grad ([| loss |], [| chain.U; chain.W; chain.B |])

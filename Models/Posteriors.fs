@@ -11,7 +11,7 @@ type PosteriorShape =
     /// Inverse autoregressive steps with the order reversed between them, one MADE of the given width each.
     | IafPosterior of steps: int * width: int
 
-/// A masked autoencoder with one hidden layer and a context: output i depends on inputs before i and on h.
+/// A masked autoencoder with one hidden layer and a context: output i depends on the inputs before i and on h.
 type Made = {
     Input: Linear
     Context: Linear
@@ -22,10 +22,14 @@ type Made = {
 
 [<RequireQualifiedAccess>]
 module Made =
-    /// Two outputs a latent (m and s), zero at the start. Masks are buffers; their degrees cycle through 1 .. L-1.
+    /// Two outputs a latent (m and s), zero at the start. Masks are buffers; the hidden degrees cycle through 0 .. L-1,
+    /// those of degree 0 reading the context alone, which is all that the outputs of the first latent may see.
     let create (parameters: Parameters) (name: string) (latent: int) (context: int) (width: int) : Made =
+        if width < 1 then
+            invalidArg (nameof width) $"a hidden layer of {width} units passes nothing on"
+
         let degrees = Array.init latent (fun i -> int64 (i + 1))
-        let hidden = Array.init width (fun i -> int64 (i % max 1 (latent - 1)) + 1L)
+        let hidden = Array.init width (fun i -> int64 (i % latent))
         let outputs = Array.append degrees degrees
 
         {

@@ -40,6 +40,10 @@ module Likelihood =
         | BernoulliLogits _
         | Gaussian _ -> 1
 
+    let private needSigma (sigma: float) =
+        if not (sigma > 0.0 && System.Double.IsFinite sigma) then
+            invalidArg (nameof sigma) $"a standard deviation is positive, and not {sigma}"
+
     let private levelLogits levels (output: Tensor) =
         let shape = output.shape
         let pixels = shape[shape.Length - 1] / int64 levels
@@ -57,6 +61,8 @@ module Likelihood =
             Bernoulli.logProb { Logits = logits } x
         | GreyLevels levels -> Categorical.logProb (levelLogits levels output) (x.long ())
         | Gaussian sigma ->
+            needSigma sigma
+
             DiagNormal.logProb
                 {
                     Mu = output
@@ -76,7 +82,9 @@ module Likelihood =
         match likelihood with
         | BernoulliLogits shift -> Bernoulli.sample { Logits = output + shift } noise
         | GreyLevels levels -> (Categorical.sample (levelLogits levels output) noise).``to`` output.dtype
-        | Gaussian sigma -> output + sigma * noise
+        | Gaussian sigma ->
+            needSigma sigma
+            output + sigma * noise
 
 [<RequireQualifiedAccess>]
 module Vae =

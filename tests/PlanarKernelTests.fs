@@ -82,8 +82,8 @@ let private relative (a: Tensor) (b: Tensor) =
 
 let private errors gradients expected = Array.map2 relative gradients expected
 
-/// The loss and all gradients within 1e-5 of autograd in float64. Where float32 itself cannot give that, `conditioned`
-/// is false and the error of the operators in float32 is the measure, up to a factor of three.
+/// The loss and all gradients within 1e-5 of autograd in float64. Where the gradients are ill conditioned,
+/// `conditioned` is false, and they are within 1e-4 or three times the error of the operators in float32.
 let private agree conditioned (case: Case) =
     use _ = torch.NewDisposeScope()
     let loss, gradients = fused case
@@ -93,7 +93,7 @@ let private agree conditioned (case: Case) =
         if conditioned then
             1e-5
         else
-            max 1e-5 (3.0 * Array.max (errors (snd (operators torch.float32 case)) expectedGradients))
+            max 1e-4 (3.0 * Array.max (errors (snd (operators torch.float32 case)) expectedGradients))
 
     Expect.isTrue
         (abs (loss - expected) <= admitted * max 1.0 (abs expected))

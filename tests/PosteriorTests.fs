@@ -8,6 +8,7 @@ open Research.Host
 open Research.Models
 open Research.Experiments
 open Research.Tests
+open Research.Tests.Laws
 open Research.Tests.Laws.Shared
 
 let private shape: VaeShape = {
@@ -27,9 +28,71 @@ let private build (posterior: PosteriorShape) =
 
 let private x () = (uniform 2 [ 3L; 9L ]).float()
 
+type private Network = { Latent: int; Width: int }
+
+/// The MADE of an autoregressive step with output weights of its own (it begins with zeros).
+let private made (n: Network) =
+    use generator = new torch.Generator(1UL)
+    let made = Made.create (Parameters(generator, torch.device "cpu")) "made" n.Latent 3 n.Width
+    let weight = (gaussian 4 [ 2L * int64 n.Latent; int64 n.Width ]).float()
+    { made with Output = { made.Output with Weight = weight } }
+
+/// What every output may depend on, from the derivatives of m and s: all of the context, and the latents before its own.
+let private context =
+    let error (change: Network -> Made -> Made) (n: Network) =
+        let made = change n (made n)
+        let h, z = (gaussian 5 [ 3L ]).float(), (gaussian 6 [ int64 n.Latent ]).float()
+        let outputs h z = torch.cat (let m, s = Made.apply made h z in [| m; s |])
+        let ofContext = Plain.rows (jacobian (fun h -> outputs h z) h)
+        let ofLatents = Plain.rows (jacobian (outputs h) z)
+
+        let wrong = [
+            for o in 0 .. 2 * n.Latent - 1 do
+                // A unit may be flat at a point; all of a row's would be by the masks.
+                if ofContext[o] |> Array.forall (fun slope -> slope = 0.0) then
+                    1.0
+
+                for i in 0 .. n.Latent - 1 do
+                    if (ofLatents[o][i] <> 0.0) <> (i < o % n.Latent) then
+                        1.0
+        ]
+
+        List.sum wrong
+
+    /// Hidden degrees from 1, which leave the first output connected to nothing.
+    let fromOne (n: Network) (made: Made) =
+        let degrees = [| 1L .. int64 n.Latent |]
+        let hidden = Array.init n.Width (fun i -> 1L + int64 (i % max 1 (n.Latent - 1)))
+
+        {
+            made with
+                InputMask = madeMask false degrees hidden
+                OutputMask = madeMask true hidden (Array.append degrees degrees)
+        }
+
+    {
+        Id = "iaf/context"
+        Statement =
+            "Each mean and each gate of an autoregressive step depends on the context and on every latent before its own, for any number of latents."
+        Labels = []
+        Function = "Made.create"
+        Instances = [
+            for latent in [ 1; 2; 3; 5; 16 ] -> $"{latent}", { Latent = latent; Width = 3 * latent }
+        ]
+        Error = error (fun _ made -> made)
+        Tolerance = Tolerance.float64Identity
+        Mutants = [
+            "degrees from 1", error fromOne
+            "output not strict",
+            error (fun _ made -> { made with OutputMask = torch.ones_like made.OutputMask })
+        ]
+    }
+
 [<Tests>]
 let tests =
     testList "posteriors" [
+        Law.test context
+
         for name, posterior in
             [
                 "planar", PlanarPosterior 3

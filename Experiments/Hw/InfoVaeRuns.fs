@@ -33,13 +33,13 @@ let methods = [
         "rbf",
         "InfoVAE, MMD, RBF",
         ($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)),
-        2
+        3
     )
     Direct(
         "imq",
         "InfoVAE, MMD, IMQ",
         ($"infovae 1 {inv lambda} imq {inv (2.0 * scale)}", infoVaeMmd (kernelImq (2.0 * scale))),
-        2
+        3
     )
     Adversarial
 ]
@@ -236,7 +236,7 @@ let timing (plan: Plan) : RunRequest =
     let work (context: RunContext) =
         let device, noise = context.Device, context.Noise
         let x = (plan.Train set).narrow(0L, 0L, 64L)
-        let eps = noise.Normal("timing", 0L, [| 2L; 64L; int64 latent |], device = device)
+        let eps = noise.Normal("timing", 0L, [| 3L; 64L; int64 latent |], device = device)
 
         let stepper method =
             let run = vae plan.Profile method

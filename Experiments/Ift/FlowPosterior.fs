@@ -66,9 +66,12 @@ let private seeds (plan: Plan) setting =
 
 /// What changes results and the posteriors' names do not say.
 let private flow posterior =
+    let start = "begins as the identity; closed-form divergence of the base"
+
     match posterior with
     | DiagonalPosterior -> []
-    | _ -> [ "flow", "begins as the identity; closed-form divergence of the base" ]
+    | PlanarPosterior _ -> [ "flow", start ]
+    | IafPosterior _ -> [ "flow", $"{start}; every output sees the context" ]
 
 /// With the decoder; the diagonal one on binarized MNIST is ift1's own run.
 let private together (plan: Plan) setting (name, posterior) (seed: int64) : VaeRun * RunRequest =

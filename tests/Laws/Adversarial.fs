@@ -249,7 +249,10 @@ let private gp =
 
     let throughSqrt (critic: Tensor -> Tensor) (data: Tensor) (model: Tensor) (eps: Tensor) =
         let weight = eps.view (Array.append [| -1L |] (Array.create (int data.ndim - 1) 1L))
-        let slopes = (diff critic (weight * data + (1.0 - weight) * model)).flatten 1L
+
+        let slopes =
+            (grad (fun x -> (critic x).sum()) (weight * data + (1.0 - weight) * model)).flatten 1L
+
         (sumLast(slopes.square ()).sqrt() - 1.0).square().mean()
 
     {
@@ -265,7 +268,10 @@ let private gp =
             "squared norm minus 1",
             error (fun c data model eps ->
                 let weight = eps.view (Array.append [| -1L |] (Array.create (int data.ndim - 1) 1L))
-                let slopes = (diff c (weight * data + (1.0 - weight) * model)).flatten 1L
+
+                let slopes =
+                    (grad (fun x -> (c x).sum()) (weight * data + (1.0 - weight) * model)).flatten 1L
+
                 (sumLast (slopes.square ()) - 1.0).square().mean())
             "ends swapped", error (fun c data model eps -> gradientPenalty c model data eps)
             "square root, NaN for a flat critic", error throughSqrt

@@ -217,7 +217,7 @@ let private interpolation =
         Mutants = [
             "ends left out", error (fun steps a b -> (interpolate steps a b).narrow(0L, 1L, int64 steps))
             "backwards", error (fun steps a b -> interpolate steps b a)
-            "one point short", error (fun steps a b -> interpolate (steps - 1) a b)
+            "one point more", error (fun steps a b -> interpolate (steps + 1) a b)
         ]
     }
 

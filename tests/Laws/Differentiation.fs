@@ -41,12 +41,35 @@ let private gradient =
 
 let private hessians =
     let error (hessian: ScalarFunction -> Tensor -> Tensor) (f, x: Tensor) =
-        let row (i: int64) = finiteGradient (fun x -> (grad f x)[i]) x
-        relativeDistance (hessian f x) (torch.stack (Array.init (int (x.size 0)) (int64 >> row)))
+        let n = int (x.size 0)
+        let step = 2e-4
+
+        let at (i: int) (a: float) (j: int) (b: float) =
+            let y = x.detach().clone()
+            y[int64 i].add_(Scalar.op_Implicit (a * step)) |> ignore
+            y[int64 j].add_(Scalar.op_Implicit (b * step)) |> ignore
+            value (f y)
+
+        // Second differences of f itself.
+        let second i j =
+            (at i 1.0 j 1.0 - at i 1.0 j -1.0 - at i -1.0 j 1.0 + at i -1.0 j -1.0)
+            / (4.0 * step * step)
+
+        let direct = [|
+            for i in 0 .. n - 1 do
+                for j in 0 .. n - 1 -> second i j
+        |]
+
+        let computed = hessian f x
+
+        if computed.shape = [| int64 n; int64 n |] then
+            Plain.against direct computed
+        else
+            infinity
 
     {
         Id = "differentiation/hessian"
-        Statement = "hessian equals central differences of grad, zero for a linear function."
+        Statement = "hessian equals second differences, zero for a linear function."
         Labels = []
         Function = "hessian"
         Instances = scalarFunctions
@@ -101,6 +124,52 @@ let private elementwise =
         Error = error diff
         Tolerance = Tolerance.float64Identity
         Mutants = [ "of the mean", error (fun f x -> diff f x / float (x.numel ())) ]
+    }
+
+type private Dependence = {
+    Gradient: ScalarFunction -> Tensor -> Tensor
+    Hessian: ScalarFunction -> Tensor -> Tensor
+    Jacobian: (Tensor -> Tensor) -> Tensor -> Tensor
+    Derivative: (Tensor -> Tensor) -> Tensor -> Tensor
+}
+
+/// A function that does not depend on x, in one of the ways in which autograd sees that.
+let private constants =
+    let error (d: Dependence) (constant: unit -> Tensor) =
+        let x = gaussian 1 [ 3L ]
+        let zeros n = Array.create n 0.0
+        let value = constant ()
+
+        List.max [
+            Plain.against (zeros 3) (d.Gradient (fun _ -> value.sum ()) x)
+            Plain.against (zeros 9) (d.Hessian (fun _ -> value.sum ()) x)
+            Plain.against (zeros 9) (d.Jacobian (fun _ -> value) x)
+            Plain.against (zeros 3) (d.Derivative (fun _ -> value) x)
+            // Whatever the caller has switched off.
+            (use _ = torch.no_grad ()
+             distance (d.Gradient (fun x -> x.square().sum()) x) (2.0 * x))
+        ]
+
+    let core = { Gradient = grad; Hessian = hessian; Jacobian = jacobian; Derivative = diff }
+
+    {
+        Id = "differentiation/constant"
+        Statement =
+            "Derivatives of what does not depend on x are zero, and gradients are recorded where the caller records none."
+        Labels = []
+        Function = "grad, diff, jacobian, hessian"
+        Instances = [
+            "a number", (fun () -> vector [ 1.0; 2.0; 3.0 ])
+            "another variable", (fun () -> (vector [ 1.0; 2.0; 3.0 ]).requires_grad_ true)
+            "a function of another variable",
+            (fun () -> ((vector [ 1.0; 2.0; 3.0 ]).requires_grad_ true).exp())
+        ]
+        Error = error core
+        Tolerance = Tolerance.float64Identity
+        Mutants = [
+            "the value for the slope", error { core with Derivative = fun f x -> f x }
+            "nothing recorded", error { core with Gradient = fun _ x -> torch.zeros_like x }
+        ]
     }
 
 type private Estimand = {
@@ -210,6 +279,7 @@ let tests =
         Law.test hessians
         Law.test jacobians
         Law.test elementwise
+        Law.test constants
         Law.test sameMean
         Law.test scoreVariance
         Law.test pathwiseVariance

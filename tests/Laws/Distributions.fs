@@ -33,7 +33,23 @@ let private normalDensity =
         let t, weight = grid instance.Dim
         let logP = logProb p (p.Mu + sd * t)
         let entropy = -value((logP.exp () * logP).sum() * sd.prod 0L) * weight
-        max (abs (mass - 1.0)) (abs (entropy - value (DiagNormal.entropy p)))
+        // A batch of normals, each with its own parameters, at several points each.
+        let q = {
+            Mu = p.Mu + gaussian 2 [ 4L; instance.Dim ]
+            LogVar = p.LogVar + gaussian 3 [ 4L; instance.Dim ]
+        }
+
+        let z = q.Mu + q.LogVar.exp().sqrt() * gaussian 4 [ 3L; 4L; instance.Dim ]
+        let mu, logVar = Plain.rows q.Mu, Plain.rows q.LogVar
+
+        let plain = Plain.rows z |> Array.mapi (fun i z -> Plain.diagNormal mu[i % 4] logVar[i % 4] z)
+
+        List.max [
+            abs (mass - 1.0)
+            abs (entropy - value (DiagNormal.entropy p))
+            Plain.against plain (logProb q z)
+            Plain.against (Array.map Plain.normalEntropy logVar) (DiagNormal.entropy q)
+        ]
 
     {
         Id = "normal/density"
@@ -62,7 +78,9 @@ let private normalSampler =
         let density =
             distance (DiagNormal.logProb p (sample p eps) + logSlope) (logStandardNormal eps)
 
-        max density (distance (sample p (torch.zeros_like p.Mu)) p.Mu)
+        let mu, sd = elements p.Mu, elements p.LogVar |> Array.map (exp >> sqrt)
+        let plain = Plain.rows eps |> Array.collect (Array.map3 (fun m s e -> m + s * e) mu sd)
+        max density (Plain.against plain (sample p eps))
 
     {
         Id = "normal/sampler"
@@ -75,6 +93,41 @@ let private normalSampler =
         Mutants = [
             "exp(logVar) as standard deviation", error (fun p eps -> p.Mu + p.LogVar.exp () * eps)
             "precision for variance", error (fun p eps -> p.Mu + (-0.5 * p.LogVar).exp() * eps)
+            "noise with its sign turned", error (fun p eps -> DiagNormal.sample p (eps.neg ()))
+        ]
+    }
+
+type private Standard = { LogProb: Tensor -> Tensor; Like: Tensor -> DiagNormal }
+
+let private standardNormal =
+    let error (standard: Standard) (shape: int64 list) =
+        let z = 3.0 * gaussian 1 shape - 0.5
+        let like = standard.Like z
+        let plain = Plain.rows z |> Array.map Plain.standardNormal
+
+        List.max [
+            Plain.against plain (standard.LogProb z)
+            Plain.against plain (DiagNormal.logProb like z)
+            distance like.Mu (0.0 * z)
+        ]
+
+    let core = { LogProb = logStandardNormal; Like = DiagNormal.standardLike }
+
+    {
+        Id = "normal/standard"
+        Statement = "N(0,I) has the product of the one-dimensional densities."
+        Labels = []
+        Function = "logStandardNormal, DiagNormal.standardLike"
+        Instances = [ "a vector", [ 7L ]; "a batch of samples", [ 3L; 4L; 2L ] ]
+        Error = error core
+        Tolerance = Tolerance.float64Identity
+        Mutants = [
+            "without the constant", error { core with LogProb = fun z -> -0.5 * sumLast (z.square ()) }
+            "unit log-variance",
+            error {
+                core with
+                    Like = fun z -> { Mu = torch.zeros_like z; LogVar = torch.ones_like z }
+            }
         ]
     }
 
@@ -98,7 +151,19 @@ let private bernoulliNormalised =
         let x = (allVectors logits.Length 2).double()
         let probability = (logProb p x).exp()
         let mean = (probability.unsqueeze 1L * x).sum 0L
-        max (abs (value (probability.sum ()) - 1.0)) (distance mean (Bernoulli.mean p))
+        // Two batches of logits at soft outcomes, as a cross-entropy.
+        let several = torch.stack [| 0.01 * p.Logits + 0.3; -0.01 * p.Logits |]
+        let soft = uniform 3 [ 5L; 2L; int64 logits.Length ]
+        let l = Plain.rows several
+
+        let plain = Plain.rows soft |> Array.mapi (fun i x -> Plain.bernoulli l[i % 2] x)
+
+        List.max [
+            abs (value (probability.sum ()) - 1.0)
+            distance mean (Bernoulli.mean p)
+            Plain.against (Array.map Plain.sigmoid (List.toArray logits)) (Bernoulli.mean p)
+            Plain.against plain (logProb { Logits = several } soft)
+        ]
 
     let naive (p: Bernoulli) (x: Tensor) =
         let mean = p.Logits.sigmoid ()
@@ -130,17 +195,19 @@ let private evenly (n: int64) = (torch.arange (Scalar.op_Implicit n, torch.float
 let private bernoulliSampler =
     let error (sample: Bernoulli -> Tensor -> Tensor) (logits: float list) =
         let p: Bernoulli = { Logits = vector logits }
-        let u = (evenly 1000L).unsqueeze 1L
-        distance ((sample p u).mean [| 0L |]) (Bernoulli.mean p)
+        let u = (evenly 1000L).unsqueeze(1L).expand([| 1000L; int64 logits.Length |])
+        let below l u = if u < Plain.sigmoid l then 1.0 else 0.0
+        let plain = Plain.rows u |> Array.collect (Array.map2 below (List.toArray logits))
+        Plain.against plain (sample p u)
 
     {
         Id = "bernoulli/sampler"
-        Statement = "Evenly spread u give ones in the proportion of the mean."
+        Statement = "A sample is 1 exactly where u is below the mean."
         Labels = []
         Function = "Bernoulli.sample"
         Instances = [ "three", [ -1.0; 0.2; 3.0 ]; "certain", [ -800.0; 800.0 ] ]
         Error = error Bernoulli.sample
-        Tolerance = Tolerance.limit 1e-3
+        Tolerance = Tolerance.float64Identity
         Mutants = [ "u above the mean", error (fun p u -> 1.0 - Bernoulli.sample p u) ]
     }
 
@@ -163,7 +230,28 @@ let private categoricalNormalised =
         let x = allVectors instance.Variables instance.Values
         let probability = (logProb p x).exp()
         let mean = (probability.unsqueeze 1L * x.double ()).sum 0L
-        max (abs (value (probability.sum ()) - 1.0)) (distance mean (Categorical.mean p))
+        let shares = Plain.rows p.Logits |> Array.map Plain.softmax
+
+        let average =
+            Array.fold2 (fun sum v share -> sum + v * share) 0.0 [|
+                for v in 0 .. instance.Values - 1 -> float v
+            |]
+
+        let plain =
+            Plain.rows x
+            |> Array.map (fun x ->
+                Array.fold2 (fun sum (share: float[]) v -> sum + log share[int v]) 0.0 shares x)
+
+        List.max [
+            abs (value (probability.sum ()) - 1.0)
+            distance mean (Categorical.mean p)
+            Plain.against (Array.map average shares) (Categorical.mean p)
+            Plain.against plain (logProb p x)
+            // The same outcomes for a batch of logits.
+            Plain.against
+                (Array.append plain plain)
+                (logProb { Logits = (torch.stack [| p.Logits; p.Logits + 1.0 |]).unsqueeze 1L } x)
+        ]
 
     let overVariables (p: Categorical) (x: Tensor) =
         let chosen = Categorical.logProb p x + sumLast (p.Logits.logsumexp -1L)
@@ -189,17 +277,27 @@ let private categoricalSampler =
         let p = toCategorical instance
         let n = 2000L
         let u = (evenly n).unsqueeze(1L).expand([| n; int64 instance.Variables |])
-        let drawn = torch.nn.functional.one_hot (sample p u, int64 instance.Values)
-        distance (drawn.double().mean [| 0L |]) (torch.nn.functional.softmax (p.Logits, -1L))
+        let shares = Plain.rows p.Logits |> Array.map Plain.softmax
+
+        // The first value whose probability, with those of the values before it, is above u.
+        let inverse (shares: float[]) (u: float) =
+            shares
+            |> Array.scan (+) 0.0
+            |> Array.tail
+            |> Array.findIndex (fun upper -> upper > u)
+            |> float
+
+        let plain = Plain.rows u |> Array.collect (Array.map2 inverse shares)
+        Plain.against plain (sample p u)
 
     {
         Id = "categorical/sampler"
-        Statement = "Evenly spread u give every value in the proportion of its probability."
+        Statement = "A sample is the inverse of the distribution function at u."
         Labels = []
         Function = "Categorical.sample"
         Instances = tables
         Error = error Categorical.sample
-        Tolerance = Tolerance.limit 1e-3
+        Tolerance = Tolerance.float64Identity
         Mutants = [
             "the next value",
             error (fun p u -> (Categorical.sample p u + 1L).remainder(Scalar.op_Implicit (p.Logits.size -1)))
@@ -231,27 +329,17 @@ let perDimension (m: Mixture) (z: Tensor) : Tensor =
     sumLast ((logWeights + each).logsumexp -2L)
 
 let private mixtureNormalised =
-    // The definition term by term in plain floats.
-    let direct (m: Mixture) (z: float[]) =
-        let weights = elements (m.Logits.exp ())
-        let mu, logVar = elements m.Components.Mu, elements m.Components.LogVar
-        let l = z.Length
-
-        let weighted k =
-            Array.init l (fun d ->
-                let i = k * l + d
-                exp (-0.5 * (z[d] - mu[i]) ** 2.0 / exp logVar[i]) / sqrt (2.0 * Math.PI * exp logVar[i]))
-            |> Array.fold (*) 1.0
-
-        log ((weights |> Array.mapi (fun k w -> w * weighted k) |> Array.sum) / Array.sum weights)
-
     let error (logProb: Mixture -> Tensor -> Tensor) (instance: MixtureShape) =
         let m = toMixture instance
         let centre, scale = torch.zeros_like m.Components.Mu[0], scalar 1.5
         let z = gaussian 99 [ 7L; instance.Dim ]
-        let expected = z.unbind 0L |> Array.map (elements >> direct m) |> torch.tensor
+
+        let logits, mu, logVar =
+            elements m.Logits, Plain.rows m.Components.Mu, Plain.rows m.Components.LogVar
+
+        let plain = Plain.rows z |> Array.map (Plain.mixture logits mu logVar)
         let mass = integral instance.Dim centre scale (logProb m)
-        max (abs (mass - 1.0)) (distance (logProb m z) expected)
+        max (abs (mass - 1.0)) (Plain.against plain (logProb m z))
 
     {
         Id = "mixture/normalised"
@@ -273,22 +361,20 @@ let private mixtureNormalised =
     }
 
 let private mixtureSampler =
-    let n = 40_000L
+    let n = 500L
 
     let error (sample: Mixture -> Tensor -> Tensor -> Tensor) (instance: MixtureShape) =
         let m = toMixture instance
-        let z = sample m (uniform 5 [ n ]) (gaussian 6 [ n; instance.Dim ])
-        let weights = torch.nn.functional.softmax(m.Logits, 0L).unsqueeze 1L
-        let mu, variance = m.Components.Mu, m.Components.LogVar.exp ()
-        let first (x: Tensor) = x.select (-1L, 0L)
-        let last (x: Tensor) = x.select (-1L, instance.Dim - 1L)
-        let cross = first mu * last mu + (if instance.Dim = 1L then first variance else scalar 0.0)
+        let u, eps = uniform 5 [ n ], gaussian 6 [ n; instance.Dim ]
+        let upper = elements m.Logits |> Plain.softmax |> Array.scan (+) 0.0 |> Array.tail
+        let mu, logVar = Plain.rows m.Components.Mu, Plain.rows m.Components.LogVar
 
-        List.max [
-            deviation (value ((first weights * first mu).sum())) (first z)
-            deviation (value ((first weights * cross).sum())) (first z * last z)
-            deviation (value ((first weights * first (mu.square () + variance)).sum())) (first(z).square())
-        ]
+        let draw u =
+            let k = upper |> Array.findIndex (fun edge -> edge > u)
+            Array.map3 (fun m l e -> m + sqrt (exp l) * e) mu[k] logVar[k]
+
+        let plain = Array.map2 draw (elements u) (Plain.rows eps) |> Array.concat
+        Plain.against plain (sample m u eps)
 
     let perDimensionSample (m: Mixture) (u: Tensor) (eps: Tensor) =
         let other = u.flip 0L
@@ -297,12 +383,12 @@ let private mixtureSampler =
 
     {
         Id = "mixture/sampler"
-        Statement = "Samples of a mixture have its mean and second moments."
+        Statement = "A sample is the noise scaled and moved by the component that u chooses."
         Labels = []
         Function = "Mixture.sample"
         Instances = mixtures
         Error = error Mixture.sample
-        Tolerance = Tolerance.monteCarlo n 1.0
+        Tolerance = Tolerance.float64Identity
         Mutants = [
             "a component for each dimension", error perDimensionSample
             "exp(logVar) as standard deviation",
@@ -317,6 +403,7 @@ let tests =
     testList "distributions" [
         Law.test normalDensity
         Law.test normalSampler
+        Law.test standardNormal
         Law.test bernoulliNormalised
         Law.test bernoulliSampler
         Law.test categoricalNormalised

@@ -41,7 +41,15 @@ let private planarJacobian =
         let amortised = planar (ofItsOwn u) (ofItsOwn w) (ofItsOwn b)
         let image, logDet = (planar u w b).Forward z
         let image', logDet' = amortised.Forward z
-        List.max [ shared; distance image' image; distance logDet' logDet ]
+        let plain = Plain.rows z |> Array.map (Plain.planar (elements u) (elements w) (value b))
+
+        List.max [
+            shared
+            distance image' image
+            distance logDet' logDet
+            Plain.against (Array.collect fst plain) image
+            Plain.against (Array.map snd plain) logDet
+        ]
 
     let withLogDet (logDet: Tensor -> Tensor -> Tensor -> Tensor -> Tensor -> Tensor) u w b =
         let flow = planar u w b
@@ -66,6 +74,7 @@ let private planarJacobian =
             "tanh for its derivative",
             error (withLogDet (fun u w h _ _ -> (1.0 + h * sumLast (planarInvertibleU u w * w)).abs().log()))
             "once a dimension", error (withLogDet (fun _ _ _ exact image -> exact * float (image.size -1)))
+            "offset with its sign turned", error (fun u w b -> planar u w (b.neg ()))
         ]
     }
 
@@ -86,6 +95,7 @@ let private planarInvertible =
             folds
             distance (across made) (across u)
             abs (a - (Math.Log(1.0 + exp instance.UW) - 1.0))
+            Plain.against (Plain.planarU (elements u) (elements w)) made
         ]
 
     let core = planarInvertibleU
@@ -156,7 +166,19 @@ let private couplingJacobian =
         let z = gaussian 3 [ 5L; instance.Dim ]
         let image, logDet = flow.Forward z
         let back, backLogDet = flow.Inverse.Value image
-        List.max [ logDetError flow z; distance back z; distance (backLogDet.neg ()) logDet ]
+        let ofVector net (x: float[]) = elements (net (torch.tensor x))
+
+        let plain =
+            let scale, shift = net instance.Seed half half, net (instance.Seed + 7) half half
+            Plain.rows z |> Array.map (Plain.coupling (ofVector scale) (ofVector shift))
+
+        List.max [
+            logDetError flow z
+            distance back z
+            distance (backLogDet.neg ()) logDet
+            Plain.against (Array.collect fst plain) image
+            Plain.against (Array.map snd plain) logDet
+        ]
 
     let altered (change: Tensor -> Tensor) scale shift =
         let flow = coupling scale shift
@@ -181,6 +203,8 @@ let private couplingJacobian =
         Mutants = [
             "no log-determinant", error (altered torch.zeros_like)
             "determinant for its logarithm", error (altered (fun l -> l.exp ()))
+            "scale squared", error (fun scale shift -> coupling (fun z -> 2.0 * scale z) shift)
+            "shift subtracted", error (fun scale shift -> coupling scale (fun z -> (shift z).neg()))
             "shift undone after the scale",
             error (fun scale shift ->
                 let flow = coupling scale shift
@@ -211,8 +235,21 @@ let private madeStrict =
         let j = jacobian (made mask instance.Seed instance.Dim) (gaussian 3 [ instance.Dim ])
         let forbidden = value (j.triu().abs().max())
         let below = j.abs () + torch.ones_like(j).triu()
-        // Every output before which an input stands must see it.
-        forbidden + (if value (below.min ()) = 0.0 then 1.0 else 0.0)
+        // Degrees in no order and unequal numbers of them, entry by entry.
+        let inputs, outputs = [| 2L; 0L; 3L; 1L; 2L |], [| 1L; 3L; 0L; 2L |]
+
+        let plain strict = [|
+            for o in outputs do
+                for i in inputs -> if o > i || (o = i && not strict) then 1.0 else 0.0
+        |]
+
+        List.max [
+            forbidden
+            // Every output before which an input stands must see it.
+            (if value (below.min ()) = 0.0 then 1.0 else 0.0)
+            Plain.against (plain true) (mask true inputs outputs)
+            Plain.against (plain false) (mask false inputs outputs)
+        ]
 
     {
         Id = "made/strict"
@@ -238,7 +275,17 @@ let private iafJacobian =
         made madeMask instance.Seed instance.Dim z, made madeMask (instance.Seed + 5) instance.Dim z + 1.0
 
     let error (make: (Tensor -> Tensor * Tensor) -> Transform) (instance: Sized) =
-        logDetError (make (autoregressive instance)) (gaussian 3 [ 5L; instance.Dim ])
+        let z = gaussian 3 [ 5L; instance.Dim ]
+        let flow = make (autoregressive instance)
+        let image, logDet = flow.Forward z
+        let m, s = autoregressive instance z
+        let plain = Array.map3 Plain.gated (Plain.rows m) (Plain.rows s) (Plain.rows z)
+
+        List.max [
+            logDetError flow z
+            Plain.against (Array.collect fst plain) image
+            Plain.against (Array.map snd plain) logDet
+        ]
 
     let withLogDet logDet (network: Tensor -> Tensor * Tensor) =
         let flow = inverseAutoregressive network
@@ -255,11 +302,91 @@ let private iafJacobian =
         Mutants = [
             "sum of s, without the sigmoid", error (withLogDet sumLast)
             "of 1 - g", error (withLogDet (fun s -> sumLast (logSigmoid (s.neg ()))))
+            "m not gated",
+            error (fun network ->
+                let flow = inverseAutoregressive network
+
+                let forward (z: Tensor) =
+                    let m, s = network z
+                    s.sigmoid () * z + m, snd (flow.Forward z)
+
+                { flow with Forward = forward })
             "a network that looks ahead",
             error (fun network ->
                 inverseAutoregressive (fun z ->
                     let m, s = network z
                     m.flip -1L, s.flip -1L))
+        ]
+    }
+
+type private Simple = {
+    Identity: Transform
+    Flip: Transform
+    Invert: Transform -> Transform
+    AndThen: Transform -> Transform -> Transform
+}
+
+let private simple =
+    let shift c : Transform = {
+        Forward = fun z -> z + c, c * c * z.sum -1L
+        Inverse = Some(fun y -> y - c, 7.0 * c * y.sum -1L)
+    }
+
+    let error (simple: Simple) (shape: int64 list) =
+        let z = gaussian 1 shape
+        let zero = z.sum -1L * 0.0
+        let reversed = Plain.rows z |> Array.collect Array.rev
+
+        let keeps (t: Transform) (image: float[]) =
+            [ t.Forward; t.Inverse.Value ]
+            |> List.map (fun map ->
+                let y, logDet = map z
+                max (Plain.against image y) (distance logDet zero))
+            |> List.max
+
+        // The functions change places, their log-determinants with them.
+        let inverted = simple.Invert(shift 2.0)
+        let back, backLogDet = inverted.Forward z
+        let ahead, aheadLogDet = inverted.Inverse.Value z
+        let both = simple.AndThen (shift 5.0) (shift 2.0)
+        let image, logDet = both.Forward z
+        let undone, undoneLogDet = both.Inverse.Value z
+        let sum = z.sum -1L
+        let l = float (z.size -1)
+
+        List.max [
+            keeps simple.Identity (elements z)
+            keeps simple.Flip reversed
+            distance back (z - 2.0)
+            distance backLogDet (14.0 * sum)
+            distance ahead (z + 2.0)
+            distance aheadLogDet (4.0 * sum)
+            distance image (z + 7.0)
+            distance logDet (4.0 * sum + 25.0 * (sum + 2.0 * l))
+            distance undone (z - 7.0)
+            distance undoneLogDet (35.0 * sum + 14.0 * (sum - 5.0 * l))
+        ]
+
+    let core = {
+        Identity = Transform.identity
+        Flip = Transform.flip
+        Invert = Transform.invert
+        AndThen = Transform.andThen
+    }
+
+    {
+        Id = "flow/simple"
+        Statement =
+            "The identity keeps, the flip reverses, inverting exchanges the two maps, and of two maps the second takes the first one's image."
+        Labels = []
+        Function = "Transform.identity, Transform.flip, Transform.invert, Transform.andThen"
+        Instances = [ "a vector", [ 5L ]; "a batch of samples", [ 2L; 3L; 4L ] ]
+        Error = error core
+        Tolerance = Tolerance.float64Identity
+        Mutants = [
+            "flip over the batch", error { core with Flip = Transform.identity }
+            "inverse of the inverse", error { core with Invert = Transform.invert >> Transform.invert }
+            "in reverse", error { core with AndThen = fun g f -> Transform.andThen f g }
         ]
     }
 
@@ -331,5 +458,6 @@ let tests =
         Law.test couplingJacobian
         Law.test madeStrict
         Law.test iafJacobian
+        Law.test simple
         Law.test composition
     ]

@@ -74,7 +74,45 @@ let private identity =
         ]
     }
 
-type private Discrepancy = { Kernel: Kernel; N: int; M: int; Seed: int }
+type private KernelInstance = { Kernel: float -> Kernel; Plain: float -> float -> float }
+
+let private ofRbf = { Kernel = kernelRbf; Plain = fun h d2 -> 1.0 / exp (d2 / (2.0 * h)) }
+let private ofImq = { Kernel = kernelImq; Plain = fun c d2 -> 1.0 / (1.0 + d2 / c) }
+
+let private kernels =
+    let squares = [| 0.0; 0.3; 1.0; 2.0; 7.5; 100.0 |]
+
+    let error (change: Kernel -> Kernel) (kernel: KernelInstance, scale: float) =
+        let plain = squares |> Array.map (kernel.Plain scale)
+        Plain.against plain ((change (kernel.Kernel scale)) (torch.tensor squares))
+
+    {
+        Id = "kernel/values"
+        Statement =
+            "The Gaussian kernel is 1/e at d^2 = 2h, the inverse multiquadric one half at d^2 = c, both 1 at 0."
+        Labels = []
+        Function = "kernelRbf, kernelImq"
+        Instances = [
+            for name, kernel in [ "RBF", ofRbf; "IMQ", ofImq ] do
+                for scale in [ 0.5; 1.0; 3.0 ] -> $"{name}, scale {scale}", (kernel, scale)
+        ]
+        Error = error id
+        Tolerance = Tolerance.float64Identity
+        Mutants = [
+            "twice as wide", error (fun kernel d2 -> kernel (0.5 * d2))
+            "of the distance, not its square", error (fun kernel d2 -> kernel (d2.sqrt ()))
+            "squared", error (fun kernel d2 -> (kernel d2).square())
+        ]
+    }
+
+type private Discrepancy = {
+    Kernel: Kernel
+    /// The kernel again, in plain floats.
+    Plain: float -> float
+    N: int
+    M: int
+    Seed: int
+}
 
 let private mmd =
     /// All index vectors of a length over the three support points.
@@ -110,13 +148,15 @@ let private mmd =
                 }
             )
 
+        let points = Plain.rows support
+
         let exact =
             Seq.sum (
                 seq {
                     for a in 0..2 do
                         for b in 0..2 do
-                            let d2 = (support[a] - support[b]).square().sum()
-                            (q[a] - p[a]) * (q[b] - p[b]) * value (i.Kernel d2)
+                            let d2 = Plain.squaredNorm (Plain.minus points[a] points[b])
+                            (q[a] - p[a]) * (q[b] - p[b]) * i.Plain d2
                 }
             )
 
@@ -134,9 +174,20 @@ let private mmd =
         Labels = [ "eq:mmd" ]
         Function = "mmdUnbiased"
         Instances = [
-            "RBF, two and two", { Kernel = kernelRbf 1.0; N = 2; M = 2; Seed = 1 }
-            "RBF, three and two", { Kernel = kernelRbf 0.3; N = 3; M = 2; Seed = 11 }
-            "IMQ, two and three", { Kernel = kernelImq 2.0; N = 2; M = 3; Seed = 21 }
+            for name, kernel, scale, n, m, seed in
+                [
+                    "RBF, two and two", ofRbf, 1.0, 2, 2, 1
+                    "RBF, three and two", ofRbf, 0.3, 3, 2, 11
+                    "IMQ, two and three", ofImq, 2.0, 2, 3, 21
+                ] ->
+                name,
+                {
+                    Kernel = kernel.Kernel scale
+                    Plain = kernel.Plain scale
+                    N = n
+                    M = m
+                    Seed = seed
+                }
         ]
         Error = error mmdUnbiased
         Tolerance = Tolerance.float64Identity
@@ -203,4 +254,5 @@ let private densityRatio =
     }
 
 [<Tests>]
-let tests = testList "infovae" [ Law.test identity; Law.test mmd; Law.test densityRatio ]
+let tests =
+    testList "infovae" [ Law.test identity; Law.test kernels; Law.test mmd; Law.test densityRatio ]

@@ -52,7 +52,32 @@ let klToDense (q: DiagNormal) (mean: Tensor) (covariance: Tensor) : Tensor =
 type private Exact = {
     LogEvidence: LinearGaussian -> Tensor -> Tensor
     LogPosterior: LinearGaussian -> Tensor -> Tensor -> Tensor
+    Posterior: LinearGaussian -> Tensor -> Tensor * Tensor
+    LogLikelihood: LinearGaussian -> Tensor -> Tensor -> Tensor
 }
+
+/// The same from the joint normal of x and z, whose covariance has W W' + sigma^2 I, W and I for blocks: the marginal is
+/// a block, the conditional follows from the blocks. In plain floats.
+type private OfJoint(m: LinearGaussian) =
+    let w, offset = Plain.rows m.W, elements m.Offset
+    let variance = m.Sigma ** 2.0
+
+    let ofX =
+        Plain.plus (Plain.times w (Plain.transpose w)) (Plain.scale variance (Plain.identity w.Length))
+
+    let gain = Plain.times (Plain.transpose w) (Plain.inverse ofX)
+
+    member _.Mean(x: float[]) = Plain.apply gain (Plain.minus x offset)
+
+    member _.Covariance =
+        Plain.plus (Plain.identity gain.Length) (Plain.scale -1.0 (Plain.times gain w))
+
+    member _.LogEvidence(x: float[]) = Plain.logNormal offset ofX x
+    member this.LogPosterior (x: float[]) (z: float[]) = Plain.logNormal (this.Mean x) this.Covariance z
+
+    member _.LogLikelihood (x: float[]) (z: float[]) =
+        let mean = Array.map2 (+) (Plain.apply w z) offset
+        Plain.diagNormal mean (Array.map (fun _ -> log variance) mean) x
 
 let private exact =
     let error (formula: Exact) (instance: Bench) =
@@ -70,11 +95,25 @@ let private exact =
                 let evidence = integral instance.Latent (scalar 0.0) (scalar 1.0) logJointOf
                 abs (log evidence - value ((formula.LogEvidence m x)[0]))
 
-        max bayes marginal
+        let joint, data, codes = OfJoint m, Plain.rows x, Plain.rows z
+        let ofEach f = codes |> Array.mapi (fun i z -> f data[i % 4] z)
+        let mean, covariance = formula.Posterior m x
+
+        List.max [
+            bayes
+            marginal
+            Plain.against (Array.map joint.LogEvidence data) (formula.LogEvidence m x)
+            Plain.against (ofEach joint.LogPosterior) (formula.LogPosterior m x z)
+            Plain.against (ofEach joint.LogLikelihood) (formula.LogLikelihood m x z)
+            Plain.against (Array.collect joint.Mean data) mean
+            Plain.against (Array.concat joint.Covariance) covariance
+        ]
 
     let core = {
         LogEvidence = LinearGaussian.logEvidence
         LogPosterior = LinearGaussian.logPosterior
+        Posterior = LinearGaussian.posterior
+        LogLikelihood = LinearGaussian.logLikelihood
     }
 
     let withoutNoise (m: LinearGaussian) (x: Tensor) =
@@ -86,15 +125,28 @@ let private exact =
 
     {
         Id = "linear-gaussian/exact"
-        Statement = "The evidence is the integral over z, and evidence times posterior is the joint density."
+        Statement =
+            "The evidence is the integral over z, evidence times posterior is the joint density, and all are those of the joint normal of x and z."
         Labels = [ "eq:linear-gaussian" ]
-        Function = "LinearGaussian.logEvidence"
-        Instances = benches
+        Function = "LinearGaussian"
+        Instances = benches @ [ "more latents than data", { Seed = 5; Data = 2L; Latent = 3L; Sigma = 0.6 } ]
         Error = error core
         Tolerance = Tolerance.float64Identity
         Mutants = [
             "half the noise", error { core with LogEvidence = withoutNoise }
             "posterior without sigma squared", error { core with LogPosterior = scaledPosterior }
+            "precision for covariance",
+            error {
+                core with
+                    Posterior =
+                        fun m x -> (let mean, s = LinearGaussian.posterior m x in mean, torch.linalg.inv s)
+            }
+            "sigma for its square",
+            error {
+                core with
+                    LogLikelihood =
+                        fun m x z -> LinearGaussian.logLikelihood { m with Sigma = sqrt m.Sigma } x z
+            }
             "offset left out",
             error {
                 core with
@@ -173,7 +225,11 @@ let private ordering =
         let sd = value ((logWeights - logEvidence).exp().std([| 0L |]).min())
         let above = bounds |> List.map (fun b -> value ((b - logEvidence).max()) / sd)
         let reaches = estimateDeviation logWeights logEvidence (List.last bounds)
-        List.max (distance bounds[0] elbo :: reaches :: 0.0 :: disorder @ above)
+        let few = logWeights.narrow (0L, 0L, 7L)
+        let plain = Plain.rows few |> Array.transpose |> Array.map Plain.logMeanExp
+        // By rounding, where the tolerance is that of the draws.
+        let exactly = 1e6 * Plain.against plain (bound few)
+        List.max (exactly :: distance bounds[0] elbo :: reaches :: 0.0 :: disorder @ above)
 
     {
         Id = "bound/ordering"
@@ -193,7 +249,13 @@ let private ordering =
 let private importance =
     let error (estimate: Tensor -> Tensor -> Tensor) (instance: Bench) =
         let logJoint, logQ, logEvidence = weights samples instance
-        estimateDeviation (logJoint - logQ) logEvidence (estimate logJoint logQ)
+        let few (x: Tensor) = x.narrow (0L, 0L, 6L)
+        let joint, q = Plain.rows (few logJoint), Plain.rows (few logQ)
+        let plain = Array.map2 Plain.minus joint q |> Array.transpose |> Array.map Plain.logMeanExp
+
+        max
+            (estimateDeviation (logJoint - logQ) logEvidence (estimate logJoint logQ))
+            (1e6 * Plain.against plain (estimate (few logJoint) (few logQ)))
 
     {
         Id = "bound/is-consistent"
@@ -216,7 +278,12 @@ let private naive =
         let z = gaussian 9 [ samples; 1L; instance.Latent ]
         let logLikelihood = LinearGaussian.logLikelihood scene.Model scene.X z
         let logEvidence = LinearGaussian.logEvidence scene.Model scene.X
-        estimateDeviation logLikelihood logEvidence (estimate logLikelihood)
+        let few = logLikelihood.narrow (0L, 0L, 6L)
+        let plain = Plain.rows few |> Array.transpose |> Array.map Plain.logMeanExp
+
+        max
+            (estimateDeviation logLikelihood logEvidence (estimate logLikelihood))
+            (1e6 * Plain.against plain (estimate few))
 
     {
         Id = "bound/mc-consistent"
