@@ -121,7 +121,7 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
         Device = deviceName plan
         Revision = HostInfo.Revision
         Sections = sections
-        Questions = Registry.rows |> List.map (fun row -> row.Id, $"{row.Question} ({row.Source})")
+        Questions = [ for row in Registry.rows -> { Row = row.Id; Source = row.Source; Text = row.Question } ]
         NotRun = notRun
         Laws = Law.read (Path.Combine(places.Results, "laws.json"))
     }
@@ -146,7 +146,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
     let disagreements =
         Render.write places.Paper directory report @ Registry.claimFaults plan.Profile report
 
-    Html.write directory report [ RunTable.ofRecords (records places plan ids report) ]
+    Page.write directory report [ RunTable.ofRecords (records places plan ids report) ]
     printfn "wrote the claims and the figures to %s" directory
 
     if not disagreements.IsEmpty then

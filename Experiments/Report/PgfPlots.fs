@@ -47,10 +47,14 @@ let private marks = [|
 /// Curves with few points show them.
 let private markLimit = 30
 
+/// The largest value of a map, 0 when none is positive.
+let private peak (map: DensityMap) =
+    map.Values |> Seq.cast<float> |> Seq.filter Double.IsFinite |> Seq.fold max 0.0
+
 /// A density map as an image, upper row first, brightest at its largest value.
 let densityImage (map: DensityMap) : Png.Image =
     let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
-    let largest = map.Values |> Seq.cast<float> |> Seq.filter Double.IsFinite |> Seq.fold max 0.0
+    let largest = peak map
     let pixels = Array.zeroCreate<byte>(rows * columns * 3)
 
     for r in 0 .. rows - 1 do
@@ -200,13 +204,42 @@ let private series (path: string) (scale: Scale) (index: int) (item: Series) : s
 /// Width of the text in millimetres, as preamble.tex sets it.
 let private textWidth = 158.0
 
+/// Width of a digit and height of a line of tick labels in millimetres.
+let private digitWidth, private lineHeight = 1.6, 3.2
+
+/// What the labels beside an axis take of a panel's width and height, in millimetres.
+let private beside, private below = 14.0, 12.0
+
+/// A thin bar under a map, from the colour of 0 to that of its largest value.
+let private colourBar (panel: AxesPanel) (largest: float) =
+    // Under the tick labels, and under the axis label where there is one.
+    let shift = if panel.X.Label = "" then 6 else 10
+
+    let top =
+        Ticks.label (float (largest.ToString("G2", Globalization.CultureInfo.InvariantCulture)))
+
+    [
+        "colorbar horizontal"
+        "colormap/viridis"
+        "point meta min=0"
+        $"point meta max={Markup.coordinate largest}"
+        $"colorbar style={{at={{(0,0)}}, anchor=north west, yshift=-{shift}mm, height=1.2mm, xtick={{0,{Markup.coordinate largest}}}, xticklabels={{$0$,{Markup.latex top}}}, tick style={{draw=none}}, axis line style={{draw=none}}}}"
+    ]
+
+/// The largest value of a panel's map.
+let private largest (panel: AxesPanel) =
+    panel.Series
+    |> List.tryPick (function
+        | Density map -> Some(peak map)
+        | _ -> None)
+
 let private range (key: string) (axis: Axis) =
     match axis.Range with
     | Some(low, high) -> [ $"{key}min={Markup.coordinate low}"; $"{key}max={Markup.coordinate high}" ]
     | None -> []
 
-let private ticks (key: string) (axis: Axis) (shown: float[]) =
-    match Ticks.ofAxis axis shown with
+let private ticks (key: string) room (axis: Axis) (shown: float[]) =
+    match Ticks.ofAxis room axis shown with
     | [] -> []
     | ticks -> [
         let list text = ticks |> List.map text |> String.concat ","
@@ -214,18 +247,24 @@ let private ticks (key: string) (axis: Axis) (shown: float[]) =
         $"{key}ticklabels={{{list (fun tick -> Markup.latex tick.Label)}}}"
       ]
 
-let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
-    let isMap = panel.IsMap
+let private axesPanel (path: int -> string) (columns: int) (colours: int list) (panel: AxesPanel) =
+    let square = panel.IsMap || panel.Equal
 
-    // A map's own side, so that the tick labels beside it do not shrink it; for curves with all that belongs to them.
+    // The own side of a square, so that the tick labels beside it do not shrink it; for curves with all that belongs to
+    // them.
     let width =
-        if isMap then
-            min 90.0 (textWidth / float columns - 14.0)
+        if square then
+            min 90.0 (textWidth / float columns - beside)
         else
             min 110.0 (textWidth / float columns - 4.0)
 
-    // Maps are square; curves are wider than high.
-    let height = if isMap then width else max 42.0 (width * 0.62)
+    let height = if square then width else max 42.0 (width * 0.62)
+
+    let across, high =
+        if square then
+            width, height
+        else
+            width - beside, height - below
 
     let environment =
         match panel.X.Scale, panel.Y.Scale with
@@ -248,11 +287,11 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
 
     let options =
         [
-            (if isMap then "report image axis" else "report axis")
+            (if panel.IsMap then "report image axis" else "report axis")
             $"width={Markup.coordinate width}mm"
             $"height={Markup.coordinate height}mm"
-            if isMap then
-                "scale only axis"
+            if square then
+                "scale only axis, axis equal image"
             if panel.Title <> "" then
                 $"title={{{Markup.latex panel.Title}}}"
             if panel.X.Label <> "" then
@@ -261,9 +300,10 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
                 $"ylabel={{{Markup.latex panel.Y.Label}}}"
             yield! range "x" panel.X
             yield! range "y" panel.Y
-            yield! ticks "x" panel.X (Array.map fst shown)
-            yield! ticks "y" panel.Y (Array.map snd shown)
-            if not isMap then
+            yield! ticks "x" (Ticks.Along(across / digitWidth)) panel.X (Array.map fst shown)
+            yield! ticks "y" (Ticks.Across(high / lineHeight)) panel.Y (Array.map snd shown)
+            yield! largest panel |> Option.map (colourBar panel) |> Option.defaultValue []
+            if not panel.IsMap then
                 "enlarge x limits=0.02"
 
                 if panel.Y.Range.IsNone then
@@ -278,16 +318,13 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
         else
             item
 
-    let drawn, files, _ =
-        panel.Series
+    let drawn, files =
+        List.zip colours panel.Series
         |> List.fold
-            (fun (lines, files, (index, maps)) item ->
-                let text, png = series (path maps) panel.Y.Scale index (named item)
-
-                lines @ text,
-                files @ png,
-                ((if Series.isColoured item then index + 1 else index), maps + png.Length))
-            ([], [], (0, 0))
+            (fun (lines, files) (colour, item) ->
+                let text, png = series (path (List.length files)) panel.Y.Scale colour (named item)
+                lines @ text, files @ png)
+            ([], [])
 
     [
         @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
@@ -338,10 +375,9 @@ let private imagePanel (path: string) (columns: int) (grid: ImageGrid) =
     ],
     [ { Path = path; Bytes = Png.encode stitched } ]
 
-/// The figure as `figures/ID.tex` with the PNG files that it includes;
-/// `suffix` ends the caption.
+/// The figure as `figures/ID.tex` with the PNG files that it includes.
 /// Raises `ArgumentException` for a figure without panels or a grid without images.
-let render (suffix: string) (figure: Figure) : File list =
+let render (figure: Figure) : File list =
     if figure.Panels.IsEmpty || figure.Columns < 1 then
         invalidArg (nameof figure) $"figure {figure.Id} has no panels"
 
@@ -349,12 +385,12 @@ let render (suffix: string) (figure: Figure) : File list =
     let stem = figure.Id.Replace('.', '-')
 
     let panels, files =
-        figure.Panels
-        |> List.mapi (fun i panel ->
+        List.zip (Figure.colours figure) figure.Panels
+        |> List.mapi (fun i (colours, panel) ->
             let png part = $"figures/{stem}-{i + 1}-{part + 1}.png"
 
             match panel with
-            | Axes axes -> axesPanel png figure.Columns axes
+            | Axes axes -> axesPanel png figure.Columns colours axes
             | Images grid ->
                 if grid.Images.Length = 0 then
                     invalidArg (nameof figure) $"figure {figure.Id} has an image panel without images"
@@ -374,7 +410,7 @@ let render (suffix: string) (figure: Figure) : File list =
             @"\begin{figure}[!htbp]"
             @"\centering"
             body
-            $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)} {Markup.latex suffix}}}"
+            $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)}}}"
             $@"\label{{fig:{figure.Id}}}"
             @"\end{figure}"
             ""
