@@ -34,7 +34,7 @@ type Shown = {
 let private runColumns = [ "Configuration"; "Seed"; "Seconds"; "Started (UTC)" ]
 
 let private runTableFaults (shown: Shown) =
-    match shown.tables |> Array.tryFind (fun t -> t.id = "runs") with
+    match shown.tables |> Array.tryFind (fun t -> t.id = "runs-table") with
     | None -> [ "the page has no table of runs" ]
     | Some table -> [
         if table.rows = 0 then

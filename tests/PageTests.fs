@@ -63,8 +63,8 @@ let tests =
                     let shown, faults = browser.Visit(path, width, 1000, Page.look ids)
                     Expect.equal faults [] $"The page is as it should be, {width} pixels wide"
                     Expect.equal (shown.charts, shown.images) (6, 1) "Every panel was looked at"
-                    let runs = shown.tables |> Array.find (fun t -> t.id = "runs")
-                    Expect.equal runs.rows 1 "The run has its row"))
+                    let runs = shown.tables |> Array.find (fun t -> t.id = "runs-table")
+                    Expect.equal runs.rows 3 "Every run has its row"))
 
         testCase "report/browser-mutants" (fun () ->
             withPage (fun path html ->

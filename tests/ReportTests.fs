@@ -148,7 +148,7 @@ let private figures =
                 Y = -1.0, 1.0
             }
 
-            let image = PgfPlots.densityImage map
+            let image = PgfSeries.densityImage map
             let at row column = image.Pixels[(row * 2 + column) * 3 .. (row * 2 + column) * 3 + 2]
             let red, green, blue = Colours.viridisAt 1.0
             Expect.sequenceEqual (at 0 1) [| red; green; blue |] "The largest value, upper right"
@@ -400,7 +400,17 @@ let private rendering =
                 "Named")
 
         testCase "report/html" (fun () ->
-            let html = Page.render report []
+            let html =
+                Page.render {
+                    Report = report
+                    Runs = []
+                    Paper = []
+                    Bibliography = ""
+                    Core = ""
+                    Places = Map.empty
+                    Pdf = ""
+                }
+
             Expect.stringContains html "data:image/png;base64," "Images are inside the page"
             Expect.stringContains html "<div class=chart id=\"ift1-curve-0\">" "The chart"
             Expect.stringContains html "Not run: its runs are not complete." "What did not run"

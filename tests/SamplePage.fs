@@ -2,10 +2,7 @@
 module Research.Tests.SamplePage
 
 open System
-open System.Collections.Generic
 open System.IO
-open Research.Experiments
-open Research.Host
 open Research.Report
 
 let origin = {
@@ -91,7 +88,7 @@ let report: Report = {
             Origin = origin
             Figures = figures
             Tables = [ table ]
-            Values = []
+            Values = [ Value.number "ift1.elbo" 2 101.2 ]
             Claims = [
                 Claim.judge
                     origin
@@ -102,39 +99,100 @@ let report: Report = {
                     (Rule.atMost 102.0)
                     [ 101.2 ]
                     ""
+                Claim.judge origin "ift1.kl" "IFT P1.1" "KL" (Some 25.0) (Rule.atMost 20.0) [ 25.75 ] ""
             ]
-            Guards = []
+            Guards = [ Guard.check origin "ift1.falls" "the last bound is the best" true "101.2 at the end" ]
         }
     ]
     Questions = [
         { Row = "ift1"; Source = "IFT P1.1"; Text = "VAE on binarized MNIST" }
+        { Row = "hw2.1"; Source = "HW Q2"; Text = "The planar log-determinant" }
         { Row = "hw5.2"; Source = "HW Q5"; Text = "The weight of the divergence" }
     ]
     NotRun = [ "hw5.2", "its runs are not complete" ]
-    Laws = []
+    Laws = [
+        {
+            Id = "planar/jacobian"
+            Statement = "The planar map's log-determinant is that of its Jacobian."
+            Labels = [ "eq:planar-logdet" ]
+            Function = "planar"
+            Instances = 7
+            LargestError = 3e-15
+            Tolerance = 1e-10
+            Reason = "rounding of float64"
+            Mutants = [ "without the derivative of tanh"; "with a minus" ]
+        }
+    ]
 }
 
-/// The table of one run that was begun in the folder.
-let runs (folder: string) =
-    let key =
-        RunKey(
-            "ift1.seed1",
-            [
-                KeyValuePair("optimiser", "Adam { LearningRate = 0.0003 }")
-                KeyValuePair("batch", "64")
-            ],
-            1L,
-            "0123456789abcdef",
-            "libtorch 1.13.0 cpu",
-            1
-        )
+/// A seed of one training.
+let private run seed elbo seconds : Run = {
+    Id = $"ift1.seed{seed}-{seed}abc"
+    Name = $"ift1.seed{seed}"
+    Rows = [ "ift1" ]
+    Seed = string seed
+    Configuration = [ "optimiser", "Adam { LearningRate = 0.0003 }"; "batch", string (64 * seed) ]
+    From = []
+    Data = "0123456789abcdef"
+    Engine = "libtorch 2.10.0 cpu"
+    Seconds = seconds
+    Started = DateTimeOffset(2026, 1, 1, 12, seed, 0, TimeSpan.Zero)
+    Revision = "0123456789abcdef"
+    Values = [ "elbo", elbo ]
+    Curves = [
+        {
+            Name = "validation nelbo"
+            Points = [| 1.0, 150.0; 2.0, elbo + 1.0; 3.0, elbo |]
+        }
+    ]
+    Functions = (if seed = 1 then Set.ofList [ "planar" ] else Set.empty)
+}
 
-    RunTable.ofRecords [ (opened (RunStore folder) key).Record ]
+/// 101.2 is the mean of the first two; 25.75 was recorded by none.
+let runs = [
+    run 1 101.0 20.5
+    run 2 101.4 100.0
+    { run 3 99.0 3.0 with Name = "hw5.3.other"; Rows = [ "hw2.1" ] }
+]
+
+let private paper: Paper.Source list =
+    [
+        "main.tex", @"\input{preamble} \input{findings} \input{flows} \input{results}"
+        "preamble.tex", @"\newcommand{\abs}[1]{\left\lvert#1\right\rvert} \newcommand{\T}{\mathsf{T}}"
+        "findings.tex",
+        @"\section{Findings}\begin{enumerate}\item \emph{It works.} \guarded{ift1.falls}{The bound ends at \val{ift1.elbo}}[Nothing].\end{enumerate}"
+        "flows.tex",
+        @"\section{Planar flows}
+\question{hw2.1}{The planar log-determinant}
+\answer{It is $\log\abs{1+u^\T\psi}$.}
+\begin{equation}\label{eq:planar-logdet}\log\abs{1+(1-\tanh^2\alpha)\,w^\T u}.\end{equation}"
+        "results.tex",
+        @"\experiment{ift1}{Binarized MNIST}
+\begin{measured}{ift1}
+\answer{The bound is \val{ift1.elbo} nats.}
+See \cref{fig:ift1.curve} and \eqref{eq:planar-logdet}.
+\reportfigure{ift1.curve}
+\end{measured}"
+    ]
+    |> List.map (fun (name, text) -> { Name = name; Text = text })
+
+let private core =
+    "module Research.Core\n\n/// log|1 + (1 - h^2) w.u|. `u, w: [L]`. Paper: eq:planar-logdet.\nlet planar (u: Tensor) =\n    let slope = u\n    slope\n"
+
+let content: Page.Content = {
+    Report = report
+    Runs = runs
+    Paper = paper
+    Bibliography = ""
+    Core = core
+    Places = Map.ofList [ "eq:planar-logdet", { Kind = "equation"; Number = "7"; Page = 3 } ]
+    Pdf = "report.pdf"
+}
 
 /// Writes the page into a folder and hands over its path and text.
 let withPage act =
     inFolder (fun folder ->
-        Page.write folder report [ runs folder ]
+        Page.write folder content
         let path = Path.Combine(folder, "index.html")
         act path (File.ReadAllText path))
 

@@ -2,7 +2,6 @@
 module Research.Report.Charts
 
 open System
-open System.Globalization
 open Newtonsoft.Json
 open XPlot.Plotly
 
@@ -16,15 +15,8 @@ let private symbols = [| "circle"; "square"; "triangle-up"; "diamond" |]
 /// Curves with few points show them.
 let private markLimit = 30
 
-/// Six digits are more than can be seen, and keep the page small.
-let private short (x: float) =
-    if Double.IsFinite x then
-        Double.Parse(x.ToString("G6", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
-    else
-        x
-
-let private xs (points: (float * float)[]) = points |> Array.map (fst >> short)
-let private ys (points: (float * float)[]) = points |> Array.map (snd >> short)
+let private xs (points: (float * float)[]) = points |> Array.map (fst >> Markup.significant)
+let private ys (points: (float * float)[]) = points |> Array.map (snd >> Markup.significant)
 
 /// Whether any of it can be seen: a point that is a number, and positive where the axis is logarithmic.
 let private visible (panel: AxesPanel) series =
@@ -92,23 +84,29 @@ let private curve name colour dash symbol points error =
     | Some e when e |> Array.exists (fun v -> v > 0.0) ->
         let shown = kept |> Array.map (fun i -> e[i])
         // Not drawn, the band is; but whoever takes the chart's data wants it.
-        line.error_y <- Error_y(``type`` = "data", array = Array.map short shown, visible = false)
+        line.error_y <-
+            Error_y(``type`` = "data", array = Array.map Markup.significant shown, visible = false)
+
         [ band colour drawn shown; line ]
     | _ -> [ line ]
 
 let private cloud name colour symbol (points: (float * float)[]) =
+    let isLone = Series.isLone (Series.Scatter(name, points))
+
     Scatter(
         x = xs points,
         y = ys points,
-        mode = "markers",
+        mode = (if isLone then "markers+text" else "markers"),
+        text = [| Markup.plotly name |],
+        textposition = "top center",
         name = Markup.plotly name,
-        showlegend = (name <> ""),
+        showlegend = (name <> "" && not isLone),
         // A few points should be seen beside a curve, many should not hide each other.
         marker =
             Marker(
                 color = colour,
-                size = (if points.Length <= 100 then 7.0 else 4.0),
-                opacity = 0.6,
+                size = (if points.Length <= 100 then 8.0 else 4.0),
+                opacity = (if points.Length <= 100 then 0.9 else 0.6),
                 symbol = symbol
             )
     )
@@ -117,11 +115,11 @@ let private heatmap (map: DensityMap) =
     let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
 
     let centres (low, high) n = [|
-        for i in 0 .. n - 1 -> short (low + (high - low) * (float i + 0.5) / float n)
+        for i in 0 .. n - 1 -> Markup.significant (low + (high - low) * (float i + 0.5) / float n)
     |]
 
     Heatmap(
-        z = [| for r in 0 .. rows - 1 -> map.Values[r, *] |> Array.map short |],
+        z = [| for r in 0 .. rows - 1 -> map.Values[r, *] |> Array.map Markup.significant |],
         x = centres map.X columns,
         y = centres map.Y rows,
         colorscale = "Viridis",
@@ -130,9 +128,9 @@ let private heatmap (map: DensityMap) =
 
 let private bars name colour (edges: float[]) heights =
     WideBar(
-        x = (Array.pairwise edges |> Array.map (fun (a, b) -> short ((a + b) / 2.0))),
-        y = Array.map short heights,
-        width = (Array.pairwise edges |> Array.map (fun (a, b) -> short (b - a))),
+        x = (Array.pairwise edges |> Array.map (fun (a, b) -> Markup.significant ((a + b) / 2.0))),
+        y = Array.map Markup.significant heights,
+        width = (Array.pairwise edges |> Array.map (fun (a, b) -> Markup.significant (b - a))),
         name = Markup.plotly name,
         showlegend = (name <> ""),
         marker = Marker(color = colour, opacity = 0.6)
@@ -152,7 +150,10 @@ let private traces (left: float, right: float) (index: int) (series: Series) : T
     | Series.Scatter(name, points) -> [ cloud name colour symbol points ]
     | ErrorBars(name, points, error) ->
         let marks = cloud name colour symbol points
-        marks.error_y <- Error_y(``type`` = "data", array = Array.map short error, visible = true)
+
+        marks.error_y <-
+            Error_y(``type`` = "data", array = Array.map Markup.significant error, visible = true)
+
         [ marks ]
     | Density map -> [ heatmap map ]
     | Bars(name, edges, heights) -> [ bars name colour edges heights ]
@@ -205,7 +206,8 @@ let private layout (panel: AxesPanel) (shown: (float * float)[]) =
         y.tickvals <- values
         y.ticktext <- labels)
 
-    let named = panel.Series |> List.exists (fun s -> Series.name s <> "")
+    let named =
+        panel.Series |> List.exists (fun s -> Series.name s <> "" && not (Series.isLone s))
 
     Layout(
         xaxis = x,

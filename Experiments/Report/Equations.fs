@@ -30,9 +30,6 @@ type Implementation = {
     Labels: string list
 }
 
-/// Where a label stands in the compiled paper.
-type Place = { Number: string; Page: int }
-
 /// The macros that a preamble defines.
 let macros (preamble: string) : Tex.Macros =
     let preamble = Paper.stripComments preamble
@@ -160,17 +157,3 @@ let implementations (text: string) : Implementation list =
     ]
 
     go 0 ""
-
-/// Where the labels stand in the paper, from the file that LaTeX leaves beside it; none when it was not compiled.
-let places (aux: string) : Map<string, Place> =
-    if not (File.Exists aux) then
-        Map.empty
-    else
-        Map.ofList [
-            for m in
-                Regex.Matches(
-                    File.ReadAllText aux,
-                    @"\\newlabel\{([^}@]+)\}\{\{([^{}]*|\\texttt \{[^{}]*\})\}\{(\d+)\}"
-                ) do
-                m.Groups[1].Value, { Number = m.Groups[2].Value; Page = int m.Groups[3].Value }
-        ]

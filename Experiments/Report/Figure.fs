@@ -55,6 +55,13 @@ module Series =
         | Arrows(_, arrows) -> Arrows("", arrows)
         | Density _ -> series
 
+    /// Whether it is a single point with a name, which then stands at the point and not in the legend.
+    let isLone series =
+        match series with
+        | Scatter(name, [| _ |])
+        | ErrorBars(name, [| _ |], _) -> name <> ""
+        | _ -> false
+
     /// Whether it takes the next colour of the palette: references are black and maps have colours of their own.
     let isColoured series =
         match series with

@@ -1,4 +1,4 @@
-/// Figures and tables as parts of a page for the browser.
+/// Figures, tables and claims as parts of a page for the browser.
 module Research.Report.Html
 
 open System
@@ -7,15 +7,42 @@ open System.Net
 /// Text that may stand between tags and in quoted attributes.
 let encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""
 
+/// From a number to the runs that it came from.
+type Source = {
+    /// The row that prints it.
+    Row: string
+    Provenance: Provenance
+}
+
+/// A number with the way to its runs: those that recorded it, else all that its row reads.
+let private linked (source: Source) (value: float) (text: string) =
+    let target, title =
+        match source.Provenance.Of value with
+        | [] -> $"row={Uri.EscapeDataString source.Row}", $"Computed from the runs of {source.Row}"
+        | [ id ] -> $"id={Uri.EscapeDataString id}", $"Recorded by {id}"
+        | ids ->
+            let list = String.concat "," ids
+            $"id={Uri.EscapeDataString list}", $"The mean of {ids.Length} runs"
+
+    $"<a class=run href=\"#runs?{target}\" title=\"{encode title}\">{text}</a>"
+
+/// A cell of a table or a value of the text; our own numbers lead to their runs.
+let cell (source: Source option) (cell: Cell) : string =
+    let text = Markup.html (Cell.markup cell)
+
+    match source, cell with
+    | Some source, (Number(value, _) | Scientific(value, _) | MeanSe(value, _, _)) -> linked source value text
+    | _ -> text
+
 let private dataUri (image: Png.Image) = "data:image/png;base64," + Convert.ToBase64String(Png.encode image)
 
 /// Pixels that an image of a grid is wide at most, and all of them together.
-let private cell, private widestGrid = 48, 800
+let private square, private widestGrid = 48, 800
 
 /// One stitched image; captions stand beside its rows and above its columns.
 let private grid (grid: ImageGrid) =
     let image = Png.tile grid.Columns 1 grid.Images
-    let width = min widestGrid (grid.Columns * cell)
+    let width = min widestGrid (grid.Columns * square)
 
     let captions kind texts =
         if List.isEmpty texts then
@@ -47,8 +74,8 @@ let private panel (id: string) (colours: int list) panel =
 
     $"<div class=panel>{title}{content}</div>"
 
-/// A figure with the buttons that save it.
-let figure (figure: Figure) =
+/// A figure with the buttons that save it and the way to the runs of its row; `number` is the paper's, or empty.
+let figure (row: string) (number: string) (figure: Figure) =
     let panels =
         List.zip (Figure.colours figure) figure.Panels
         |> List.mapi (fun i (colours, p) -> panel $"{figure.Id.Replace('.', '-')}-{i}" colours p)
@@ -68,14 +95,20 @@ let figure (figure: Figure) =
 
     let single = if figure.Panels.Length = 1 then " single" else ""
 
+    let name =
+        if number = "" then
+            ""
+        else
+            $"<b>Figure {encode number}.</b> "
+
     $"""<figure id="{encode figure.Id}"><div class="panels{single}" style="--columns:{figure.Columns}">
 {panels}
-</div><figcaption>{Markup.html (Markup.sentence figure.Caption)}</figcaption><div class=tools>{buttons}</div></figure>"""
+</div><figcaption>{name}{Markup.html (Markup.sentence figure.Caption)}</figcaption><div class=tools>{buttons}<a href="#runs?row={encode row}">its runs</a></div></figure>"""
 
-/// A table with what stands under it.
-let table (table: Table) =
-    let row tag cells =
-        let cell (column: Column) text =
+/// A table with what stands under it; `number` is the paper's, or empty.
+let table (source: Source option) (number: string) (table: Table) =
+    let row tag (cells: string list) =
+        let one (column: Column) text =
             let style =
                 match column.Alignment with
                 | Left -> ""
@@ -83,12 +116,12 @@ let table (table: Table) =
                 | Centre -> " class=centre"
                 | Wrapped _ -> " class=wrapped"
 
-            $"<{tag}{style}>{Markup.html text}</{tag}>"
+            $"<{tag}{style}>{text}</{tag}>"
 
-        "<tr>" + String.Join("", List.map2 cell table.Columns cells) + "</tr>"
+        "<tr>" + String.Join("", List.map2 one table.Columns cells) + "</tr>"
 
-    let header = row "th" (table.Columns |> List.map (fun c -> c.Header))
-    let body = table.Rows |> List.map (List.map Cell.markup >> row "td") |> String.concat "\n"
+    let header = row "th" (table.Columns |> List.map (fun c -> Markup.html c.Header))
+    let body = table.Rows |> List.map (List.map (cell source) >> row "td") |> String.concat "\n"
     let notes = Table.notes table
 
     let note =
@@ -97,7 +130,58 @@ let table (table: Table) =
         else
             $"<p class=note>{Markup.html notes}</p>"
 
-    $"""<div class=scroll><table id="{encode table.Id}"><caption>{Markup.html (Markup.sentence table.Caption)}</caption>
+    let name =
+        if number = "" then
+            ""
+        else
+            $"<b>Table {encode number}.</b> "
+
+    $"""<div class=scroll><table id="{encode table.Id}"><caption>{name}{Markup.html (Markup.sentence table.Caption)}</caption>
 <thead>{header}</thead><tbody>
 {body}
 </tbody></table></div>{note}"""
+
+let private verdictClass verdict =
+    match verdict with
+    | Reproduced -> "reproduced"
+    | Differs -> "differs"
+    | NotComparable -> "incomparable"
+
+/// How many claims have each verdict.
+let verdicts (claims: Claim list) =
+    [ Reproduced; Differs; NotComparable ]
+    |> List.map (fun verdict ->
+        let count = claims |> List.filter (fun claim -> claim.Verdict = verdict) |> List.length
+
+        $"<a class=\"verdict {verdictClass verdict}\" href=\"#replication\" data-verdict={verdictClass verdict}><b>{count}</b> {Claim.verdictText verdict}</a>")
+    |> String.concat "\n"
+
+/// What the sources state beside ours, with the rule and the verdict.
+let claims (sources: Claim -> Source) (claims: Claim list) =
+    let row (claim: Claim) =
+        let source = sources claim
+        let decimals = Claim.decimalsOf claim.Reference
+
+        let reference =
+            match claim.Reference with
+            | Some reference -> cell None (Cell.Source(reference, decimals))
+            | None -> "–"
+
+        let ours = cell (Some source) (MeanSe(claim.Mean, claim.Se, decimals))
+
+        let note =
+            if claim.Note = "" then
+                ""
+            else
+                $"<div class=muted>{Markup.html claim.Note}</div>"
+
+        let kind = verdictClass claim.Verdict
+
+        $"<tr class={kind}><td><a href=\"#{encode source.Row}\">{encode claim.Source}</a></td><td>{Markup.html claim.What}</td>"
+        + $"<td class=number>{reference}</td><td class=number>{ours}</td><td>{Markup.html claim.Rule}</td>"
+        + $"<td><span class=\"verdict {kind}\">{Claim.verdictText claim.Verdict}</span>{note}</td></tr>"
+
+    $"""<div class=scroll><table id=replication><caption>Values of the sources beside ours. Every rule was fixed before the runs.</caption>
+<thead><tr><th>Source</th><th>What</th><th class=number>Reference</th><th class=number>Ours</th><th>Rule</th><th>Verdict</th></tr></thead><tbody>
+{claims |> List.map row |> String.concat "\n"}
+</tbody></table></div>"""

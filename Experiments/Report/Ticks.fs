@@ -51,8 +51,7 @@ let private multiples (low: float) (high: float) (step: float) =
     let slack = 1e-9 * (high - low)
 
     [ ceil ((low - slack) / step) .. floor ((high + slack) / step) ]
-    |> List.map (fun n ->
-        Double.Parse(Markup.coordinate (n * step), Globalization.CultureInfo.InvariantCulture))
+    |> List.map (fun n -> Markup.significant (n * step))
 
 /// Steps of 1, 2 or 5 times a power of ten, from fine to coarse: at most ten of them between the ends. Twice those for
 /// short axes.

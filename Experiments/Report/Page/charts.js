@@ -38,10 +38,17 @@ const charts = (() => {
     return { ...axis, tickvals: axis.tickvals.filter((_, i) => kept[i]), ticktext: axis.ticktext.filter((_, i) => kept[i]) };
   }
 
+  // A label longer than its axis is broken at the space nearest to its middle.
+  function fold(text, pixels) {
+    if (!text || wide(text) < pixels) return text;
+    const spaces = [...text.matchAll(/ /g)].map(match => match.index).sort((a, b) => Math.abs(a - text.length / 2) - Math.abs(b - text.length / 2));
+    return spaces.length ? text.slice(0, spaces[0]) + "<br>" + text.slice(spaces[0] + 1) : text;
+  }
+
   // What all charts share, for a chart this wide: fonts, margins, the grid, the legend under the axes.
   function layoutFor({ data, layout }, width) {
     const colourBar = data.some(trace => trace.type === "heatmap");
-    const margin = { l: 54, r: colourBar ? 52 : 14, t: 12, b: layout.xaxis.title ? 48 : 28 };
+    const margin = { l: 54, r: colourBar ? 52 : 14, t: 12, b: layout.xaxis.title ? 54 : 28 };
     const inner = width - margin.l - margin.r, tied = Boolean(layout.yaxis.scaleanchor);
     const height = tied ? Math.min(inner, 420) : Math.min(Math.max(inner * 0.62, 170), 340);
     const legend = layout.showlegend ? legendRows(data, width - 10) * 19 + 8 : 0;
@@ -52,9 +59,9 @@ const charts = (() => {
       ...layout, font, height: height + margin.t + margin.b + legend, width,
       margin: { ...margin, b: margin.b + legend },
       xaxis: { ...axis, ...fit, nticks: Math.max(3, Math.floor(inner / 65)), ...thin(layout.xaxis, inner, wide),
-        title: { text: layout.xaxis.title, standoff: 6 } },
+        title: { text: fold(layout.xaxis.title, inner), standoff: 6 } },
       yaxis: { ...axis, ...fit, nticks: Math.max(3, Math.floor(height / 36)), ...thin(layout.yaxis, height, () => 12),
-        title: { text: layout.yaxis.title, standoff: 6 }, automargin: true },
+        title: { text: fold(layout.yaxis.title, height), standoff: 6 }, automargin: true },
       legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom" },
       dragmode: touch ? false : "zoom", hovermode: "closest",
     };
