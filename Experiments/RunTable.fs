@@ -1,14 +1,9 @@
-/// The table of runs at the end of the page: what was computed, from which configuration, when and in how long.
+/// The runs behind the report as its page shows them: configuration, figures, curves, and the mathematics they used.
 module Research.Experiments.RunTable
 
 open System
 open Research.Host
 open Research.Report
-
-let private prefix = "configuration."
-
-/// The digits of a digest or a revision that name it well enough.
-let private short (digest: string) = digest[.. min 11 (digest.Length - 1)]
 
 let private field (record: RunRecord) (name: string) =
     if record.Fields.ContainsKey name then
@@ -16,46 +11,58 @@ let private field (record: RunRecord) (name: string) =
     else
         ""
 
-/// The configuration's fields, and the runs whose results this one reads.
-let private configuration (record: RunRecord) =
-    let describe (KeyValue(name: string, value: string)) =
+/// The record's fields whose names begin so, without the beginning.
+let private fields (record: RunRecord) (prefix: string) = [
+    for KeyValue(name, value) in record.Fields do
         if name.StartsWith(prefix, StringComparison.Ordinal) then
-            Some $"{name.Substring prefix.Length}: {value}"
-        elif name.StartsWith("dependency ", StringComparison.Ordinal) then
-            Some $"from {name.Substring 11}"
-        else
-            None
+            name.Substring prefix.Length, value
+]
 
-    record.Fields |> Seq.choose describe |> String.concat "; "
+let private curves (directory: RunDirectory) : Curve list =
+    directory.ReadMetrics()
+    |> Seq.groupBy (fun row -> $"{row.Split} {row.Name}")
+    |> Seq.map (fun (name, rows) -> {
+        Name = name
+        Points = [| for row in rows -> float row.Step, row.Value |]
+    })
+    |> Seq.toList
 
-/// One row a run, as stored in its `run.json`. A field that a record lacks stays empty.
-let ofRecords (records: RunRecord list) : Table =
-    let engines =
-        records |> List.map (fun r -> field r "engine") |> List.distinct |> String.concat "; "
+/// `DiagNormal.logProb` for `Research.Core+DiagNormalModule.logProb`; None outside of Core.fs.
+let private inCore (name: string) =
+    let prefix = "Research.Core"
+
+    if
+        name.StartsWith(prefix + ".", StringComparison.Ordinal)
+        || name.StartsWith(prefix + "+", StringComparison.Ordinal)
+    then
+        Some(name.Substring(prefix.Length + 1).Replace("Module.", "."))
+    else
+        None
+
+/// The functions of Core.fs that a run's work reaches; none where its work holds what cannot be walked through.
+let private functions (request: RunRequest) =
+    try
+        RunCode.Of(request.Work).Functions.Keys |> Seq.choose inCore |> Set.ofSeq
+    with :? NotSupportedException ->
+        Set.empty
+
+/// A finished run, with the rows of the report that read it. A field that its record lacks stays empty.
+let run (rows: string list) (request: RunRequest) (directory: RunDirectory) : Run =
+    let record = directory.Record
 
     {
-        Id = "runs"
-        Caption = "The runs behind this report."
-        Columns = [
-            Table.wrapped 0.25 "Run"
-            Table.right "Seed"
-            Table.wrapped 0.33 "Configuration"
-            Table.left "Data"
-            Table.right "Seconds"
-            Table.left "Started (UTC)"
-            Table.left "Revision"
-        ]
-        Rows = [
-            for record in records do
-                [
-                    Text $"{record.Name}-{record.Key}"
-                    Text(field record "seed")
-                    Text(configuration record)
-                    Text(short (field record "data"))
-                    Number(record.Seconds, 1)
-                    Text(record.Started.UtcDateTime.ToString "yyyy-MM-dd HH:mm")
-                    Text(short record.Revision)
-                ]
-        ]
-        Note = if engines = "" then "" else $"Engine: {engines}"
+        Id = $"{record.Name}-{record.Key}"
+        Name = record.Name
+        Rows = rows
+        Seed = field record "seed"
+        Configuration = fields record "configuration."
+        From = fields record "dependency " |> List.map fst
+        Data = field record "data"
+        Engine = field record "engine"
+        Seconds = record.Seconds
+        Started = record.Started
+        Revision = record.Revision
+        Values = [ for KeyValue(name, value) in directory.ReadValues() -> name, value ]
+        Curves = curves directory
+        Functions = functions request
     }

@@ -121,24 +121,49 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
         Device = deviceName plan
         Revision = HostInfo.Revision
         Sections = sections
-        Questions = Registry.rows |> List.map (fun row -> row.Id, $"{row.Question} ({row.Source})")
+        Questions = [ for row in Registry.rows -> { Row = row.Id; Source = row.Source; Text = row.Question } ]
         NotRun = notRun
         Laws = Law.read (Path.Combine(places.Results, "laws.json"))
     }
 
-/// The finished runs behind the rows that the report shows.
-let private records (places: Places) (plan: Plan) (ids: string list) (report: Report) : RunRecord list =
+/// The finished runs behind the rows that the report shows, each with the rows that read it.
+let private runs (places: Places) (plan: Plan) (ids: string list) (report: Report) : Run list =
     let store = RunStore places.Results
     let shown = report.Sections |> List.map _.Row |> Set.ofList
 
     computed (select ids)
     |> List.filter (fun e -> shown.Contains e.Row)
-    |> List.collect (fun e -> e.Runs plan)
-    |> List.distinctBy _.Key.Id
-    |> List.map (fun request -> (store.Require request.Key).Record)
+    |> List.collect (fun e -> e.Runs plan |> List.map (fun request -> request, e.Row))
+    |> List.groupBy (fun (request, _) -> request.Key.Id)
+    |> List.map (fun (_, uses) ->
+        let request = fst uses.Head
+        RunTable.run (uses |> List.map snd |> List.distinct) request (store.Require request.Key))
 
-/// Writes generated/, claims.json and index.html, and compiles the paper unless told not to. Raises
-/// ResearchException with one sentence per claim that is missing and per disagreement between text and results.
+/// Writes index.html, beside a copy of the paper where that was compiled.
+let private writePage (places: Places) (report: Report) (runs: Run list) (paper: string option) =
+    let directory = Path.Combine(places.Results, report.Profile)
+    let text (folder: string) (name: string) = File.ReadAllText(Path.Combine(folder, name))
+
+    paper
+    |> Option.iter (fun pdf -> File.Copy(pdf, Path.Combine(directory, "report.pdf"), overwrite = true))
+
+    Page.write directory {
+        Report = report
+        Runs = runs
+        Paper = Paper.read places.Paper
+        Bibliography = text places.Paper "references.bib"
+        Core = text (Path.Combine(places.Paper, "..")) "Core.fs"
+        Places =
+            (if paper.IsSome then
+                 Prose.places (Path.Combine(places.Paper, "build", "report.aux"))
+             else
+                 Map.empty)
+        Pdf = if paper.IsSome then "report.pdf" else ""
+    }
+
+/// Writes generated/ and claims.json, compiles the paper unless told not to, and writes index.html, which needs its
+/// numbers of equations and pages. Raises ResearchException with one sentence per claim that is missing, per
+/// disagreement between text and results, and per fault of the paper.
 let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : unit =
     let report = report places plan ids
     let directory = Path.Combine(places.Results, report.Profile)
@@ -146,16 +171,24 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
     let disagreements =
         Render.write places.Paper directory report @ Registry.claimFaults plan.Profile report
 
-    Html.write directory report [ RunTable.ofRecords (records places plan ids report) ]
-    printfn "wrote the claims and the figures to %s" directory
+    let compiled =
+        if withPaper && disagreements.IsEmpty then
+            Some(Latex.compile places.Paper)
+        else
+            None
 
-    if not disagreements.IsEmpty then
-        raise (ResearchException(String.Join(Environment.NewLine, disagreements)))
+    let paper, problems =
+        match compiled with
+        | Some(Ok path) -> Some path, []
+        | Some(Error problems) -> None, problems
+        | None -> None, disagreements
 
-    if withPaper then
-        match Latex.compile places.Paper with
-        | Ok path -> printfn "wrote %s" path
-        | Error problems -> raise (ResearchException(String.Join(Environment.NewLine, problems)))
+    writePage places report (runs places plan ids report) paper
+    printfn "wrote %s" (Path.Combine(directory, "index.html"))
+    paper |> Option.iter (printfn "wrote %s")
+
+    if not problems.IsEmpty then
+        raise (ResearchException(String.Join(Environment.NewLine, problems)))
 
 /// Draws images from the trained model of a row and writes them as one PNG.
 let sample (places: Places) (plan: Plan) (id: string) (count: int) (seed: int64) (path: string) : unit =

@@ -19,7 +19,7 @@ let private script =
 
 /// What page.js returns.
 type Figure = { id: string; faults: string[] }
-type Table = { id: string; headers: string[]; rows: int; wide: bool }
+type Table = { id: string; headers: string[]; rows: int }
 
 type Shown = {
     figures: Figure[]
@@ -27,13 +27,14 @@ type Shown = {
     images: int
     tables: Table[]
     latex: string[]
+    wide: bool
 }
 
 /// What every run table tells of a run.
 let private runColumns = [ "Configuration"; "Seed"; "Seconds"; "Started (UTC)" ]
 
 let private runTableFaults (shown: Shown) =
-    match shown.tables |> Array.tryFind (fun t -> t.id = "runs") with
+    match shown.tables |> Array.tryFind (fun t -> t.id = "runs-table") with
     | None -> [ "the page has no table of runs" ]
     | Some table -> [
         if table.rows = 0 then
@@ -43,40 +44,39 @@ let private runTableFaults (shown: Shown) =
                 $"the table of runs has no column '{column}'"
       ]
 
-/// Opens a page from its file and returns what it shows and all that is wrong with it: errors of its scripts, requests
-/// to anywhere, figures that are missing, figures and images that are not drawn, labels that overlap, LaTeX in the
-/// text, a table of runs that does not say what was run.
-let look (browser: Browser) (expected: string list) (path: string) : Shown * string list =
-    let visit = browser.Visit(path, script.Value)
+/// What an open page shows and all that is wrong with it: errors of its scripts, requests to anywhere, figures that are
+/// missing, figures and images that are not drawn, labels that overlap, LaTeX in the text, a page wider than its window,
+/// a table of runs that does not say what was run.
+let look (expected: string list) (opened: Opened) : Shown * string list =
+    let answer = wait (opened.Page.EvaluateFunctionAsync<string> script.Value)
 
-    match visit.Answer with
-    | "" -> { figures = [||]; charts = 0; images = 0; tables = [||]; latex = [||] }, visit.Errors
-    | answer ->
-        let shown =
-            match JsonSerializer.Deserialize<Shown | null> answer with
-            | null -> raise (JsonException "page.js returned nothing")
-            | shown -> shown
+    let shown =
+        match JsonSerializer.Deserialize<Shown | null> answer with
+        | null -> raise (JsonException "page.js returned nothing")
+        | shown -> shown
 
-        let there = shown.figures |> Array.map (fun f -> f.id) |> Set.ofArray
+    let there = shown.figures |> Array.map (fun f -> f.id) |> Set.ofArray
 
-        shown,
-        [
-            yield! visit.Errors
-            for address in visit.Requests do
-                $"the page asks for {address}"
-            for id in expected do
-                if not (there.Contains id) then
-                    $"the page lacks the figure '{id}'"
-            for figure in shown.figures do
-                for fault in figure.faults do
-                    $"figure '{figure.id}': {fault}"
-            for table in shown.tables do
-                if table.wide then
-                    $"the table '{table.id}' is wider than the page"
-            for command in shown.latex do
-                $"the text shows LaTeX: {command}"
-            yield! runTableFaults shown
-        ]
+    shown,
+    [
+        yield! opened.Errors
+        for address in opened.Requests do
+            $"the page asks for {address}"
+        for id in expected do
+            if not (there.Contains id) then
+                $"the page lacks the figure '{id}'"
+        for figure in shown.figures do
+            for fault in figure.faults do
+                $"figure '{figure.id}': {fault}"
+        if shown.wide then
+            "the page is wider than its window"
+        for command in shown.latex do
+            $"the text shows LaTeX: {command}"
+        yield! runTableFaults shown
+    ]
+
+/// Pixels of a screen and of a phone.
+let widths = [ 1400; 400 ]
 
 /// `--page PATH`: the exit code for a page that was rendered before, which must show every figure of the paper.
 let tryRun (argv: string array) =
@@ -85,11 +85,18 @@ let tryRun (argv: string array) =
         let sources = Paper.read (Path.Combine(root, "paper"))
         let expected = Paper.uses "reportfigure" 1 sources |> List.map (fun u -> u.Arguments.Head)
         use browser = new Browser()
-        let shown, faults = look browser expected (Path.GetFullPath path)
-        faults |> List.iter (eprintfn "%s")
 
-        printfn
-            $"{path}: {shown.figures.Length} figures, {shown.charts} charts and {shown.images} image grids; {faults.Length} faults"
+        let faults = [
+            for width in widths do
+                let shown, faults = browser.Visit(Path.GetFullPath path, width, 1000, look expected)
+
+                faults |> List.iter (eprintfn "%d pixels: %s" width)
+
+                printfn
+                    $"{path}, {width} pixels wide: {shown.figures.Length} figures, {shown.charts} charts and {shown.images} image grids; {faults.Length} faults"
+
+                yield! faults
+        ]
 
         Some(if faults.IsEmpty then 0 else 1)
     | _ -> None

@@ -74,8 +74,6 @@ let private text =
     ]
 
 let private figures =
-    let render figure = PgfPlots.render (Origin.describe origin) figure
-
     let tex (files: PgfPlots.File list) = Encoding.UTF8.GetString files.Head.Bytes
 
     testList "figures" [
@@ -98,16 +96,37 @@ let private figures =
                 ]
                 |> Figure.single "ift1.curve" "The bound"
 
-            let tex = tex (render figure)
+            let tex = tex (PgfPlots.render figure)
             Expect.stringContains tex @"\begin{semilogyaxis}" "Logarithmic axis"
             Expect.stringContains tex "(2,nan)" "A missing point leaves a gap"
             Expect.stringContains tex "(3,0.4)" "The band stays positive on a logarithmic axis"
             Expect.stringContains tex @"\label{fig:ift1.curve}" "Label"
 
+            Expect.stringContains tex @"\caption{The bound.}" "A caption is a sentence")
+
+        testCase "report/colours" (fun () ->
+            let at names =
+                Panel.axes "" (Axis.linear "x") (Axis.linear "y") [
+                    for n in names -> Line(n, [| 0.0, 1.0 |], None)
+                ]
+
+            Figure.grid "ift1.curve" "Curves" 2 [ at [ "a"; "b" ]; at [ "b"; "c"; "" ]; at [ ""; "" ] ]
+            |> Figure.colours
+            |> fun colours -> Expect.equal colours [ [ 0; 1 ]; [ 1; 2; 0 ]; [ 0; 1 ] ] "One colour a name")
+
+        testCase "report/equal" (fun () ->
+            let panel =
+                Panel.axes "" (Axis.linear "x") (Axis.linear "y") [
+                    Line("", [| 0.0, 1.0; 2.0, 2.0 |], None)
+                ]
+
+            let drawn panel = tex (PgfPlots.render (Figure.single "ift1.curve" "Curve" panel))
+            Expect.isFalse ((drawn panel).Contains "axis equal image") "As wide as there is room"
+
             Expect.stringContains
-                tex
-                "The bound. Data: MNIST. Profile paper, 3 seeds, CPU."
-                "Origin in the caption")
+                (drawn (Panel.equal panel))
+                "axis equal image"
+                "A unit is as long on both axes")
 
         testCase "report/empty-series" (fun () ->
             let figure =
@@ -118,7 +137,7 @@ let private figures =
                 |> Figure.single "ift1.curve" "Curve"
 
             Expect.equal
-                (Regex.Count(tex (render figure), "addlegendentry"))
+                (Regex.Count(tex (PgfPlots.render figure), "addlegendentry"))
                 1
                 "Only what is drawn is in the legend")
 
@@ -129,12 +148,21 @@ let private figures =
                 Y = -1.0, 1.0
             }
 
-            let image = PgfPlots.densityImage map
+            let image = PgfSeries.densityImage map
             let at row column = image.Pixels[(row * 2 + column) * 3 .. (row * 2 + column) * 3 + 2]
             let red, green, blue = Colours.viridisAt 1.0
             Expect.sequenceEqual (at 0 1) [| red; green; blue |] "The largest value, upper right"
             let red, green, blue = Colours.viridisAt 0.0
-            Expect.sequenceEqual (at 1 0) [| red; green; blue |] "Zero, lower left")
+            Expect.sequenceEqual (at 1 0) [| red; green; blue |] "Zero, lower left"
+
+            let tex =
+                Panel.axes "" (Axis.linear "") (Axis.linear "") [ Density map ]
+                |> Figure.single "ift1.map" "Map"
+                |> PgfPlots.render
+                |> tex
+
+            Expect.stringContains tex "point meta max=3" "The bar ends at the largest value"
+            Expect.stringContains tex "xticklabels={$0$,$3$}" "And says so")
 
         testCase "report/table" (fun () ->
             let table = {
@@ -145,7 +173,7 @@ let private figures =
                 Note = ""
             }
 
-            let tex = Table.latex "Data: MNIST." table
+            let tex = Table.latex table
             Expect.stringContains tex @"a\_b & value \\" "Header"
             Expect.stringContains tex @"x & $101.3 \pm 0.5$ \\" "Mean and standard error"
             Expect.stringContains tex "--: not measured." "The reason stands below"
@@ -159,12 +187,12 @@ let private figures =
             }
 
             Expect.stringContains
-                (Table.latex "" wrapped)
+                (Table.latex wrapped)
                 "longtable"
                 "Eight rows of long text may break across pages"
 
             Expect.throwsT<ArgumentException>
-                (fun () -> Table.latex "" { table with Rows = [ [ Text "x" ] ] } |> ignore)
+                (fun () -> Table.latex { table with Rows = [ [ Text "x" ] ] } |> ignore)
                 "A row with a cell too few")
     ]
 
@@ -198,7 +226,7 @@ let private claims =
                 [ "reproduced (a)"; "reproduced"; "reproduced (b)"; "reproduced (a)" ]
                 "Each note once, by letter"
 
-            Expect.stringContains (Table.latex "" table) "(a)~first. (b)~second." "Under the table")
+            Expect.stringContains (Table.latex table) "(a)~first. (b)~second." "Under the table")
 
         testCase "report/claims-json" (fun () ->
             let claim =
@@ -318,7 +346,10 @@ let private rendering =
         Device = "CPU"
         Revision = "r1"
         Sections = [ section ]
-        Questions = [ "ift1", "VAE on binarized MNIST" ]
+        Questions = [
+            { Row = "ift1"; Source = "IFT P1.1"; Text = "VAE on binarized MNIST" }
+            { Row = "hw5.2"; Source = "HW Q5"; Text = "The weight of the divergence" }
+        ]
         NotRun = [ "hw5.2", "its runs are not complete" ]
         Laws = []
     }
@@ -349,6 +380,11 @@ let private rendering =
 
                 Expect.stringContains
                     values
+                    @"\defprovenance{ift1}{Data: MNIST. Profile paper, 3 seeds, CPU.}"
+                    "Where the row's results come from"
+
+                Expect.stringContains
+                    values
                     @"\notrun{hw5.2}{its runs are not complete}"
                     "The row that did not run"
 
@@ -364,10 +400,20 @@ let private rendering =
                 "Named")
 
         testCase "report/html" (fun () ->
-            let html = Html.render report []
+            let html =
+                Page.render {
+                    Report = report
+                    Runs = []
+                    Paper = []
+                    Bibliography = ""
+                    Core = ""
+                    Places = Map.empty
+                    Pdf = ""
+                }
+
             Expect.stringContains html "data:image/png;base64," "Images are inside the page"
-            Expect.stringContains html "Plotly.newPlot('ift1-curve-0'" "The chart"
-            Expect.stringContains html "hw5.2: its runs are not complete" "What did not run"
+            Expect.stringContains html "<div class=chart id=\"ift1-curve-0\">" "The chart"
+            Expect.stringContains html "Not run: its runs are not complete." "What did not run"
             // plotly.js names addresses that it asks for only in maps; the browser's test sees what is asked for.
             let own = Regex.Replace(html, "(?s)<script>/\*\*.*?</script>", "")
             Expect.isFalse (Regex.IsMatch(own, "(src|href)=\"?https?:")) "Nothing comes from the network")

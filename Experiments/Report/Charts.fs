@@ -2,6 +2,7 @@
 module Research.Report.Charts
 
 open System
+open Newtonsoft.Json
 open XPlot.Plotly
 
 /// Points of one curve that the browser gets at most.
@@ -14,8 +15,8 @@ let private symbols = [| "circle"; "square"; "triangle-up"; "diamond" |]
 /// Curves with few points show them.
 let private markLimit = 30
 
-let private xs (points: (float * float)[]) = Array.map fst points
-let private ys (points: (float * float)[]) = Array.map snd points
+let private xs (points: (float * float)[]) = points |> Array.map (fst >> Markup.significant)
+let private ys (points: (float * float)[]) = points |> Array.map (snd >> Markup.significant)
 
 /// Whether any of it can be seen: a point that is a number, and positive where the axis is logarithmic.
 let private visible (panel: AxesPanel) series =
@@ -38,26 +39,26 @@ let private band colour (points: (float * float)[]) (error: float[]) =
     let lower = Array.map2 (fun (x, y) e -> x, y - e) points error
     let outline = Array.append upper (Array.rev lower)
 
-    XPlot.Plotly.Scatter(
+    Scatter(
         x = xs outline,
         y = ys outline,
         mode = "lines",
         fill = "toself",
         fillcolor = transparent colour 0.2,
-        line = XPlot.Plotly.Line(color = colour, width = 0.0),
-        hoverinfo = "none",
+        line = Line(color = colour, width = 0.0),
+        hoverinfo = "skip",
         showlegend = false
     )
     :> Trace
 
 let private lines name colour dash (points: (float * float)[]) =
-    XPlot.Plotly.Scatter(
+    Scatter(
         x = xs points,
         y = ys points,
         mode = "lines",
         name = Markup.plotly name,
         showlegend = (name <> ""),
-        line = XPlot.Plotly.Line(color = colour, dash = dash)
+        line = Line(color = colour, dash = dash)
     )
 
 /// XPlot's bar has no width, plotly.js' has one for each bar.
@@ -65,97 +66,107 @@ type WideBar() =
     inherit Bar()
     member val width: float[] = [||] with get, set
 
-let private traces (extent: float * float) (index: int) (series: Series) : Trace list =
+/// XPlot's axis cannot be tied to another, plotly.js' can: then a unit is as long on both.
+type TiedAxis() =
+    inherit Yaxis()
+    member val scaleanchor = "x"
+
+let private curve name colour dash symbol points error =
+    let kept = Thinning.indices maxPoints (Array.map snd points)
+    let drawn = kept |> Array.map (fun i -> points[i])
+    let line = lines name colour dash drawn
+
+    if drawn.Length <= markLimit then
+        line.mode <- "lines+markers"
+        line.marker <- Marker(color = colour, size = 5.0, symbol = symbol)
+
+    match error with
+    | Some e when e |> Array.exists (fun v -> v > 0.0) ->
+        let shown = kept |> Array.map (fun i -> e[i])
+        // Not drawn, the band is; but whoever takes the chart's data wants it.
+        line.error_y <-
+            Error_y(``type`` = "data", array = Array.map Markup.significant shown, visible = false)
+
+        [ band colour drawn shown; line ]
+    | _ -> [ line ]
+
+let private cloud name colour symbol (points: (float * float)[]) =
+    let isLone = Series.isLone (Series.Scatter(name, points))
+
+    Scatter(
+        x = xs points,
+        y = ys points,
+        mode = (if isLone then "markers+text" else "markers"),
+        text = [| Markup.plotly name |],
+        textposition = "top center",
+        name = Markup.plotly name,
+        showlegend = (name <> "" && not isLone),
+        // A few points should be seen beside a curve, many should not hide each other.
+        marker =
+            Marker(
+                color = colour,
+                size = (if points.Length <= 100 then 8.0 else 4.0),
+                opacity = (if points.Length <= 100 then 0.9 else 0.6),
+                symbol = symbol
+            )
+    )
+
+let private heatmap (map: DensityMap) =
+    let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
+
+    let centres (low, high) n = [|
+        for i in 0 .. n - 1 -> Markup.significant (low + (high - low) * (float i + 0.5) / float n)
+    |]
+
+    Heatmap(
+        z = [| for r in 0 .. rows - 1 -> map.Values[r, *] |> Array.map Markup.significant |],
+        x = centres map.X columns,
+        y = centres map.Y rows,
+        colorscale = "Viridis",
+        colorbar = Colorbar(thickness = 8.0, outlinewidth = 0.0, nticks = 4)
+    )
+
+let private bars name colour (edges: float[]) heights =
+    WideBar(
+        x = (Array.pairwise edges |> Array.map (fun (a, b) -> Markup.significant ((a + b) / 2.0))),
+        y = Array.map Markup.significant heights,
+        width = (Array.pairwise edges |> Array.map (fun (a, b) -> Markup.significant (b - a))),
+        name = Markup.plotly name,
+        showlegend = (name <> ""),
+        marker = Marker(color = colour, opacity = 0.6)
+    )
+
+let private traces (left: float, right: float) (index: int) (series: Series) : Trace list =
     let _, colour = Colours.colour index
     let dash = dashes[index % dashes.Length]
     let symbol = symbols[index % symbols.Length]
-    let thinned points = Thinning.indices maxPoints (ys points)
 
     match series with
-    | Line(name, points, error) ->
-        let kept = thinned points
-        let drawn = kept |> Array.map (fun i -> points[i])
+    | Series.Line(name, points, error) -> curve name colour dash symbol points error
+    | Reference(name, points) ->
+        let kept = Thinning.indices maxPoints (Array.map snd points)
+        [ lines name "#000000" "dash" (kept |> Array.map (fun i -> points[i])) ]
+    | Level(name, value) -> [ lines name "#000000" "dot" [| left, value; right, value |] ]
+    | Series.Scatter(name, points) -> [ cloud name colour symbol points ]
+    | ErrorBars(name, points, error) ->
+        let marks = cloud name colour symbol points
 
-        [
-            match error with
-            | Some e when e |> Array.exists (fun v -> v > 0.0) ->
-                band colour drawn (kept |> Array.map (fun i -> e[i]))
-            | _ -> ()
-            let line = lines name colour dash drawn
+        marks.error_y <-
+            Error_y(``type`` = "data", array = Array.map Markup.significant error, visible = true)
 
-            if drawn.Length <= markLimit then
-                line.mode <- "lines+markers"
-                line.marker <- Marker(color = colour, size = 5.0, symbol = symbol)
-
-            line
-        ]
-    | Reference(name, points) -> [
-        lines name "#000000" "dash" (thinned points |> Array.map (fun i -> points[i]))
-      ]
-    | Level(name, value) -> [ lines name "#000000" "dot" [| fst extent, value; snd extent, value |] ]
-    | Scatter(name, points) -> [
-        XPlot.Plotly.Scatter(
-            x = xs points,
-            y = ys points,
-            mode = "markers",
-            name = Markup.plotly name,
-            showlegend = (name <> ""),
-            // A few points should be seen beside a curve, many should not hide each other.
-            marker =
-                Marker(
-                    color = colour,
-                    size = (if points.Length <= 100 then 7.0 else 4.0),
-                    opacity = 0.6,
-                    symbol = symbol
-                )
-        )
-      ]
-    | ErrorBars(name, points, error) -> [
-        XPlot.Plotly.Scatter(
-            x = xs points,
-            y = ys points,
-            mode = "markers",
-            name = Markup.plotly name,
-            showlegend = (name <> ""),
-            marker = Marker(color = colour, size = 6.0, symbol = symbol),
-            error_y = Error_y(``type`` = "data", array = error, visible = true)
-        )
-      ]
-    | Density map ->
-        let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
-
-        let centres (low, high) n = [|
-            for i in 0 .. n - 1 -> low + (high - low) * (float i + 0.5) / float n
-        |]
-
-        [
-            Heatmap(
-                z = [| for r in 0 .. rows - 1 -> map.Values[r, *] |],
-                x = centres map.X columns,
-                y = centres map.Y rows,
-                colorscale = "Viridis",
-                showscale = false
-            )
-        ]
-    | Bars(name, edges, heights) ->
-        let middles = Array.pairwise edges |> Array.map (fun (a, b) -> (a + b) / 2.0)
-        let widths = Array.pairwise edges |> Array.map (fun (a, b) -> b - a)
-
-        [
-            WideBar(
-                x = middles,
-                y = heights,
-                width = widths,
-                name = Markup.plotly name,
-                showlegend = (name <> ""),
-                marker = Marker(color = colour, opacity = 0.6)
-            )
-        ]
+        [ marks ]
+    | Density map -> [ heatmap map ]
+    | Bars(name, edges, heights) -> [ bars name colour edges heights ]
     | Arrows(name, arrows) ->
         // A missing point between two segments lifts the pen.
         [
             arrows |> Array.collect (fun (a, b) -> [| a; b; nan, nan |]) |> lines name colour "solid"
         ]
+
+let private kind (axis: Axis) =
+    match axis.Scale with
+    | Linear -> "linear"
+    | Logarithmic -> "log"
 
 /// Plotly wants the exponents of ten on a logarithmic axis.
 let private range (axis: Axis) =
@@ -165,28 +176,51 @@ let private range (axis: Axis) =
         | Linear -> [| low; high |]
         | Logarithmic -> [| log10 low; log10 high |])
 
-let private kind (axis: Axis) =
-    match axis.Scale with
-    | Linear -> "linear"
-    | Logarithmic -> "log"
+/// Gives a logarithmic axis the report's own ticks: their values and their labels. plotly.js abbreviates 20 to 2 there.
+/// The page's script knows how long the axis is and takes as many as fit.
+let private mark (axis: Axis) room (shown: float[]) (set: float[] * string[] -> unit) =
+    let ticks = Ticks.ofAxis room axis shown
 
-/// Gives an axis the report's own ticks where it has any: their values and their labels.
-let private mark (ticks: Ticks.Tick list) (set: float[] * string[] -> unit) =
-    if not ticks.IsEmpty then
+    if axis.Scale = Logarithmic && not ticks.IsEmpty then
         set ([| for tick in ticks -> tick.Value |], [| for tick in ticks -> Markup.plotly tick.Label |])
 
-/// Whether a panel holds a density map, and is drawn square.
-let holdsMap panel =
-    match panel with
-    | Axes axes -> axes.IsMap
-    | Images _ -> false
+let private layout (panel: AxesPanel) (shown: (float * float)[]) =
+    let x = Xaxis(title = Markup.plotly panel.X.Label, ``type`` = kind panel.X)
 
-/// How a panel is drawn: pixels, and whether its legend stands under it.
-type Frame = { Width: int; Height: int; LegendBelow: bool }
+    let y =
+        if panel.Equal || panel.IsMap then
+            TiedAxis() :> Yaxis
+        else
+            Yaxis()
+
+    y.title <- Markup.plotly panel.Y.Label
+    y.``type`` <- kind panel.Y
+    range panel.X |> Option.iter (fun r -> x.range <- r)
+    range panel.Y |> Option.iter (fun r -> y.range <- r)
+
+    mark panel.X (Ticks.Along 100.0) (Array.map fst shown) (fun (values, labels) ->
+        x.tickvals <- values
+        x.ticktext <- labels)
+
+    mark panel.Y (Ticks.Across 20.0) (Array.map snd shown) (fun (values, labels) ->
+        y.tickvals <- values
+        y.ticktext <- labels)
+
+    let named =
+        panel.Series |> List.exists (fun s -> Series.name s <> "" && not (Series.isLone s))
+
+    Layout(
+        xaxis = x,
+        yaxis = y,
+        showlegend = (named && panel.Legend <> NoLegend),
+        // Histograms lie over each other, as in the paper.
+        barmode = "overlay",
+        bargap = 0.0
+    )
 
 /// The least and the largest finite abscissa: how far a level is drawn.
 let private extent (shown: (float * float)[]) =
-    let across = xs shown |> Array.filter Double.IsFinite
+    let across = shown |> Array.map fst |> Array.filter Double.IsFinite
 
     if across.Length = 0 then
         0.0, 1.0
@@ -196,56 +230,17 @@ let private extent (shown: (float * float)[]) =
     else
         Array.min across, Array.max across
 
-/// A panel as a chart; `id` names its element in the page. Series of which nothing can be seen are left out.
-let chart (id: string) (frame: Frame) (panel: AxesPanel) : PlotlyChart =
+/// Values and layout of a panel's chart as JSON that may stand in a page; each series takes the colour of its number.
+/// Series of which nothing can be seen are left out. The page's script adds what all charts share: fonts, margins,
+/// the grid and where the legend stands; the panel's title is the page's.
+let json (colours: int list) (panel: AxesPanel) : string =
     let shown = panel.Series |> List.toArray |> Array.collect Series.shown
     let extent = extent shown
 
-    let data, _ =
-        panel.Series
-        |> List.mapFold
-            (fun index series ->
-                let next = if Series.isColoured series then index + 1 else index
+    let data =
+        List.zip colours panel.Series
+        |> List.filter (snd >> visible panel)
+        |> List.collect (fun (colour, series) -> traces extent colour series)
 
-                (if visible panel series then
-                     traces extent index series
-                 else
-                     []),
-                next)
-            0
-
-    let x = Xaxis(title = Markup.plotly panel.X.Label, ``type`` = kind panel.X, ticks = "outside")
-    let y = Yaxis(title = Markup.plotly panel.Y.Label, ``type`` = kind panel.Y, ticks = "outside")
-    range panel.X |> Option.iter (fun r -> x.range <- r)
-    range panel.Y |> Option.iter (fun r -> y.range <- r)
-
-    mark (Ticks.ofAxis panel.X (xs shown)) (fun (values, labels) ->
-        x.tickvals <- values
-        x.ticktext <- labels)
-
-    mark (Ticks.ofAxis panel.Y (ys shown)) (fun (values, labels) ->
-        y.tickvals <- values
-        y.ticktext <- labels)
-
-    let named = panel.Series |> List.exists (fun s -> Series.name s <> "")
-    let below = frame.LegendBelow || panel.Legend = Below
-
-    let layout =
-        Layout(
-            title = Markup.plotly panel.Title,
-            xaxis = x,
-            yaxis = y,
-            showlegend = (named && panel.Legend <> NoLegend),
-            legend = Legend(orientation = (if below then "h" else "v")),
-            // Histograms lie over each other, as in the paper.
-            barmode = "overlay",
-            bargap = 0.0,
-            // plotly.js' own leave small panels no room.
-            margin = Margin(l = 60.0, r = 15.0, t = (if panel.Title = "" then 15.0 else 35.0), b = 45.0)
-        )
-
-    let chart = Chart.Plot(List.concat data, layout)
-    chart.WithId id
-    chart.WithWidth frame.Width
-    chart.WithHeight frame.Height
-    chart
+    let escaped = JsonSerializerSettings(StringEscapeHandling = StringEscapeHandling.EscapeHtml)
+    JsonConvert.SerializeObject({| data = data; layout = layout panel shown |}, escaped)

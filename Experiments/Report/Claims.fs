@@ -161,7 +161,7 @@ module Claim =
         Encoding.UTF8.GetString(buffer.ToArray()) + "\n"
 
     /// Decimals that the reference is stated with, at least 2.
-    let private decimalsOf (reference: float option) =
+    let decimalsOf (reference: float option) =
         match reference with
         | Some r ->
             let text = Markup.coordinate r

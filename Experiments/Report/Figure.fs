@@ -55,6 +55,13 @@ module Series =
         | Arrows(_, arrows) -> Arrows("", arrows)
         | Density _ -> series
 
+    /// Whether it is a single point with a name, which then stands at the point and not in the legend.
+    let isLone series =
+        match series with
+        | Scatter(name, [| _ |])
+        | ErrorBars(name, [| _ |], _) -> name <> ""
+        | _ -> false
+
     /// Whether it takes the next colour of the palette: references are black and maps have colours of their own.
     let isColoured series =
         match series with
@@ -95,9 +102,10 @@ type AxesPanel = {
     Y: Axis
     Series: Series list
     Legend: Legend
+    /// A unit is as long on both axes: for panels whose message is a shape.
+    Equal: bool
 } with
 
-    /// Maps are drawn square.
     member this.IsMap = this.Series |> List.exists _.IsDensity
 
 /// Equal images in rows. Captions may be empty lists.
@@ -135,7 +143,21 @@ module Axis =
 
 module Panel =
     /// Axes with a title, a legend in the upper right corner and these series.
-    let axes title x y series = Axes { Title = title; X = x; Y = y; Series = series; Legend = NorthEast }
+    let axes title x y series =
+        Axes {
+            Title = title
+            X = x
+            Y = y
+            Series = series
+            Legend = NorthEast
+            Equal = false
+        }
+
+    /// The same with a unit as long on both axes.
+    let equal panel =
+        match panel with
+        | Axes axes -> Axes { axes with Equal = true }
+        | Images _ -> panel
 
     let withLegend legend panel =
         match panel with
@@ -163,3 +185,40 @@ module Figure =
 
     /// A figure of several panels, `columns` to a row.
     let grid id caption columns panels = { Id = id; Caption = caption; Panels = panels; Columns = columns }
+
+    let private series panel =
+        match panel with
+        | Axes axes -> axes.Series
+        | Images _ -> []
+
+    /// Which colour of the palette each series of each panel takes. A name has one colour in the whole figure, and no
+    /// other name has it; series without a name are told apart within their panel.
+    let colours (figure: Figure) : int list list =
+        let isNamed item = Series.isColoured item && Series.name item <> ""
+
+        let names =
+            figure.Panels
+            |> List.collect series
+            |> List.filter isNamed
+            |> List.map Series.name
+            |> List.distinct
+
+        let index item = List.findIndex ((=) (Series.name item)) names
+
+        [
+            for panel in figure.Panels do
+                let taken = series panel |> List.filter isNamed |> List.map index |> Set.ofList
+                let free = Seq.initInfinite id |> Seq.filter (taken.Contains >> not)
+
+                series panel
+                |> List.mapFold
+                    (fun nameless item ->
+                        if isNamed item then
+                            index item, nameless
+                        elif Series.isColoured item then
+                            Seq.item nameless free, nameless + 1
+                        else
+                            0, nameless)
+                    0
+                |> fst
+        ]

@@ -1,25 +1,48 @@
-/// The same figures and tables for the browser: one page with Plotly charts.
+/// Figures, tables and claims as parts of a page for the browser.
 module Research.Report.Html
 
 open System
-open System.IO
 open System.Net
-open System.Text
-open XPlot.Plotly
 
-let private encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""
+/// Text that may stand between tags and in quoted attributes.
+let encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""
 
-let private title = "Deep generative models: experiments"
+/// From a number to the runs that it came from.
+type Source = {
+    /// The row that prints it.
+    Row: string
+    Provenance: Provenance
+}
+
+/// A number with the way to its runs: those that recorded it, else all that its row reads.
+let private linked (source: Source) (value: float) (text: string) =
+    let target, title =
+        match source.Provenance.Of value with
+        | [] -> $"row={Uri.EscapeDataString source.Row}", $"Computed from the runs of {source.Row}"
+        | [ id ] -> $"id={Uri.EscapeDataString id}", $"Recorded by {id}"
+        | ids ->
+            let list = String.concat "," ids
+            $"id={Uri.EscapeDataString list}", $"The mean of {ids.Length} runs"
+
+    $"<a class=run href=\"#runs?{target}\" title=\"{encode title}\">{text}</a>"
+
+/// A cell of a table or a value of the text; our own numbers lead to their runs.
+let cell (source: Source option) (cell: Cell) : string =
+    let text = Markup.html (Cell.markup cell)
+
+    match source, cell with
+    | Some source, (Number(value, _) | Scientific(value, _) | MeanSe(value, _, _)) -> linked source value text
+    | _ -> text
 
 let private dataUri (image: Png.Image) = "data:image/png;base64," + Convert.ToBase64String(Png.encode image)
 
 /// Pixels that an image of a grid is wide at most, and all of them together.
-let private cell, private widestGrid = 48, 800
+let private square, private widestGrid = 48, 800
 
 /// One stitched image; captions stand beside its rows and above its columns.
-let private gridHtml (grid: ImageGrid) =
+let private grid (grid: ImageGrid) =
     let image = Png.tile grid.Columns 1 grid.Images
-    let width = min widestGrid (grid.Columns * cell)
+    let width = min widestGrid (grid.Columns * square)
 
     let captions kind texts =
         if List.isEmpty texts then
@@ -30,60 +53,75 @@ let private gridHtml (grid: ImageGrid) =
 
             $"<div class={kind}>{spans}</div>"
 
-    let title =
-        if grid.Title = "" then
-            ""
-        else
-            $"<p>{Markup.html grid.Title}</p>"
-
     let rows = captions "rows" grid.RowCaptions
     let columns = captions "columns" grid.ColumnCaptions
 
-    $"""<div>{title}<div class=grid>{columns}{rows}<img alt="{encode (Markup.plain grid.Title)}" style="width:{width}px" src="{dataUri image}"></div></div>"""
+    $"""<div class=grid>{columns}{rows}<img alt="{encode (Markup.plain grid.Title)}" style="width:{width}px" src="{dataUri image}"></div>"""
 
-/// Pixels that the page is wide, and one panel at most.
-let private page, private widestPanel = 960, 760
+let private panel (id: string) (colours: int list) panel =
+    let title, content =
+        match panel with
+        | Axes axes ->
+            axes.Title,
+            $"<div class=chart id=\"{encode id}\"><script type=\"application/json\">{Charts.json colours axes}</script></div>"
+        | Images images -> images.Title, grid images
 
-let private figureHtml (suffix: string) (figure: Figure) =
-    let width = min widestPanel (page / figure.Columns - 10)
-    // Panels side by side are equally high; maps are square.
-    let square = figure.Panels |> List.exists Charts.holdsMap
+    let title =
+        if title = "" then
+            ""
+        else
+            $"<p class=title>{Markup.html title}</p>"
 
-    let frame: Charts.Frame = {
-        Width = width
-        Height = if square then width else max 230 (width * 5 / 8)
-        // Beside narrow axes a legend leaves them no room.
-        LegendBelow = figure.Columns > 1
-    }
+    $"<div class=panel>{title}{content}</div>"
 
-    let panel i item =
-        match item with
-        | Axes axes -> (Charts.chart $"{figure.Id.Replace('.', '-')}-{i}" frame axes).GetInlineHtml()
-        | Images grid -> gridHtml grid
+/// A figure with the buttons that save it and the way to the runs of its row; `number` is the paper's, or empty.
+let figure (row: string) (number: string) (figure: Figure) =
+    let panels =
+        List.zip (Figure.colours figure) figure.Panels
+        |> List.mapi (fun i (colours, p) -> panel $"{figure.Id.Replace('.', '-')}-{i}" colours p)
+        |> String.concat "\n"
 
-    let panels = figure.Panels |> List.mapi panel |> String.concat "\n"
+    let kinds = [
+        if figure.Panels |> List.exists _.IsAxes then
+            "csv"
+        "svg"
+        "png"
+    ]
 
-    $"""<figure id="{encode figure.Id}"><div class=panels>
+    let buttons =
+        kinds
+        |> List.map (fun kind -> $"<button data-save={kind}>{kind.ToUpperInvariant()}</button>")
+        |> String.concat ""
+
+    let single = if figure.Panels.Length = 1 then " single" else ""
+
+    let name =
+        if number = "" then
+            ""
+        else
+            $"<b>Figure {encode number}.</b> "
+
+    $"""<figure id="{encode figure.Id}"><div class="panels{single}" style="--columns:{figure.Columns}">
 {panels}
-</div><figcaption>{Markup.html (Markup.sentence figure.Caption)} {Markup.html suffix}</figcaption></figure>"""
+</div><figcaption>{name}{Markup.html (Markup.sentence figure.Caption)}</figcaption><div class=tools>{buttons}<a href="#runs?row={encode row}">its runs</a></div></figure>"""
 
-let private tableHtml (suffix: string) (table: Table) =
-    let row tag cells =
-        let cell (column: Column) text =
+/// A table with what stands under it; `number` is the paper's, or empty.
+let table (source: Source option) (number: string) (table: Table) =
+    let row tag (cells: string list) =
+        let one (column: Column) text =
             let style =
                 match column.Alignment with
                 | Left -> ""
                 | Right -> " class=number"
                 | Centre -> " class=centre"
-                | Wrapped fraction ->
-                    $" class=wrapped style=\"width:{Markup.coordinate (100.0 * fraction)}%%\""
+                | Wrapped _ -> " class=wrapped"
 
-            $"<{tag}{style}>{Markup.html text}</{tag}>"
+            $"<{tag}{style}>{text}</{tag}>"
 
-        "<tr>" + String.Join("", List.map2 cell table.Columns cells) + "</tr>"
+        "<tr>" + String.Join("", List.map2 one table.Columns cells) + "</tr>"
 
-    let header = row "th" (table.Columns |> List.map (fun c -> c.Header))
-    let body = table.Rows |> List.map (List.map Cell.markup >> row "td") |> String.concat "\n"
+    let header = row "th" (table.Columns |> List.map (fun c -> Markup.html c.Header))
+    let body = table.Rows |> List.map (List.map (cell source) >> row "td") |> String.concat "\n"
     let notes = Table.notes table
 
     let note =
@@ -92,93 +130,58 @@ let private tableHtml (suffix: string) (table: Table) =
         else
             $"<p class=note>{Markup.html notes}</p>"
 
-    $"""<table id="{encode table.Id}"><caption>{Markup.html (Markup.sentence table.Caption)} {Markup.html suffix}</caption>
-{header}
+    let name =
+        if number = "" then
+            ""
+        else
+            $"<b>Table {encode number}.</b> "
+
+    $"""<div class=scroll><table id="{encode table.Id}"><caption>{name}{Markup.html (Markup.sentence table.Caption)}</caption>
+<thead>{header}</thead><tbody>
 {body}
-</table>{note}"""
+</tbody></table></div>{note}"""
 
-let private sectionHtml (questions: Map<string, string>) (section: Section) =
-    let suffix = Origin.describe section.Origin
-    let question = questions.TryFind section.Row |> Option.defaultValue ""
+let private verdictClass verdict =
+    match verdict with
+    | Reproduced -> "reproduced"
+    | Differs -> "differs"
+    | NotComparable -> "incomparable"
 
-    [
-        $"<h2 id=\"{encode section.Row}\">{encode section.Row} {Markup.html question}</h2>"
-        yield! section.Figures |> List.map (figureHtml suffix)
-        yield! section.Tables |> List.map (tableHtml suffix)
-    ]
+/// How many claims have each verdict.
+let verdicts (claims: Claim list) =
+    [ Reproduced; Differs; NotComparable ]
+    |> List.map (fun verdict ->
+        let count = claims |> List.filter (fun claim -> claim.Verdict = verdict) |> List.length
+
+        $"<a class=\"verdict {verdictClass verdict}\" href=\"#replication\" data-verdict={verdictClass verdict}><b>{count}</b> {Claim.verdictText verdict}</a>")
     |> String.concat "\n"
 
-let private style =
-    "body{font-family:serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222}
-figure{margin:2em 0}figcaption,caption,.note{font-size:.9em;color:#444;text-align:left}
-h2{margin-top:2.5em;border-top:1px solid #ccc;padding-top:.5em}nav a{margin-right:.8em;white-space:nowrap}
-.panels{display:flex;flex-wrap:wrap;gap:6px;align-items:flex-start}img{image-rendering:pixelated;grid-area:image}
-.grid{display:inline-grid;grid-template:'. columns' 'rows image';font-size:.85em}
-.rows{grid-area:rows;display:flex;flex-direction:column;text-align:right;margin-right:.6em}.columns{grid-area:columns;display:flex;text-align:center}
-.rows span{flex:1;align-content:center}.columns span{flex:1}
-table{border-collapse:collapse;min-width:28em;margin:1.5em 0 .3em;border-top:2px solid;border-bottom:2px solid}caption{padding-bottom:.4em}
-th{border-bottom:1px solid}td,th{padding:.15em .7em;text-align:left;vertical-align:top}
-.number{text-align:right}.centre{text-align:center}sup,sub{line-height:0;font-size:.75em}
-.wrapped{overflow-wrap:anywhere}#runs,#replication{font-size:.8em}#runs td:not(.wrapped){white-space:nowrap}"
+/// What the sources state beside ours, with the rule and the verdict.
+let claims (sources: Claim -> Source) (claims: Claim list) =
+    let row (claim: Claim) =
+        let source = sources claim
+        let decimals = Claim.decimalsOf claim.Reference
 
-/// plotly.js as the package Plotly.NET carries it (MIT): XPlot's own pages fetch it from a content network.
-let private plotlyJs =
-    lazy
-        (let assembly = typeof<Plotly.NET.GenericChart>.Assembly
+        let reference =
+            match claim.Reference with
+            | Some reference -> cell None (Cell.Source(reference, decimals))
+            | None -> "–"
 
-         let name =
-             assembly.GetManifestResourceNames()
-             |> Array.find (fun name -> name.EndsWith(".min.js", StringComparison.Ordinal))
+        let ours = cell (Some source) (MeanSe(claim.Mean, claim.Se, decimals))
 
-         match assembly.GetManifestResourceStream name with
-         | null -> raise (FileNotFoundException name)
-         | stream ->
-             use reader = new StreamReader(stream)
-             reader.ReadToEnd())
+        let note =
+            if claim.Note = "" then
+                ""
+            else
+                $"<div class=muted>{Markup.html claim.Note}</div>"
 
-/// Everything up to the body of a page that holds charts: with the script that draws them.
-let private head () =
-    $"<!DOCTYPE html>\n<html lang=en><head><meta charset=UTF-8><title>{title}</title>\n<script>{plotlyJs.Value}</script>\n"
+        let kind = verdictClass claim.Verdict
 
-/// The whole report as one page; `tables` (e.g. of runs) stand at its end.
-let render (report: Report) (tables: Table list) =
-    let claims = report.Sections |> List.collect (fun s -> s.Claims)
-    let questions = Map.ofList report.Questions
+        $"<tr class={kind}><td><a href=\"#{encode source.Row}\">{encode claim.Source}</a></td><td>{Markup.html claim.What}</td>"
+        + $"<td class=number>{reference}</td><td class=number>{ours}</td><td>{Markup.html claim.Rule}</td>"
+        + $"<td><span class=\"verdict {kind}\">{Claim.verdictText claim.Verdict}</span>{note}</td></tr>"
 
-    let closing = [
-        if not claims.IsEmpty then
-            Claim.table claims
-        yield! tables
-    ]
-
-    let links =
-        (report.Sections |> List.map (fun s -> s.Row)) @ (closing |> List.map (fun t -> t.Id))
-        |> List.map (fun id -> $"<a href=\"#{encode id}\">{encode id}</a>")
-        |> String.concat "\n"
-
-    [
-        head ()
-        $"<style>{style}</style></head><body>"
-        $"<h1>{title}</h1>"
-        $"<p>Profile {encode report.Profile}. Data: {Markup.html report.Data}. Device: {Markup.html report.Device}. Revision: {encode report.Revision}.</p>"
-        "<p class=note>In a chart: drag to zoom, double click to return, click a legend entry to switch it, hover for values.</p>"
-        $"<nav>{links}</nav>"
-        yield! report.Sections |> List.map (sectionHtml questions)
-        "<h2>The results as a whole</h2>"
-        yield! closing |> List.map (tableHtml "")
-        if not report.NotRun.IsEmpty then
-            "<h2>Not run</h2><ul>"
-
-            yield!
-                report.NotRun
-                |> List.map (fun (row, reason) -> $"<li>{encode row}: {Markup.html reason}</li>")
-
-            "</ul>"
-        "</body></html>"
-    ]
-    |> String.concat "\n"
-
-/// Writes `index.html` into the directory.
-let write (resultsDirectory: string) (report: Report) (tables: Table list) =
-    Directory.CreateDirectory resultsDirectory |> ignore
-    File.WriteAllText(Path.Combine(resultsDirectory, "index.html"), render report tables, UTF8Encoding false)
+    $"""<div class=scroll><table id=replication><caption>Values of the sources beside ours. Every rule was fixed before the runs.</caption>
+<thead><tr><th>Source</th><th>What</th><th class=number>Reference</th><th class=number>Ours</th><th>Rule</th><th>Verdict</th></tr></thead><tbody>
+{claims |> List.map row |> String.concat "\n"}
+</tbody></table></div>"""

@@ -12,10 +12,12 @@ type Law = {
     Labels: string list
     /// The functions of Core.fs that it calls.
     Function: string
-    /// What it was tested on, by name.
-    Instances: string list
+    /// On how many instances it was tested.
+    Instances: int
     LargestError: float
     Tolerance: float
+    /// What sets the tolerance, e.g. `rounding of float64`.
+    Reason: string
     /// Planted wrong formulas that it rejected.
     Mutants: string list
 }
@@ -44,13 +46,14 @@ module Law =
             Statement = text "statement"
             Labels = list "labels"
             Function = text "function"
-            Instances = list "instances"
+            Instances = int (number "instances" |> fun n -> if System.Double.IsNaN n then 0.0 else n)
             LargestError = number "largestError"
             Tolerance = number "tolerance"
+            Reason = text "reason"
             Mutants = list "mutants"
         }
 
-    /// Reads `[{id, statement, labels, function, instances, largestError, tolerance, mutants}]`;
+    /// Reads `[{id, statement, labels, function, instances, largestError, tolerance, reason, mutants}]`;
     /// a missing file is an empty list. Raises `JsonException` for anything else.
     let read (path: string) =
         if not (File.Exists path) then

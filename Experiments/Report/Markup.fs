@@ -89,6 +89,13 @@ let coordinate (x: float) =
     elif Double.IsNegativeInfinity x then "-inf"
     else x.ToString("G6", CultureInfo.InvariantCulture)
 
+/// The number that `coordinate` writes: more digits than can be seen only make a page large.
+let significant (x: float) =
+    if Double.IsFinite x then
+        Double.Parse(coordinate x, CultureInfo.InvariantCulture)
+    else
+        x
+
 let private grouped (digits: string) =
     // 20000 reads as 20 000; four digits stay together.
     if digits.Length <= 4 then

@@ -1,6 +1,6 @@
 namespace Research.Report
 
-/// Where results come from. Captions, claims and guards name it, so that no
+/// Where results come from. Sections, claims and guards name it, so that no
 /// number can be read without its data, profile and device.
 type Origin = {
     /// smoke, quick or paper.
@@ -28,7 +28,7 @@ module Origin =
     /// Whether sentences about these results are asserted.
     let assessed (origin: Origin) = not origin.StandIn && origin.Profile <> "smoke"
 
-    /// One sentence for the end of a caption,
+    /// One sentence for the head of a section,
     /// e.g. `Data: MNIST. Profile paper, 3 seeds, CPU.`
     let describe (origin: Origin) =
         let seeds =

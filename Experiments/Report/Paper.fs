@@ -10,7 +10,14 @@ open System.Text.RegularExpressions
 type Source = { Name: string; Text: string }
 
 /// A macro with its brace arguments, and where it stands.
-type Use = { Macro: string; Arguments: string list; File: string; Line: int }
+type Use = {
+    Macro: string
+    Arguments: string list
+    File: string
+    Line: int
+    /// Characters before it in its file.
+    At: int
+}
 
 /// `text` without LaTeX comments; the line structure stays.
 let stripComments (text: string) = Regex.Replace(text, @"(?<!\\)((?:\\\\)*)%[^\n]*", "$1")
@@ -27,7 +34,7 @@ let read (directory: string) =
     |> Array.toList
 
 /// The index after the brace that closes the one at `start`, or -1.
-let private closing (text: string) start =
+let closing (text: string) start =
     let mutable depth = 0
     let mutable i = start
     let mutable result = -1
@@ -77,6 +84,7 @@ let uses (macro: string) (count: int) (sources: Source list) =
                     Arguments = args
                     File = source.Name
                     Line = lineOf source.Text m.Index
+                    At = m.Index
                   }
                 | None -> ()
     ]

@@ -1,212 +1,50 @@
-/// Figures as pgfplots: vector graphics in the document's fonts, density maps
-/// and image grids as PNG beside them.
+/// Figures as pgfplots: panels of series, and image grids as PNG beside them.
 module Research.Report.PgfPlots
 
 open System
+open Research.Report.PgfSeries
 
-/// A file under `paper/generated/`.
-type File = { Path: string; Bytes: byte[] }
-
-/// Points of one curve that TeX gets at most.
-let maxPoints = 400
-
-/// Points of one cloud that TeX gets at most.
-let private maxScatter = 1000
-
-let private coordinates (points: (float * float)[]) =
-    points
-    |> Array.map (fun (x, y) -> $"({Markup.coordinate x},{Markup.coordinate y})")
-    |> String.concat " "
-
-let private pick (indices: int[]) (items: 'a[]) = indices |> Array.map (fun i -> items[i])
-
-// Series differ in dash pattern and mark as well as in colour.
-let private dashes = [|
-    "solid"
-    "densely dashed"
-    "densely dotted"
-    "dash dot"
-    "loosely dashed"
-    "dashed"
-    "dotted"
-|]
-
-let private marks = [|
-    "*"
-    "square*"
-    "triangle*"
-    "diamond*"
-    "pentagon*"
-    "o"
-    "square"
-    "triangle"
-    "diamond"
-    "x"
-|]
-
-/// Curves with few points show them.
-let private markLimit = 30
-
-/// A density map as an image, upper row first, brightest at its largest value.
-let densityImage (map: DensityMap) : Png.Image =
-    let rows, columns = Array2D.length1 map.Values, Array2D.length2 map.Values
-    let largest = map.Values |> Seq.cast<float> |> Seq.filter Double.IsFinite |> Seq.fold max 0.0
-    let pixels = Array.zeroCreate<byte>(rows * columns * 3)
-
-    for r in 0 .. rows - 1 do
-        for c in 0 .. columns - 1 do
-            let value = map.Values[rows - 1 - r, c]
-            let red, green, blue = Colours.viridisAt (if largest > 0.0 then value / largest else 0.0)
-            let at = (r * columns + c) * 3
-            pixels[at] <- red
-            pixels[at + 1] <- green
-            pixels[at + 2] <- blue
-
-    { Width = columns; Height = rows; Channels = 3; Pixels = pixels }
-
-let private legendEntry name =
-    if name = "" then
-        []
-    else
-        [ $@"\addlegendentry{{{Markup.latex name}}}" ]
-
-let private forget name = if name = "" then ", forget plot" else ""
-
-/// The area between mean - error and mean + error. On a logarithmic axis the
-/// lower edge stays positive.
-let private band colour (scale: Scale) (points: (float * float)[]) (error: float[]) =
-    let lower =
-        Array.map2
-            (fun (x, y) e ->
-                let low = y - e
-                x, (if scale = Logarithmic && low <= 0.0 then y / 10.0 else low))
-            points
-            error
-
-    let upper = Array.map2 (fun (x, y) e -> x, y + e) points error
-    let finite = Array.filter (fun (x: float, y: float) -> Double.IsFinite x && Double.IsFinite y)
-    let outline = Array.append (finite upper) (Array.rev (finite lower))
-
-    if outline.Length < 3 then
-        []
-    else
-        [
-            $@"\addplot[draw=none, fill={colour}, fill opacity=0.2, forget plot] coordinates {{{coordinates outline}}} -- cycle;"
-        ]
-
-/// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark.
-let private series (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
-    let colour, _ = Colours.colour index
-
-    match item with
-    // pgfplots gives the legend entry of an empty plot to the next one.
-    | Line(_, [||], _)
-    | Scatter(_, [||])
-    | ErrorBars(_, [||], _)
-    | Reference(_, [||]) -> [], []
-    | Line(name, points, error) ->
-        let kept = Thinning.indices maxPoints (Array.map snd points)
-        let drawn = pick kept points
-
-        let mark =
-            if drawn.Length <= markLimit then
-                $"mark={marks[index % marks.Length]}, mark size=1.2pt, mark options=solid"
-            else
-                "no marks"
-
-        let area =
-            match error with
-            | Some e when e |> Array.exists (fun v -> v > 0.0) -> band colour scale drawn (pick kept e)
-            | _ -> []
-
-        [
-            yield! area
-            $@"\addplot[{colour}, {dashes[index % dashes.Length]}, {mark}{forget name}] coordinates {{{coordinates drawn}}};"
-            yield! legendEntry name
-        ],
-        []
-    | Scatter(name, points) ->
-        let stride = max 1 ((points.Length + maxScatter - 1) / maxScatter)
-        let drawn = [| for i in 0..stride .. points.Length - 1 -> points[i] |]
-
-        [
-            $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=0.8pt, fill opacity=0.6, draw opacity=0.6{forget name}] coordinates {{{coordinates drawn}}};"
-            yield! legendEntry name
-        ],
-        []
-    | ErrorBars(name, points, error) ->
-        let items =
-            Array.map2
-                (fun (x, y) e ->
-                    $"({Markup.coordinate x},{Markup.coordinate y}) +- (0,{Markup.coordinate e})")
-                points
-                error
-            |> String.concat " "
-
-        [
-            $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=1.4pt{forget name}, error bars/.cd, y dir=both, y explicit] coordinates {{{items}}};"
-            yield! legendEntry name
-        ],
-        []
-    | Reference(name, points) ->
-        let drawn = pick (Thinning.indices maxPoints (Array.map snd points)) points
-
-        [
-            $@"\addplot[report-black, dashed, line width=0.6pt, no marks{forget name}] coordinates {{{coordinates drawn}}};"
-            yield! legendEntry name
-        ],
-        []
-    | Level(name, value) ->
-        // Drawn across the axis whatever its range, without influencing it.
-        let y = Markup.coordinate value
-
-        [
-            $@"\draw[report-black, dotted, line width=0.7pt] ({{rel axis cs:0,0}} |- {{axis cs:1,{y}}}) -- ({{rel axis cs:1,0}} |- {{axis cs:1,{y}}});"
-            if name <> "" then
-                @"\addlegendimage{report-black, dotted, line width=0.7pt, no marks}"
-            yield! legendEntry name
-        ],
-        []
-    | Density map ->
-        let (x0, x1), (y0, y1) = map.X, map.Y
-        let image = densityImage map
-        let factor = max 1 (300 / max image.Width image.Height)
-        let c = Markup.coordinate
-
-        [
-            $@"\addplot[forget plot] graphics[xmin={c x0}, xmax={c x1}, ymin={c y0}, ymax={c y1}] {{{path}}};"
-        ],
-        [ { Path = path; Bytes = Png.encode (Png.enlarge factor image) } ]
-    | Bars(name, edges, heights) ->
-        let points =
-            Array.append (Array.zip edges[.. heights.Length - 1] heights) [| edges[edges.Length - 1], 0.0 |]
-
-        [
-            $@"\addplot[{colour}, fill={colour}, fill opacity=0.4, ybar interval, no marks{forget name}] coordinates {{{coordinates points}}};"
-            yield! legendEntry name
-        ],
-        []
-    | Arrows(name, arrows) ->
-        [
-            for (x0, y0), (x1, y1) in arrows do
-                let c = Markup.coordinate
-                $@"\draw[{colour}, -stealth, line width=0.4pt] (axis cs:{c x0},{c y0}) -- (axis cs:{c x1},{c y1});"
-            if name <> "" then
-                $@"\addlegendimage{{{colour}, -stealth, no marks}}"
-            yield! legendEntry name
-        ],
-        []
+type File = PgfSeries.File
 
 /// Width of the text in millimetres, as preamble.tex sets it.
 let private textWidth = 158.0
+
+/// Width of a digit and height of a line of tick labels in millimetres.
+let private digitWidth, private lineHeight = 1.6, 3.2
+
+/// What the labels beside an axis take of a panel's width and height, in millimetres.
+let private beside, private below = 14.0, 12.0
+
+/// A thin bar under a map, from the colour of 0 to that of its largest value.
+let private colourBar (panel: AxesPanel) (largest: float) =
+    // Under the tick labels, and under the axis label where there is one.
+    let shift = if panel.X.Label = "" then 6 else 10
+
+    let top =
+        Ticks.label (float (largest.ToString("G2", Globalization.CultureInfo.InvariantCulture)))
+
+    [
+        "colorbar horizontal"
+        "colormap/viridis"
+        "point meta min=0"
+        $"point meta max={Markup.coordinate largest}"
+        $"colorbar style={{at={{(0,0)}}, anchor=north west, yshift=-{shift}mm, height=1.2mm, xtick={{0,{Markup.coordinate largest}}}, xticklabels={{$0$,{Markup.latex top}}}, tick style={{draw=none}}, axis line style={{draw=none}}}}"
+    ]
+
+/// The largest value of a panel's map.
+let private largest (panel: AxesPanel) =
+    panel.Series
+    |> List.tryPick (function
+        | Density map -> Some(peak map)
+        | _ -> None)
 
 let private range (key: string) (axis: Axis) =
     match axis.Range with
     | Some(low, high) -> [ $"{key}min={Markup.coordinate low}"; $"{key}max={Markup.coordinate high}" ]
     | None -> []
 
-let private ticks (key: string) (axis: Axis) (shown: float[]) =
-    match Ticks.ofAxis axis shown with
+let private ticks (key: string) room (axis: Axis) (shown: float[]) =
+    match Ticks.ofAxis room axis shown with
     | [] -> []
     | ticks -> [
         let list text = ticks |> List.map text |> String.concat ","
@@ -214,18 +52,24 @@ let private ticks (key: string) (axis: Axis) (shown: float[]) =
         $"{key}ticklabels={{{list (fun tick -> Markup.latex tick.Label)}}}"
       ]
 
-let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
-    let isMap = panel.IsMap
+let private axesPanel (path: int -> string) (columns: int) (colours: int list) (panel: AxesPanel) =
+    let square = panel.IsMap || panel.Equal
 
-    // A map's own side, so that the tick labels beside it do not shrink it; for curves with all that belongs to them.
+    // The own side of a square, so that the tick labels beside it do not shrink it; for curves with all that belongs to
+    // them.
     let width =
-        if isMap then
-            min 90.0 (textWidth / float columns - 14.0)
+        if square then
+            min 90.0 (textWidth / float columns - beside)
         else
             min 110.0 (textWidth / float columns - 4.0)
 
-    // Maps are square; curves are wider than high.
-    let height = if isMap then width else max 42.0 (width * 0.62)
+    let height = if square then width else max 42.0 (width * 0.62)
+
+    let across, high =
+        if square then
+            width, height
+        else
+            width - beside, height - below
 
     let environment =
         match panel.X.Scale, panel.Y.Scale with
@@ -248,11 +92,14 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
 
     let options =
         [
-            (if isMap then "report image axis" else "report axis")
+            (if panel.IsMap then "report image axis" else "report axis")
+            if panel.Series |> List.exists Series.isLone then
+                // A name beside a point at the edge is not cut.
+                "clip mode=individual"
             $"width={Markup.coordinate width}mm"
             $"height={Markup.coordinate height}mm"
-            if isMap then
-                "scale only axis"
+            if square then
+                "scale only axis, axis equal image"
             if panel.Title <> "" then
                 $"title={{{Markup.latex panel.Title}}}"
             if panel.X.Label <> "" then
@@ -261,9 +108,10 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
                 $"ylabel={{{Markup.latex panel.Y.Label}}}"
             yield! range "x" panel.X
             yield! range "y" panel.Y
-            yield! ticks "x" panel.X (Array.map fst shown)
-            yield! ticks "y" panel.Y (Array.map snd shown)
-            if not isMap then
+            yield! ticks "x" (Ticks.Along(across / digitWidth)) panel.X (Array.map fst shown)
+            yield! ticks "y" (Ticks.Across(high / lineHeight)) panel.Y (Array.map snd shown)
+            yield! largest panel |> Option.map (colourBar panel) |> Option.defaultValue []
+            if not panel.IsMap then
                 "enlarge x limits=0.02"
 
                 if panel.Y.Range.IsNone then
@@ -272,22 +120,19 @@ let private axesPanel (path: int -> string) (columns: int) (panel: AxesPanel) =
         ]
         |> String.concat ", "
 
-    let named item =
-        if panel.Legend = NoLegend then
+    let shownAs item =
+        if panel.Legend = NoLegend && not (Series.isLone item) then
             Series.anonymous item
         else
             item
 
-    let drawn, files, _ =
-        panel.Series
+    let drawn, files =
+        List.zip colours panel.Series
         |> List.fold
-            (fun (lines, files, (index, maps)) item ->
-                let text, png = series (path maps) panel.Y.Scale index (named item)
-
-                lines @ text,
-                files @ png,
-                ((if Series.isColoured item then index + 1 else index), maps + png.Length))
-            ([], [], (0, 0))
+            (fun (lines, files) (colour, item) ->
+                let text, png = latex (path (List.length files)) panel.Y.Scale colour (shownAs item)
+                lines @ text, files @ png)
+            ([], [])
 
     [
         @"\begin{tikzpicture}[baseline=(current bounding box.north)]"
@@ -338,10 +183,9 @@ let private imagePanel (path: string) (columns: int) (grid: ImageGrid) =
     ],
     [ { Path = path; Bytes = Png.encode stitched } ]
 
-/// The figure as `figures/ID.tex` with the PNG files that it includes;
-/// `suffix` ends the caption.
+/// The figure as `figures/ID.tex` with the PNG files that it includes.
 /// Raises `ArgumentException` for a figure without panels or a grid without images.
-let render (suffix: string) (figure: Figure) : File list =
+let render (figure: Figure) : File list =
     if figure.Panels.IsEmpty || figure.Columns < 1 then
         invalidArg (nameof figure) $"figure {figure.Id} has no panels"
 
@@ -349,12 +193,12 @@ let render (suffix: string) (figure: Figure) : File list =
     let stem = figure.Id.Replace('.', '-')
 
     let panels, files =
-        figure.Panels
-        |> List.mapi (fun i panel ->
+        List.zip (Figure.colours figure) figure.Panels
+        |> List.mapi (fun i (colours, panel) ->
             let png part = $"figures/{stem}-{i + 1}-{part + 1}.png"
 
             match panel with
-            | Axes axes -> axesPanel png figure.Columns axes
+            | Axes axes -> axesPanel png figure.Columns colours axes
             | Images grid ->
                 if grid.Images.Length = 0 then
                     invalidArg (nameof figure) $"figure {figure.Id} has an image panel without images"
@@ -374,7 +218,7 @@ let render (suffix: string) (figure: Figure) : File list =
             @"\begin{figure}[!htbp]"
             @"\centering"
             body
-            $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)} {Markup.latex suffix}}}"
+            $@"\caption{{{Markup.latex (Markup.sentence figure.Caption)}}}"
             $@"\label{{fig:{figure.Id}}}"
             @"\end{figure}"
             ""

@@ -16,6 +16,15 @@ type Section = {
     Guards: Guard list
 }
 
+/// What a source asks.
+type Question = {
+    /// Row id, e.g. `ift1`.
+    Row: string
+    /// E.g. `IFT P1.1`.
+    Source: string
+    Text: string
+}
+
 /// Everything that a rendering needs.
 type Report = {
     Profile: string
@@ -25,8 +34,8 @@ type Report = {
     /// Revision of the sources, e.g. a commit.
     Revision: string
     Sections: Section list
-    /// What each row asks, by row id.
-    Questions: (string * string) list
+    /// What each row asks, in the order of the sources.
+    Questions: Question list
     /// Rows that did not run, with the reason as a sentence without full stop.
     NotRun: (string * string) list
     Laws: Law list
@@ -53,6 +62,7 @@ module Render =
         [
             for section in report.Sections do
                 $@"\ran{{{section.Row}}}"
+                $@"\defprovenance{{{section.Row}}}{{{Markup.latex (Origin.describe section.Origin)}}}"
                 yield! section.Values |> List.map Value.latex
             for row, reason in report.NotRun do
                 $@"\notrun{{{row}}}{{{Markup.latex reason}}}"
@@ -78,19 +88,13 @@ module Render =
                 "laws.tex"
                 (report.Laws |> List.map (fun l -> Law.latex equationLabels l + "\n") |> String.concat "")
             for section in report.Sections do
-                let suffix = Origin.describe section.Origin
-
-                for figure in section.Figures do
-                    yield! PgfPlots.render suffix figure
+                yield! section.Figures |> List.collect PgfPlots.render
 
                 for table in section.Tables do
-                    file $"tables/{table.Id}.tex" (Table.latex suffix table)
+                    file $"tables/{table.Id}.tex" (Table.latex table)
             match allClaims report with
             | [] -> ()
-            | claims ->
-                file
-                    "tables/replication.tex"
-                    (Table.latex $"Profile {report.Profile}, {report.Device}." (Claim.table claims))
+            | claims -> file "tables/replication.tex" (Table.latex (Claim.table claims))
         ]
 
     /// Disagreements between the text of the paper and the results.

@@ -100,9 +100,9 @@ module Table =
              Markup.sentence table.Note :: reasons)
         |> String.concat " "
 
-    /// The table as LaTeX (booktabs); `suffix` ends the caption.
+    /// The table as LaTeX (booktabs).
     /// Raises `ArgumentException` when a row has not one cell per column.
-    let latex (suffix: string) (table: Table) =
+    let latex (table: Table) =
         for row in table.Rows do
             if row.Length <> table.Columns.Length then
                 invalidArg
@@ -115,7 +115,7 @@ module Table =
         let body = table.Rows |> List.map (List.map Cell.latex >> line)
 
         let caption =
-            $@"\caption{{{Markup.latex (Markup.sentence table.Caption)} {Markup.latex suffix}}}\label{{tab:{table.Id}}}"
+            $@"\caption{{{Markup.latex (Markup.sentence table.Caption)}}}\label{{tab:{table.Id}}}"
 
         let notes = Markup.latex (notes table)
 

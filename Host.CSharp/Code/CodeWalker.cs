@@ -186,6 +186,12 @@ internal sealed partial class CodeWalker
             return name;
         if (field.Attributes.HasFlag(FieldAttributes.HasFieldRVA))
             return $"{name} {ValueWalker.Bytes(field)}";
+        // The one value of a generic function, which cannot be read without its type arguments and holds nothing.
+        if (field.DeclaringType!.ContainsGenericParameters)
+        {
+            Instantiate(field.FieldType);
+            return name;
+        }
         return $"{name} {Value(field.GetValue(null), $"{Readable(field.Name)}, read by {Readable(within.Name)}")}";
     }
 
