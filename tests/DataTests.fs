@@ -82,7 +82,7 @@ let private resolution = [
         inFolder (fun directory ->
             let options, _ = quiet (Path.Combine(directory, "nowhere"))
             let load () = Datasets.Load(DataSetId.Digits, options) |> ignore
-            Expect.throwsT<DataException> load "a named directory must exist"))
+            Expect.throwsT<ResearchException> load "a named directory must exist"))
     testCase "data/missing-set-warns" (fun () ->
         inFolder (fun directory ->
             let options, warnings = quiet directory
@@ -252,7 +252,7 @@ let private realFiles =
                 let data = Datasets.Read(spec, directory)
 
                 let states =
-                    rows |> Seq.filter (fun row -> row.State <> DataFileState.Missing) |> Seq.map _.State
+                    rows |> Seq.map _.State |> Seq.filter (fun state -> state <> DataFileState.Optional)
 
                 Expect.all
                     rows

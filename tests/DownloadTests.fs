@@ -86,9 +86,9 @@ let private downloader () =
     Downloader(TimeSpan.FromSeconds 5.0, TimeSpan.FromSeconds 5.0, TimeSpan.FromSeconds 5.0)
 
 let private requireContent =
-    Action<string>(fun path ->
-        if File.ReadAllBytes path <> content then
-            raise (DataException(path, "expected the content, found another.")))
+    Action<InputFile>(fun file ->
+        if file.ReadBytes 1_000_000L <> content then
+            raise (file.Mismatch("the content", "another")))
 
 /// Downloads in a new folder; the folder is inspected afterwards.
 let private fetch (server: Server) (prepare: string -> unit) (inspect: string -> exn option -> unit) =
@@ -225,7 +225,7 @@ let private spec (address: Uri) (digest: string) =
     let mnist = DataCatalog.Of DataSetId.Mnist
 
     let file =
-        DataFile("file.bin", [| address |], DigestKind.ContentSha256, digest, false, _.Content)
+        DataFile("file.bin", [| address |], DigestKind.ContentSha256, digest, false, 1_000_000L, _.Content)
 
     DataSetSpec(mnist.Id, "set", "a set", [| file |], null, mnist.Sizes, mnist.Assemble, mnist.KnownCopies)
 
@@ -275,7 +275,7 @@ let private commands = [
         inFolder (fun directory ->
             let address = Uri(server.Address, "archive.tar.gz")
             let plain = spec address ""
-            let file = DataFile("file.bin", [||], DigestKind.Recorded, "", false, _.Content)
+            let file = DataFile("file.bin", [||], DigestKind.Recorded, "", false, 1_000_000L, _.Content)
 
             let set =
                 DataSetSpec(

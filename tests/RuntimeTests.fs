@@ -31,7 +31,7 @@ let private encode (entries: TensorEntry array) (metadata: (string * string) lis
     SafetensorsFile.Write(stream, entries, readOnlyDict metadata)
     stream.ToArray()
 
-let private decode (bytes: byte[]) = SafetensorsFile.Read(new MemoryStream(bytes), "file")
+let private decode (bytes: byte[]) = SafetensorsFile.Read(new MemoryStream(bytes), InputFile("file", "remedy"))
 
 /// A file as another program writes it: a header without our checksum, then data.
 let private foreign (header: string) (data: byte[]) =
@@ -82,7 +82,7 @@ let private safetensors =
                 let isNoticed =
                     try
                         not (decode flipped).IsChecksummed
-                    with :? SafetensorsException ->
+                    with :? ResearchException ->
                         true
 
                 Expect.isTrue isNoticed $"bit {position} is noticed")

@@ -91,7 +91,8 @@ public sealed class RunDirectory
             stream => SafetensorsFile.Write(stream, tensors, metadata));
 
     /// <summary>Reads `name.safetensors`.</summary>
-    public SafetensorsFile ReadTensors(string name) => SafetensorsFile.Read(PathOf($"{name}.safetensors"));
+    public SafetensorsFile ReadTensors(string name) => SafetensorsFile.Read(
+        new InputFile(PathOf($"{name}.safetensors"), "remove the run's folder to compute it again"));
 
     /// <summary>Writes the run's final figures to `values.json`, to the bit.</summary>
     public void SaveValues(IReadOnlyDictionary<string, double> values) =>
