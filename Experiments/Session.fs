@@ -143,8 +143,8 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
     let report = report places plan ids
     let directory = Path.Combine(places.Results, report.Profile)
 
-    let disagreements =
-        Render.write places.Paper directory report @ Registry.claimFaults plan.Profile report
+    let generated, disagreements = Render.write places.Paper directory report
+    let disagreements = disagreements @ Registry.claimFaults plan.Profile report
 
     Html.write directory report [ RunTable.ofRecords (records places plan ids report) ]
     printfn "wrote the claims and the figures to %s" directory
@@ -153,7 +153,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
         raise (ResearchException(String.Join(Environment.NewLine, disagreements)))
 
     if withPaper then
-        match Latex.compile places.Paper with
+        match Latex.compile places.Paper generated with
         | Ok path -> printfn "wrote %s" path
         | Error problems -> raise (ResearchException(String.Join(Environment.NewLine, problems)))
 

@@ -84,7 +84,8 @@ let private flip position (content: byte[]) =
 
 let private refusals = [
     refused "idx-magic" "images" threeLabels readImages [ "0x00000803"; "0x00000801" ]
-    refused "idx-swapped" "labels" twoImages readLabels [ "label file"; "0x00000803" ]
+    refused "idx-swapped" "labels" twoImages[..20] readLabels [ "label file"; "0x00000803" ]
+    refused "idx-too-long" "labels" twoImages readLabels [ "at most 22 bytes"; "found 1,584" ]
     refused "idx-count" "images" (idxImages 3 28 28 (Array.zeroCreate 2352)) readImages [
         "2 images"
         "3 of 28x28"
@@ -107,7 +108,7 @@ let private refusals = [
         "after its end"
     ]
     refused "gzip-flipped" "images.gz" (flip 60 (gzip twoImages)) readImages [ "archive" ]
-    refused "gzip-foreign" "images.gz" twoImages readImages [ "a gzip archive"; "other content" ]
+    refused "gzip-foreign" "images.gz" twoImages readImages [ "one complete gzip archive"; "other content" ]
     refused "gzip-empty" "images.gz" [||] readImages [ "an empty file" ]
     refused "amat-columns" "x.amat" (ascii "0 1 1\n1 0\n") readAmat [ "3 values on line 2"; "found 2" ]
     refused "amat-more-columns" "x.amat" (ascii "0 1 1 1\n1 0 0\n") readAmat [
@@ -141,7 +142,7 @@ let private refusals = [
     testCase "data/missing-file" (fun () ->
         inFolder (fun folder ->
             let message = refusal folder "images" None readImages
-            Expect.stringContains message "found none" "a missing file is said to be missing"))
+            Expect.stringContains message "there is no such file" "a missing file is said to be missing"))
 ]
 
 let private accepted =

@@ -5,6 +5,7 @@ open System
 open System.IO
 open System.Net
 open System.Text
+open Research.Host
 open XPlot.Plotly
 
 let private encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""
@@ -180,5 +181,4 @@ let render (report: Report) (tables: Table list) =
 
 /// Writes `index.html` into the directory.
 let write (resultsDirectory: string) (report: Report) (tables: Table list) =
-    Directory.CreateDirectory resultsDirectory |> ignore
-    File.WriteAllText(Path.Combine(resultsDirectory, "index.html"), render report tables, UTF8Encoding false)
+    Durable.ReplaceText(Path.Combine(resultsDirectory, "index.html"), render report tables)

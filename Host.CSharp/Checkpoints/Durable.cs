@@ -5,21 +5,36 @@ namespace Research.Host;
 /// <summary>
 /// Files that are either wholly old or wholly new, whenever the process or the machine stops:
 /// write a temporary neighbour, flush it to the disk, rename it into place, flush the directory.
-/// A full disk becomes one sentence, and leaves neither a temporary file nor a damaged one.
+/// What cannot be written becomes one sentence, and leaves neither a temporary file nor a damaged one.
 /// </summary>
 public static class Durable
 {
     private const uint AllMayEnter = 0b111_111_111;
     private const int NoSuchFile = 2, FileExists = 17, NoSpace = 28, QuotaExceeded = 122, WindowsDiskFull = unchecked((int)0x80070070);
 
-    /// <summary>Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream.</summary>
-    /// <exception cref="ResearchException">The disk is full; the old file is untouched.</exception>
+    /// <summary>
+    /// Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream. Of two processes that
+    /// replace it at once, the later one wins whole. The folder is created when missing.
+    /// </summary>
+    /// <exception cref="ResearchException">It cannot be written; the old file is untouched.</exception>
     public static void Replace(string path, Action<FileStream> write)
     {
-        var temporary = path + ".tmp";
-        WriteFlushed(temporary, path, write);
-        File.Move(temporary, path, overwrite: true);
-        FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        var temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
+        try
+        {
+            Directory.CreateDirectory(folder);
+            WriteFlushed(temporary, path, write);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            TryDelete(temporary);
+            throw new ResearchException(
+                $"'{path}' cannot be written ({Sentence.Reason(error)}): make its folder writable, or choose another.",
+                ResearchException.RunFailed, error);
+        }
+        FlushDirectory(folder);
     }
 
     /// <summary>
@@ -98,7 +113,7 @@ public static class Durable
         {
             File.Delete(path);
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // The error that brought us here says more than a failure to tidy up after it.
         }

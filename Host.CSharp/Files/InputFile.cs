@@ -140,14 +140,8 @@ public sealed record InputFile(string Path, string Remedy)
     private static string Place(Exception error) =>
         error is JsonException { LineNumber: { } line } ? $" (line {line + 1})" : "";
 
-    private ResearchException Unreadable(Exception error)
-    {
-        // The path is said already.
-        var reason = error is UnauthorizedAccessException
-            ? "permission denied"
-            : error.Message.Replace($" : '{Path}'", "", StringComparison.Ordinal).TrimEnd('.');
-        return Refuse($"it cannot be read ({reason})", error);
-    }
+    private ResearchException Unreadable(Exception error) =>
+        Refuse($"it cannot be read ({Sentence.Reason(error)})", error);
 
     /// <summary>
     /// Opens without waiting: <see cref="FileStream"/> would wait for ever for somebody to write to a pipe, and
