@@ -224,3 +224,8 @@ let main argv =
     | :? UnauthorizedAccessException as error ->
         eprintfn "%s" error.Message
         ResearchException.RunFailed
+    | error ->
+        let trace = Path.Combine(Path.GetTempPath(), "research-defect.txt")
+        File.WriteAllText(trace, string error)
+        eprintfn "%s (a defect of the program; its trace is in %s)" (WorkOutcome.ReasonOf error) trace
+        ResearchException.RunFailed

@@ -137,10 +137,36 @@ let private records (places: Places) (plan: Plan) (ids: string list) (report: Re
     |> List.distinctBy _.Key.Id
     |> List.map (fun request -> (store.Require request.Key).Record)
 
+/// Refuses to render an empty report over a full one: what was asked for must be complete, and of the whole report
+/// something. Says what else the report lacks.
+let private requireResults (ids: string list) (report: Report) =
+    let selected = computed (select ids) |> List.map _.Row
+
+    let incomplete =
+        report.NotRun |> List.map fst |> List.filter (fun row -> List.contains row selected)
+
+    let names = String.Join(", ", incomplete)
+    let command = String.Join(" ", "research run --profile" :: report.Profile :: ids)
+
+    if ids.IsEmpty && incomplete.Length = selected.Length then
+        raise (
+            ResearchException $"no row is complete in profile {report.Profile}: `{command}` computes them."
+        )
+    elif not ids.IsEmpty && not incomplete.IsEmpty then
+        let verb = if incomplete.Length = 1 then "is" else "are"
+
+        raise (
+            ResearchException
+                $"{names} {verb} not complete in profile {report.Profile}: `{command}` computes what is missing."
+        )
+    elif not incomplete.IsEmpty then
+        printfn "not complete, and so not in the report: %s" names
+
 /// Writes generated/, claims.json and index.html, and compiles the paper unless told not to. Raises
 /// ResearchException with one sentence per claim that is missing and per disagreement between text and results.
 let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : unit =
     let report = report places plan ids
+    requireResults ids report
     let directory = Path.Combine(places.Results, report.Profile)
 
     let generated, disagreements = Render.write places.Paper directory report
@@ -164,5 +190,15 @@ let sample (places: Places) (plan: Plan) (id: string) (count: int) (seed: int64)
     | Some draw ->
         let images = draw plan (Results(RunStore places.Results)) count (Noise seed)
         let columns = int (ceil (sqrt (float images.Length)))
-        File.WriteAllBytes(path, Png.encode (Png.tile columns 1 images))
+
+        try
+            File.WriteAllBytes(path, Png.encode (Png.tile columns 1 images))
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException as error ->
+            raise (
+                ResearchException
+                    $"'{path}' cannot be written ({Sentence.Reason error}): name another file with --output."
+            )
+
         printfn "wrote %s" path

@@ -333,7 +333,7 @@ let private runs =
                     log.Add(2L, "train", "loss", 1e-300 / 3.0)
 
                 File.AppendAllText(path, "3,train,lo")
-                let rows = MetricsLog.Read path |> Seq.toList
+                let rows = MetricsLog.Read(InputFile(path, "remedy")) |> Seq.toList
 
                 let expected = [
                     MetricRow(1L, "train", "loss", 0.1)

@@ -5,7 +5,6 @@ open System
 open System.IO
 open System.Net
 open System.Text
-open Research.Host
 open XPlot.Plotly
 
 let private encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""
@@ -181,4 +180,5 @@ let render (report: Report) (tables: Table list) =
 
 /// Writes `index.html` into the directory.
 let write (resultsDirectory: string) (report: Report) (tables: Table list) =
-    Durable.ReplaceText(Path.Combine(resultsDirectory, "index.html"), render report tables)
+    Directory.CreateDirectory resultsDirectory |> ignore
+    Research.Host.Durable.ReplaceText(Path.Combine(resultsDirectory, "index.html"), render report tables)

@@ -104,8 +104,8 @@ let private installed (program: string) =
 /// Whether the programs that compile the paper are on the PATH.
 let isInstalled () = installed "latexmk" && installed "pdflatex"
 
-/// Runs latexmk on `main.tex` in a folder. Returns what is wrong, or nothing.
-let private build (folder: string) : string list =
+/// Runs latexmk on `main.tex` in a folder. Returns whether it made the PDF, and what is wrong.
+let private build (latexmk: string) (folder: string) : bool * string list =
     let arguments = [
         // Nobody's own settings.
         "-norc"
@@ -117,10 +117,10 @@ let private build (folder: string) : string list =
         "main.tex"
     ]
 
-    use latexmk = start folder "latexmk" arguments
-    let errors = latexmk.StandardError.ReadToEndAsync()
-    latexmk.StandardOutput.ReadToEnd() |> ignore
-    latexmk.WaitForExit()
+    use running = start folder latexmk arguments
+    let errors = running.StandardError.ReadToEndAsync()
+    running.StandardOutput.ReadToEnd() |> ignore
+    running.WaitForExit()
     let log = Path.Combine(folder, "report.log")
     // TeX writes the bytes of its input, which need not be UTF-8.
     let found =
@@ -129,10 +129,12 @@ let private build (folder: string) : string list =
         else
             []
 
-    if latexmk.ExitCode <> 0 && found.IsEmpty then
-        [ $"latexmk failed: {errors.Result.Trim()}; see paper/build/report.log" ]
+    let isMade = running.ExitCode = 0
+
+    if isMade || not found.IsEmpty then
+        isMade, found
     else
-        found
+        false, [ $"latexmk failed: {errors.Result.Trim()}; see paper/build/report.log" ]
 
 /// Sources are small; a file that is not has no business among them.
 let private longestSource = 64L <<< 20
@@ -154,6 +156,37 @@ let private copy (paperDirectory: string) (generated: PgfPlots.File list) (folde
     for file in generated do
         write (Path.Combine("generated", file.Path)) file.Bytes
 
+/// As `compile`, with the program that does the work.
+let compileWith
+    (latexmk: string)
+    (paperDirectory: string)
+    (generated: PgfPlots.File list)
+    : Result<string, string list> =
+    let folder = Directory.CreateTempSubdirectory "research-paper-"
+    let target (name: string) = Path.Combine(paperDirectory, "build", name)
+
+    let publish (name: string) =
+        let made = Path.Combine(folder.FullName, name)
+
+        if File.Exists made then
+            Durable.Replace(target name, (fun stream -> stream.Write(File.ReadAllBytes made)))
+
+    try
+        copy paperDirectory generated folder.FullName
+        let isMade, problems = build latexmk folder.FullName
+        Directory.CreateDirectory(Path.Combine(paperDirectory, "build")) |> ignore
+        publish "report.log"
+
+        if isMade then
+            publish "report.pdf"
+
+        if problems.IsEmpty then
+            Ok(target "report.pdf")
+        else
+            Error problems
+    finally
+        folder.Delete true
+
 /// Builds the report from the sources in `paperDirectory` and the generated files, publishes it as
 /// `build/report.pdf` beside the sources, and returns its path, or the sentences that say what is wrong. No exceptions
 /// for faults of the sources.
@@ -161,25 +194,7 @@ let private copy (paperDirectory: string) (generated: PgfPlots.File list) (folde
 /// LaTeX works on copies in a folder of its own and the PDF appears by renaming: what a killed build or another build at
 /// the same time leaves behind decides nothing.
 let compile (paperDirectory: string) (generated: PgfPlots.File list) : Result<string, string list> =
-    if not (isInstalled ()) then
-        Error [ missing ]
+    if isInstalled () then
+        compileWith "latexmk" paperDirectory generated
     else
-        let folder = Directory.CreateTempSubdirectory "research-paper-"
-
-        let publish (name: string) =
-            let made = Path.Combine(folder.FullName, name)
-            let target = Path.Combine(paperDirectory, "build", name)
-
-            if File.Exists made then
-                Durable.Replace(target, (fun stream -> stream.Write(File.ReadAllBytes made)))
-
-            target
-
-        try
-            copy paperDirectory generated folder.FullName
-            let found = build folder.FullName
-            publish "report.log" |> ignore
-            let pdf = publish "report.pdf"
-            if found.IsEmpty then Ok pdf else Error found
-        finally
-            folder.Delete true
+        Error [ missing ]

@@ -2,6 +2,7 @@ namespace Research.Report
 
 open System
 open System.Text.Json
+open System.Text.Json.Serialization
 open System.Text.RegularExpressions
 open Research.Host
 
@@ -20,7 +21,13 @@ type Law = {
 }
 
 module Law =
-    let private format = JsonSerializerOptions(JsonSerializerDefaults.Web)
+    /// The tests record more than the appendix shows.
+    let private format =
+        JsonSerializerOptions(
+            JsonSerializerDefaults.Strict,
+            PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+            UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip
+        )
 
     /// Far more than all laws of the project.
     let private longest = 16L <<< 20

@@ -3,7 +3,6 @@ namespace Research.Report
 open System
 open System.IO
 open System.Text
-open Research.Host
 
 /// What one experiment contributes to the report.
 type Section = {
@@ -131,7 +130,8 @@ module Render =
         @ Paper.unusedInputs "reporttable" sources tables
 
     let private replace (path: string) (bytes: byte[]) =
-        Durable.Replace(path, (fun stream -> stream.Write bytes))
+        Directory.CreateDirectory(Path.GetDirectoryName path |> nonNull) |> ignore
+        Research.Host.Durable.Replace(path, (fun stream -> stream.Write bytes))
 
     /// Replaces `paperDirectory/generated/` and writes `claims.json` into `resultsDirectory`. Returns the files of
     /// `generated/` and what disagrees; the files are written all the same, so that they can be looked at.

@@ -9,32 +9,35 @@ namespace Research.Host;
 /// </summary>
 public static class Durable
 {
+    /// <summary>How the names of files end that a kill may have left half written.</summary>
+    internal const string TemporarySuffix = ".tmp";
+
     private const uint AllMayEnter = 0b111_111_111;
     private const int NoSuchFile = 2, FileExists = 17, NoSpace = 28, QuotaExceeded = 122, WindowsDiskFull = unchecked((int)0x80070070);
 
     /// <summary>
     /// Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream. Of two processes that
-    /// replace it at once, the later one wins whole. The folder is created when missing.
+    /// replace it at once, the later one wins whole.
     /// </summary>
     /// <exception cref="ResearchException">It cannot be written; the old file is untouched.</exception>
+    /// <exception cref="DirectoryNotFoundException">Its folder is gone, as a run's is that was taken over.</exception>
     public static void Replace(string path, Action<FileStream> write)
     {
-        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        var temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
+        var temporary = $"{path}.{Path.GetRandomFileName()}{TemporarySuffix}";
         try
         {
-            Directory.CreateDirectory(folder);
             WriteFlushed(temporary, path, write);
             File.Move(temporary, path, overwrite: true);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when
+            (error is (IOException or UnauthorizedAccessException) and not DirectoryNotFoundException)
         {
             TryDelete(temporary);
             throw new ResearchException(
                 $"'{path}' cannot be written ({Sentence.Reason(error)}): make its folder writable, or choose another.",
                 ResearchException.RunFailed, error);
         }
-        FlushDirectory(folder);
+        FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
     /// <summary>

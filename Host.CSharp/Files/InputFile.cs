@@ -94,22 +94,18 @@ public sealed record InputFile(string Path, string Remedy)
         }
     }
 
-    /// <summary>
-    /// The content as JSON of a type. Members that are null or missing where the type forbids it, and members that
-    /// occur twice, are faults like any other.
-    /// </summary>
+    /// <summary>The content as JSON of a type.</summary>
+    /// <param name="longest">Bytes that it can have at most.</param>
+    /// <param name="format">
+    /// Made from <see cref="JsonSerializerDefaults.Strict"/>: members that are null or missing where the type forbids
+    /// it, or occur twice, are faults.
+    /// </param>
     public T ReadJson<T>(long longest, JsonSerializerOptions format)
     {
         var text = ReadText(longest);
         try
         {
-            var strict = new JsonSerializerOptions(format)
-            {
-                AllowDuplicateProperties = false,
-                RespectNullableAnnotations = true,
-                RespectRequiredConstructorParameters = true,
-            };
-            return JsonSerializer.Deserialize<T>(text, strict) ?? throw Refuse("it holds nothing");
+            return JsonSerializer.Deserialize<T>(text, format) ?? throw Refuse("it holds nothing");
         }
         // The second for halves of characters, which JSON can spell and text cannot hold.
         catch (Exception error) when (error is JsonException or InvalidOperationException)
