@@ -87,10 +87,15 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
     action (places (arguments.TryGetResult PlanArguments.Results)) plan jobs ids
 
 let private data (arguments: ParseResults<DataArguments>) =
-    let directory =
+    let named =
         DataOptions.Explicit(Option.toObj (arguments.TryGetResult DataArguments.Directory))
         |> Option.ofObj
-        |> Option.defaultWith (fun () -> Path.Combine(root (), "data"))
+
+    let directory = named |> Option.defaultWith (fun () -> Path.Combine(root (), "data"))
+    let action = arguments.GetResult(DataArguments.Action, defaultValue = DataAction.List)
+
+    if not action.IsFetch then
+        Option.iter Datasets.RequireFolder named
 
     let sets =
         match arguments.TryGetResult DataArguments.Set with
@@ -109,9 +114,11 @@ let private data (arguments: ParseResults<DataArguments>) =
                 "%s"
                 ($"%-16s{row.Set} %-36s{row.File} %12d{row.Bytes}  %-10s{state} {row.Message}".TrimEnd())
 
-    let bad (rows: DataRow seq) = rows |> Seq.exists (fun row -> row.State = DataFileState.Damaged)
+    let bad (rows: DataRow seq) =
+        rows
+        |> Seq.exists (fun row -> row.State = DataFileState.Missing || row.State = DataFileState.Damaged)
 
-    match arguments.GetResult(DataArguments.Action, defaultValue = DataAction.List) with
+    match action with
     | DataAction.List ->
         for set in sets do
             print (DataCommands.List(set, directory))
@@ -216,4 +223,9 @@ let main argv =
     | :? IOException
     | :? UnauthorizedAccessException as error ->
         eprintfn "%s" error.Message
+        ResearchException.RunFailed
+    | error ->
+        let trace = Path.Combine(Path.GetTempPath(), "research-defect.txt")
+        File.WriteAllText(trace, string error)
+        eprintfn "%s (a defect of the program; its trace is in %s)" (WorkOutcome.ReasonOf error) trace
         ResearchException.RunFailed

@@ -161,19 +161,45 @@ let private writePage (places: Places) (report: Report) (runs: Run list) (paper:
         Pdf = if paper.IsSome then "report.pdf" else ""
     }
 
+/// Refuses to render an empty report over a full one: what was asked for must be complete, and of the whole report
+/// something. Says what else the report lacks.
+let private requireResults (ids: string list) (report: Report) =
+    let selected = computed (select ids) |> List.map _.Row
+
+    let incomplete =
+        report.NotRun |> List.map fst |> List.filter (fun row -> List.contains row selected)
+
+    let names = String.Join(", ", incomplete)
+    let command = String.Join(" ", "research run --profile" :: report.Profile :: ids)
+
+    if ids.IsEmpty && incomplete.Length = selected.Length then
+        raise (
+            ResearchException $"no row is complete in profile {report.Profile}: `{command}` computes them."
+        )
+    elif not ids.IsEmpty && not incomplete.IsEmpty then
+        let verb = if incomplete.Length = 1 then "is" else "are"
+
+        raise (
+            ResearchException
+                $"{names} {verb} not complete in profile {report.Profile}: `{command}` computes what is missing."
+        )
+    elif not incomplete.IsEmpty then
+        printfn "not complete, and so not in the report: %s" names
+
 /// Writes generated/ and claims.json, compiles the paper unless told not to, and writes index.html, which needs its
 /// numbers of equations and pages. Raises ResearchException with one sentence per claim that is missing, per
 /// disagreement between text and results, and per fault of the paper.
 let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : unit =
     let report = report places plan ids
+    requireResults ids report
     let directory = Path.Combine(places.Results, report.Profile)
 
-    let disagreements =
-        Render.write places.Paper directory report @ Registry.claimFaults plan.Profile report
+    let generated, disagreements = Render.write places.Paper directory report
+    let disagreements = disagreements @ Registry.claimFaults plan.Profile report
 
     let compiled =
         if withPaper && disagreements.IsEmpty then
-            Some(Latex.compile places.Paper)
+            Some(Latex.compile places.Paper generated)
         else
             None
 
@@ -197,5 +223,15 @@ let sample (places: Places) (plan: Plan) (id: string) (count: int) (seed: int64)
     | Some draw ->
         let images = draw plan (Results(RunStore places.Results)) count (Noise seed)
         let columns = int (ceil (sqrt (float images.Length)))
-        File.WriteAllBytes(path, Png.encode (Png.tile columns 1 images))
+
+        try
+            File.WriteAllBytes(path, Png.encode (Png.tile columns 1 images))
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException as error ->
+            raise (
+                ResearchException
+                    $"'{path}' cannot be written ({Sentence.Reason error}): name another file with --output."
+            )
+
         printfn "wrote %s" path

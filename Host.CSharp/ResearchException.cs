@@ -22,6 +22,15 @@ public class ResearchException : Exception
 /// <summary>One sentence out of an exception that is not ours.</summary>
 public static class Sentence
 {
+    /// <summary>Why the system refused a file, without the path, which the caller says.</summary>
+    public static string Reason(Exception error)
+    {
+        if (error is UnauthorizedAccessException)
+            return "permission denied";
+        var path = error.Message.LastIndexOf(" : '", StringComparison.Ordinal);
+        return (path < 0 ? error.Message : error.Message[..path]).TrimEnd('.');
+    }
+
     /// <summary>The message's first line: libtorch's is followed by a native stack.</summary>
     public static string Of(Exception error)
     {

@@ -10,7 +10,7 @@ open Research.Host
 open Research.Report
 open Research.Experiments
 open Research.Tests.Repository
-open Research.Tests.RuntimeTests
+open Research.Tests.Hostile
 
 /// Every claim of the full protocols, written out: it must not follow a change of the code.
 let private expected = [

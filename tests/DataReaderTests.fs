@@ -33,33 +33,33 @@ let private idxLabels count (body: byte[]) = Array.concat [ bigEndian 0x0801; bi
 /// A file that parses, and the ways of reading each kind of file, at a small size.
 let private twoImages = idxImages 2 28 28 (Array.init 1568 byte)
 let threeLabels = idxLabels 3 [| 7uy; 0uy; 9uy |]
-let private readImages path = IdxReader.ReadImages(ContentFile.Read path, 2)
-let private readLabels path = IdxReader.ReadLabels(ContentFile.Read path, 3)
+let private readImages file = IdxReader.ReadImages(ContentFile.Read(file, 2L * IdxReader.ImageBytes 2), 2)
+let private readLabels file = IdxReader.ReadLabels(ContentFile.Read(file, 2L * IdxReader.LabelBytes 3), 3)
 
 let private amatText = "0 1 1 \n1 0 0\n"
-let private readAmat path = AmatReader.Read(ContentFile.Read path, 2, 3)
+let private readAmat file = AmatReader.Read(ContentFile.Read(file, 2L * AmatReader.Bytes(2, 3)), 2, 3)
 
 let private digitsRow (pixel: string) label =
     String.Join(",", Array.append (Array.create 64 pixel) [| label |]) + "\n"
 
 let digitsText = digitsRow "0" "3" + digitsRow "16" "9"
-let private readDigits path = DigitsReader.ReadRows(ContentFile.Read path, 2)
+let private readDigits file = DigitsReader.ReadRows(ContentFile.Read(file, 2L * DigitsReader.Bytes 2), 2)
 
 let private cifarRecords =
     Array.init (2 * 3073) (fun i -> if i % 3073 = 0 then 4uy else byte i)
 
-let private readCifar path = CifarReader.ReadRecords(ContentFile.Read path, 2)
+let private readCifar file = CifarReader.ReadRecords(ContentFile.Read(file, 2L * CifarReader.Bytes 2), 2)
 
 /// The one sentence with which a file is refused. It must begin with the file's path.
-let private refusal (folder: string) (name: string) (content: byte[] option) (read: string -> byte[]) =
+let private refusal (folder: string) (name: string) (content: byte[] option) (read: InputFile -> byte[]) =
     let path = Path.Combine(folder, name)
     content |> Option.iter (fun bytes -> File.WriteAllBytes(path, bytes))
 
     let error =
         try
-            read path |> ignore
+            read (InputFile(path, "remedy")) |> ignore
             None
-        with :? DataException as error ->
+        with :? ResearchException as error ->
             Some error
 
     let message = (Expect.wantSome error "the file is refused").Message
@@ -84,7 +84,8 @@ let private flip position (content: byte[]) =
 
 let private refusals = [
     refused "idx-magic" "images" threeLabels readImages [ "0x00000803"; "0x00000801" ]
-    refused "idx-swapped" "labels" twoImages readLabels [ "label file"; "0x00000803" ]
+    refused "idx-swapped" "labels" twoImages[..20] readLabels [ "label file"; "0x00000803" ]
+    refused "idx-too-long" "labels" twoImages readLabels [ "at most 22 bytes"; "found 1,584" ]
     refused "idx-count" "images" (idxImages 3 28 28 (Array.zeroCreate 2352)) readImages [
         "2 images"
         "3 of 28x28"
@@ -107,7 +108,7 @@ let private refusals = [
         "after its end"
     ]
     refused "gzip-flipped" "images.gz" (flip 60 (gzip twoImages)) readImages [ "archive" ]
-    refused "gzip-foreign" "images.gz" twoImages readImages [ "a gzip archive"; "other content" ]
+    refused "gzip-foreign" "images.gz" twoImages readImages [ "one complete gzip archive"; "other content" ]
     refused "gzip-empty" "images.gz" [||] readImages [ "an empty file" ]
     refused "amat-columns" "x.amat" (ascii "0 1 1\n1 0\n") readAmat [ "3 values on line 2"; "found 2" ]
     refused "amat-more-columns" "x.amat" (ascii "0 1 1 1\n1 0 0\n") readAmat [
@@ -141,16 +142,16 @@ let private refusals = [
     testCase "data/missing-file" (fun () ->
         inFolder (fun folder ->
             let message = refusal folder "images" None readImages
-            Expect.stringContains message "found none" "a missing file is said to be missing"))
+            Expect.stringContains message "there is no such file" "a missing file is said to be missing"))
 ]
 
 let private accepted =
-    let accepts (id: string) name (content: byte[]) (read: string -> byte[]) (expected: byte[]) =
+    let accepts (id: string) name (content: byte[]) (read: InputFile -> byte[]) (expected: byte[]) =
         testCase $"data/{id}" (fun () ->
             inFolder (fun folder ->
                 let path = Path.Combine(folder, name)
                 File.WriteAllBytes(path, content)
-                Expect.equal (read path) expected "the values are read"))
+                Expect.equal (read (InputFile(path, "remedy"))) expected "the values are read"))
 
     let bits = [| 0uy; 1uy; 1uy; 1uy; 0uy; 0uy |]
 
@@ -174,7 +175,7 @@ let private accepted =
             Expect.equal images.Labels [| 4uy; 4uy; 4uy; 4uy |] "labels are kept apart")
     ]
 
-/// Any damage is either harmless or refused with a DataException; nothing else may escape.
+/// Any damage is either harmless or refused with a ResearchException; nothing else may escape.
 let private mutation =
     testCase "data/damage-never-crashes" (fun () ->
         inFolder (fun folder ->
@@ -197,8 +198,8 @@ let private mutation =
                     File.WriteAllBytes(path, damaged[.. random.Next(damaged.Length / 2, damaged.Length)])
 
                     try
-                        read path |> ignore
-                    with :? DataException ->
+                        read (InputFile(path, "remedy")) |> ignore
+                    with :? ResearchException ->
                         ()))
 
 [<Tests>]

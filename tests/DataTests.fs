@@ -6,6 +6,7 @@ open System.IO
 open Expecto
 open Research.Host
 open Research.Tests.DataReaderTests
+open Research.Tests.Hostile
 
 /// Options that collect the warnings, without a network.
 let private quiet (directory: string) =
@@ -82,7 +83,69 @@ let private resolution = [
         inFolder (fun directory ->
             let options, _ = quiet (Path.Combine(directory, "nowhere"))
             let load () = Datasets.Load(DataSetId.Digits, options) |> ignore
-            Expect.throwsT<DataException> load "a named directory must exist"))
+            Expect.throwsT<ResearchException> load "a named directory must exist"))
+    for what, make, fragment in things do
+        if what <> "nothing" then
+            testCase $"data/set-is {what}" (fun () ->
+                inFolder (fun directory ->
+                    let folder = Directory.CreateDirectory(Path.Combine(directory, "digits")).FullName
+                    let path = Path.Combine(folder, "optdigits.tes")
+                    make path
+                    let options, warnings = quiet directory
+
+                    endsSoon (fun () ->
+                        let sentence =
+                            sentenceOf (fun () -> Datasets.Load(DataSetId.Digits, options) |> ignore)
+
+                        Expect.stringStarts sentence (path + ": ") "the file is named"
+                        Expect.stringContains sentence fragment "what is the case is said"
+                        Expect.isEmpty warnings "no stand-in takes its place"
+                        let row = DataCommands.Verify(DataCatalog.Parse "digits", directory)[0]
+                        Expect.equal row.State DataFileState.Damaged "verify calls it damaged"
+                        Expect.equal row.Message sentence "and says the same")))
+    testCase "data/unreadable-folder" (fun () ->
+        inFolder (fun directory ->
+            writeDigits directory |> ignore
+            let options, warnings = quiet directory
+            let closed = Path.Combine(directory, "digits")
+
+            let all =
+                UnixFileMode.UserRead
+                ||| UnixFileMode.UserWrite
+                ||| UnixFileMode.UserExecute
+                ||| UnixFileMode.OtherExecute
+
+            for folder in [ closed; directory ] do
+                File.SetUnixFileMode(directory, all)
+                File.SetUnixFileMode(folder, UnixFileMode.UserRead ||| UnixFileMode.UserWrite)
+
+                asNobody (fun () ->
+                    let sentence =
+                        sentenceOf (fun () -> Datasets.Load(DataSetId.Digits, options) |> ignore)
+
+                    Expect.stringStarts sentence directory "the file is named"
+                    Expect.stringContains sentence "permission denied" "it is there, and cannot be read")
+
+                File.SetUnixFileMode(folder, all)
+
+            Expect.isEmpty warnings "no stand-in takes its place"))
+    testCase "data/no-folder" (fun () ->
+        inFolder (fun directory ->
+            let file = Path.Combine(directory, "file")
+            File.WriteAllText(file, "")
+
+            for named, fragment in
+                [
+                    Path.Combine(directory, "gone"), "no such folder"
+                    Path.Combine(file, "inside"), "no such folder"
+                    file, "a file where a folder belongs"
+                ] do
+                let options, _ = quiet named
+
+                let sentence = sentenceOf (fun () -> Datasets.Load(DataSetId.Digits, options) |> ignore)
+
+                Expect.stringStarts sentence (named + ": ") "the folder is named"
+                Expect.stringContains sentence fragment "and what is wrong with it"))
     testCase "data/missing-set-warns" (fun () ->
         inFolder (fun directory ->
             let options, warnings = quiet directory
@@ -125,7 +188,13 @@ let private resolution = [
             Expect.equal row.State DataFileState.Damaged "two rows are not the set"
             Expect.stringContains row.Message "1,797 lines" "and the row says why"
             let missing = DataCommands.Verify(DataCatalog.Parse "mnist", directory)
-            Expect.all missing (fun row -> row.State = DataFileState.Missing) "absent files are missing"))
+            Expect.all missing (fun row -> row.State = DataFileState.Missing) "absent files are missing"
+            let optional = DataCommands.Verify(DataCatalog.Parse "cifar-10", directory)
+
+            Expect.equal
+                [ for row in optional -> row.State = DataFileState.Optional ]
+                [ false; true; true; true; true; false ]
+                "one training batch is enough"))
     testCase "data/unknown-set" (fun () ->
         Expect.throwsC (fun () -> DataCatalog.Parse "minst" |> ignore) (fun error ->
             Expect.stringContains error.Message "'minst'" "the name is repeated"
@@ -252,7 +321,7 @@ let private realFiles =
                 let data = Datasets.Read(spec, directory)
 
                 let states =
-                    rows |> Seq.filter (fun row -> row.State <> DataFileState.Missing) |> Seq.map _.State
+                    rows |> Seq.map _.State |> Seq.filter (fun state -> state <> DataFileState.Optional)
 
                 Expect.all
                     rows

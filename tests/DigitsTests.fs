@@ -11,7 +11,7 @@ open Research.Host
 open Research.Models
 open Research.Experiments
 open Research.Experiments.Hw
-open Research.Tests.RuntimeTests
+open Research.Tests.Hostile
 open Research.Tests.Laws.Shared
 
 let private cpu = torch.device "cpu"

@@ -13,6 +13,7 @@ open System.Threading
 open Expecto
 open Research.Host
 open Research.Tests.DataReaderTests
+open Research.Tests.Hostile
 
 /// An HTTP server on 127.0.0.1 that serves one content and can misbehave. Requests are answered one by one.
 type private Server(content: byte[], ranges: bool, breakAt: int list) =
@@ -74,6 +75,8 @@ type private Server(content: byte[], ranges: bool, breakAt: int list) =
 
     member _.Address = Uri $"http://{listener.LocalEndpoint}/file.bin"
 
+    member _.Content = content
+
     /// Where each answer began.
     member _.Offsets = lock offsets (fun () -> List.ofSeq offsets)
 
@@ -86,9 +89,9 @@ let private downloader () =
     Downloader(TimeSpan.FromSeconds 5.0, TimeSpan.FromSeconds 5.0, TimeSpan.FromSeconds 5.0)
 
 let private requireContent =
-    Action<string>(fun path ->
-        if File.ReadAllBytes path <> content then
-            raise (DataException(path, "expected the content, found another.")))
+    Action<InputFile>(fun file ->
+        if file.ReadBytes 1_000_000L <> content then
+            raise (file.Mismatch("the content", "another")))
 
 /// Downloads in a new folder; the folder is inspected afterwards.
 let private fetch (server: Server) (prepare: string -> unit) (inspect: string -> exn option -> unit) =
@@ -225,7 +228,7 @@ let private spec (address: Uri) (digest: string) =
     let mnist = DataCatalog.Of DataSetId.Mnist
 
     let file =
-        DataFile("file.bin", [| address |], DigestKind.ContentSha256, digest, false, _.Content)
+        DataFile("file.bin", [| address |], DigestKind.ContentSha256, digest, false, 1_000_000L, _.Content)
 
     DataSetSpec(mnist.Id, "set", "a set", [| file |], null, mnist.Sizes, mnist.Assemble, mnist.KnownCopies)
 
@@ -243,6 +246,34 @@ let private tarball (files: (string * byte[]) list) =
             )
 
     gzip (target.ToArray())
+
+/// A set of two files that comes in an archive, its server, and an empty data directory.
+let private fromArchive (body: DataSetSpec -> Server -> string -> unit) =
+    let archive =
+        tarball [
+            "folder/file.bin", content
+            "folder/readme", [| 1uy |]
+            "folder/other.bin", content[..9]
+        ]
+
+    use server = new Server(archive, true, [])
+    let address = Uri(server.Address, "archive.tar.gz")
+    let plain = spec address ""
+    let file name = DataFile(name, [||], DigestKind.Recorded, "", false, 1_000_000L, _.Content)
+
+    let set =
+        DataSetSpec(
+            plain.Id,
+            "set",
+            "a set",
+            [| file "file.bin"; file "other.bin" |],
+            DataArchive(address, sha256 archive),
+            plain.Sizes,
+            plain.Assemble,
+            plain.KnownCopies
+        )
+
+    inFolder (body set server)
 
 let private commands = [
     testCase "download/fetch-pinned" (fun () ->
@@ -269,46 +300,60 @@ let private commands = [
             Expect.throwsT<DownloadException> fetch "another digest is refused"
             Expect.isEmpty (Directory.GetFiles(Path.Combine(directory, "set"))) "and nothing is kept"))
     testCase "download/fetch-archive" (fun () ->
-        let archive = tarball [ "folder/file.bin", content; "folder/readme", [| 1uy |] ]
-        use server = new Server(archive, true, [])
+        fromArchive (fun set server directory ->
+            DataCommands.Fetch(set, directory, downloader ())
+            let folder = Path.Combine(directory, "set")
+            let names = Directory.GetFiles folder |> Array.map Path.GetFileName |> Array.sort
 
-        inFolder (fun directory ->
-            let address = Uri(server.Address, "archive.tar.gz")
-            let plain = spec address ""
-            let file = DataFile("file.bin", [||], DigestKind.Recorded, "", false, _.Content)
+            Expect.equal
+                names
+                [| "SHA256SUMS"; "file.bin"; "other.bin" |]
+                "the files and their record, not the archive"
 
-            let set =
-                DataSetSpec(
-                    plain.Id,
-                    "set",
-                    "a set",
-                    [| file |],
-                    DataArchive(address, sha256 archive),
-                    plain.Sizes,
-                    plain.Assemble,
-                    plain.KnownCopies
-                )
+            let state () = (DataCommands.Verify(set, directory)[0]).State
+            Expect.equal (state ()) DataFileState.Published "it is recognised"
+            File.WriteAllBytes(Path.Combine(folder, "file.bin"), Array.rev content)
+            Expect.equal (state ()) DataFileState.Differs "a change is too"))
+    testCase "download/unpacking-continues" (fun () ->
+        fromArchive (fun set server directory ->
+            let folder = Directory.CreateDirectory(Path.Combine(directory, "set")).FullName
+            let archive = Path.Combine(folder, "archive.tar.gz")
+            // What a kill between two files leaves.
+            DataCommands.Fetch(set, directory, downloader ())
+            File.WriteAllBytes(archive, server.Content)
+            File.Delete(Path.Combine(folder, "other.bin"))
 
             DataCommands.Fetch(set, directory, downloader ())
+            Expect.equal server.Offsets [ 0 ] "the archive that is there is used"
+            Expect.isFalse (File.Exists archive) "and is gone afterwards"
 
-            let names =
-                Directory.GetFiles(Path.Combine(directory, "set"))
-                |> Array.map Path.GetFileName
-                |> Array.sort
+            Expect.all
+                (DataCommands.Verify(set, directory))
+                (fun row -> row.State = DataFileState.Published)
+                "every file is there"))
+    testCase "download/unpacking-mixes-nothing" (fun () ->
+        fromArchive (fun set server directory ->
+            let folder = Directory.CreateDirectory(Path.Combine(directory, "set")).FullName
+            let mine = Path.Combine(folder, "other.bin")
 
-            Expect.equal names [| "SHA256SUMS"; "file.bin" |] "the file and its record, not the archive"
+            for hasArchive in [ false; true ] do
+                File.WriteAllBytes(mine, [| 1uy |])
 
-            Expect.equal
-                (DataCommands.Verify(set, directory)[0]).State
-                DataFileState.Published
-                "it is recognised"
+                if hasArchive then
+                    File.WriteAllBytes(Path.Combine(folder, "archive.tar.gz"), server.Content)
 
-            File.WriteAllBytes(Path.Combine(directory, "set", "file.bin"), Array.rev content)
-
-            Expect.equal
-                (DataCommands.Verify(set, directory)[0]).State
-                DataFileState.Differs
-                "a change is too"))
+                let sentence = sentenceOf (fun () -> DataCommands.Fetch(set, directory, downloader ()))
+                Expect.stringStarts sentence mine "the file is named"
+                Expect.stringContains sentence "move it away" "and what to do"
+                Expect.equal (File.ReadAllBytes mine) [| 1uy |] "it stays as it is"))
+    testCase "download/other-archive" (fun () ->
+        fromArchive (fun set server directory ->
+            let folder = Directory.CreateDirectory(Path.Combine(directory, "set")).FullName
+            let archive = Path.Combine(folder, "archive.tar.gz")
+            File.WriteAllBytes(archive, Array.rev server.Content)
+            let sentence = sentenceOf (fun () -> DataCommands.Fetch(set, directory, downloader ()))
+            Expect.stringStarts sentence (archive + ": ") "the archive is named"
+            Expect.stringContains sentence "move it away" "and what to do"))
 ]
 
 [<Tests>]

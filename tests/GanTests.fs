@@ -11,7 +11,7 @@ open Research.Core
 open Research.Host
 open Research.Models
 open Research.Experiments
-open Research.Tests.RuntimeTests
+open Research.Tests.Hostile
 
 let private cpu = torch.device "cpu"
 

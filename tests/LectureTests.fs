@@ -10,7 +10,7 @@ open Research.Host
 open Research.Experiments
 open Research.Experiments.Nora
 open Research.Experiments.Uva
-open Research.Tests.RuntimeTests
+open Research.Tests.Hostile
 
 let private relative (value: float) (expected: float) = abs (value / expected - 1.0)
 

@@ -367,7 +367,7 @@ let private rendering =
                     @"\val{ift1.elbo} \reportfigure{ift1.curve}"
                 )
 
-                let found = Render.write paper (Path.Combine(folder, "results")) report
+                let _, found = Render.write paper (Path.Combine(folder, "results")) report
 
                 Expect.equal
                     found

@@ -8,13 +8,7 @@ open System.IO
 open System.Text
 open Expecto
 open Research.Host
-
-/// The sentence of the user-facing error that an action ends in.
-let sentenceOf (action: unit -> unit) =
-    Expect.throwsC action (fun error ->
-        match error with
-        | :? ResearchException as e -> e.Message
-        | e -> failtest $"a sentence for the user was expected, not {e}")
+open Research.Tests.Hostile
 
 let private entry name elementType (shape: int64 list) (data: byte[]) =
     TensorEntry(TensorSpec(name, elementType, List.toArray shape), ReadOnlyMemory data)
@@ -31,7 +25,8 @@ let private encode (entries: TensorEntry array) (metadata: (string * string) lis
     SafetensorsFile.Write(stream, entries, readOnlyDict metadata)
     stream.ToArray()
 
-let private decode (bytes: byte[]) = SafetensorsFile.Read(new MemoryStream(bytes), "file")
+let private decode (bytes: byte[]) =
+    SafetensorsFile.Read(new MemoryStream(bytes), InputFile("file", "remedy"))
 
 /// A file as another program writes it: a header without our checksum, then data.
 let private foreign (header: string) (data: byte[]) =
@@ -82,7 +77,7 @@ let private safetensors =
                 let isNoticed =
                     try
                         not (decode flipped).IsChecksummed
-                    with :? SafetensorsException ->
+                    with :? ResearchException ->
                         true
 
                 Expect.isTrue isNoticed $"bit {position} is noticed")
@@ -91,6 +86,38 @@ let private safetensors =
             [
                 "no JSON", "not valid JSON", "{nonsense"
                 "a list", "not a JSON object", "[]"
+                "half a character for a name",
+                "not valid JSON",
+                """{"\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
+                "half a character for a type",
+                "not valid JSON",
+                """{"a":{"dtype":"\ud800","shape":[1],"data_offsets":[0,4]}}"""
+                "half a character for a value", "not valid JSON", """{"__metadata__":{"a":"\udfff"}}"""
+                "a member twice",
+                "says something twice",
+                """{"a":{"dtype":"I32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
+                "a member twice, once escaped",
+                "says something twice",
+                """{"a":{"dtype":"F32","shape":[1],"shap\u0065":[1],"data_offsets":[0,4]}}"""
+                "metadata twice",
+                "says something twice",
+                """{"__metadata__":{"a":"1"},"__metadata__":{"b":"2"},"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"""
+                "a value of the metadata twice",
+                "says something twice",
+                """{"__metadata__":{"a":"1","a":"2"}}"""
+                "a checksum that is not first",
+                "not where it belongs",
+                "{\"__metadata__\":{\"step\":\"1\",\"sha256\":\""
+                + String('0', 64)
+                + "\"},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"
+                "an empty tensor of a huge shape",
+                "too large",
+                """{"a":{"dtype":"F32","shape":[0,9999999999,9999999999],"data_offsets":[0,0]}}"""
+                "a hundred extents",
+                "not a list of at most",
+                "{\"a\":{\"dtype\":\"F32\",\"shape\":["
+                + String.concat "," (List.replicate 100 "1")
+                + "],\"data_offsets\":[0,4]}}"
                 "no dtype", "lacks dtype", """{"a":{"shape":[1],"data_offsets":[0,4]}}"""
                 "half floats",
                 "unsupported type 'F16'",
@@ -107,7 +134,7 @@ let private safetensors =
                 "too large",
                 """{"a":{"dtype":"U8","shape":[9999999999,9999999999],"data_offsets":[0,4]}}"""
                 "a twin",
-                "twice",
+                "says something twice",
                 """{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"""
                 "metadata that are no text", "not a string", """{"__metadata__":{"a":1}}"""
             ] do
@@ -306,7 +333,7 @@ let private runs =
                     log.Add(2L, "train", "loss", 1e-300 / 3.0)
 
                 File.AppendAllText(path, "3,train,lo")
-                let rows = MetricsLog.Read path |> Seq.toList
+                let rows = MetricsLog.Read(InputFile(path, "remedy")) |> Seq.toList
 
                 let expected = [
                     MetricRow(1L, "train", "loss", 0.1)

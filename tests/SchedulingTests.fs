@@ -9,7 +9,7 @@ open System.Threading
 open Expecto
 open TorchSharp
 open Research.Host
-open Research.Tests.RuntimeTests
+open Research.Tests.Hostile
 
 let private item id needs threads (work: WorkContext -> unit) =
     WorkItem(id, List.toArray needs, threads, work)

@@ -11,7 +11,7 @@ open FsCheck
 open FsCheck.FSharp
 open TorchSharp
 open Research.Host
-open Research.Tests.RuntimeTests
+open Research.Tests.Hostile
 
 let private floats (t: torch.Tensor) = t.data<float32>().ToArray()
 

@@ -6,6 +6,7 @@ open System.Diagnostics
 open System.Globalization
 open System.IO
 open System.Text.RegularExpressions
+open Research.Host
 
 /// Boxes that stick out by more than this many points fail the build.
 let overfullLimit = 5.0
@@ -103,38 +104,99 @@ let private installed (program: string) =
 /// Whether the programs that compile the paper are on the PATH.
 let isInstalled () = installed "latexmk" && installed "pdflatex"
 
-/// Builds `paperDirectory/build/report.pdf` from `main.tex` and returns its path,
-/// or the sentences that say what is wrong. No exceptions for faults of the sources.
-let compile (paperDirectory: string) : Result<string, string list> =
-    if not (isInstalled ()) then
-        Error [ missing ]
-    else
-        let arguments = [
-            "-pdf"
-            "-interaction=nonstopmode"
-            "-halt-on-error"
-            "-file-line-error"
-            "-outdir=build"
-            "-jobname=report"
-            "main.tex"
-        ]
+/// Runs latexmk on `main.tex` in a folder. Returns whether it made the PDF, and what is wrong.
+let private build (latexmk: string) (folder: string) : bool * string list =
+    let arguments = [
+        // Nobody's own settings.
+        "-norc"
+        "-pdf"
+        "-interaction=nonstopmode"
+        "-halt-on-error"
+        "-file-line-error"
+        "-jobname=report"
+        "main.tex"
+    ]
 
-        use latexmk = start paperDirectory "latexmk" arguments
-        let errors = latexmk.StandardError.ReadToEndAsync()
-        latexmk.StandardOutput.ReadToEnd() |> ignore
-        latexmk.WaitForExit()
-
-        let log = Path.Combine(paperDirectory, "build", "report.log")
-        // TeX writes the bytes of its input, which need not be UTF-8.
-        let found =
-            if File.Exists log then
-                problems (File.ReadAllText(log, Text.Encoding.Latin1))
-            else
-                []
-
-        if latexmk.ExitCode = 0 && found.IsEmpty then
-            Ok(Path.Combine(paperDirectory, "build", "report.pdf"))
-        elif found.IsEmpty then
-            Error [ $"latexmk failed: {errors.Result.Trim()}; see {log}" ]
+    use running = start folder latexmk arguments
+    let errors = running.StandardError.ReadToEndAsync()
+    running.StandardOutput.ReadToEnd() |> ignore
+    running.WaitForExit()
+    let log = Path.Combine(folder, "report.log")
+    // TeX writes the bytes of its input, which need not be UTF-8.
+    let found =
+        if File.Exists log then
+            problems (File.ReadAllText(log, Text.Encoding.Latin1))
         else
-            Error found
+            []
+
+    let isMade = running.ExitCode = 0
+
+    if isMade || not found.IsEmpty then
+        isMade, found
+    else
+        false, [ $"latexmk failed: {errors.Result.Trim()}; see paper/build/report.log" ]
+
+/// Sources are small; a file that is not has no business among them.
+let private longestSource = 64L <<< 20
+
+/// Copies the sources, and beside them what was generated for this build.
+let private copy (paperDirectory: string) (generated: PgfPlots.File list) (folder: string) =
+    let write (path: string) (bytes: byte[]) =
+        let target = Path.Combine(folder, path)
+        Directory.CreateDirectory(Path.GetDirectoryName target |> nonNull) |> ignore
+        File.WriteAllBytes(target, bytes)
+
+    for path in Directory.GetFiles(paperDirectory, "*", SearchOption.AllDirectories) do
+        let name = Path.GetRelativePath(paperDirectory, path)
+
+        if not (Paper.isMade name) then
+            let source = InputFile(path, "restore it, or move it out of the paper's folder")
+            write name (source.ReadBytes longestSource)
+
+    for file in generated do
+        write (Path.Combine("generated", file.Path)) file.Bytes
+
+/// As `compile`, with the program that does the work.
+let compileWith
+    (latexmk: string)
+    (paperDirectory: string)
+    (generated: PgfPlots.File list)
+    : Result<string, string list> =
+    let folder = Directory.CreateTempSubdirectory "research-paper-"
+    let target (name: string) = Path.Combine(paperDirectory, "build", name)
+
+    let publish (name: string) =
+        let made = Path.Combine(folder.FullName, name)
+
+        if File.Exists made then
+            Durable.Replace(target name, (fun stream -> stream.Write(File.ReadAllBytes made)))
+
+    try
+        copy paperDirectory generated folder.FullName
+        let isMade, problems = build latexmk folder.FullName
+        Directory.CreateDirectory(Path.Combine(paperDirectory, "build")) |> ignore
+        publish "report.log"
+
+        if isMade then
+            publish "report.pdf"
+            // The page reads the numbers of equations and pages from it.
+            publish "report.aux"
+
+        if problems.IsEmpty then
+            Ok(target "report.pdf")
+        else
+            Error problems
+    finally
+        folder.Delete true
+
+/// Builds the report from the sources in `paperDirectory` and the generated files, publishes it as
+/// `build/report.pdf` beside the sources, and returns its path, or the sentences that say what is wrong. No exceptions
+/// for faults of the sources.
+///
+/// LaTeX works on copies in a folder of its own and the PDF appears by renaming: what a killed build or another build at
+/// the same time leaves behind decides nothing.
+let compile (paperDirectory: string) (generated: PgfPlots.File list) : Result<string, string list> =
+    if isInstalled () then
+        compileWith "latexmk" paperDirectory generated
+    else
+        Error [ missing ]

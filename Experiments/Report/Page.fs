@@ -310,4 +310,4 @@ let render (content: Content) : string =
 /// Writes `index.html` into the directory.
 let write (resultsDirectory: string) (content: Content) =
     Directory.CreateDirectory resultsDirectory |> ignore
-    File.WriteAllText(Path.Combine(resultsDirectory, "index.html"), render content, UTF8Encoding false)
+    Research.Host.Durable.ReplaceText(Path.Combine(resultsDirectory, "index.html"), render content)

@@ -22,13 +22,14 @@ type Use = {
 /// `text` without LaTeX comments; the line structure stays.
 let stripComments (text: string) = Regex.Replace(text, @"(?<!\\)((?:\\\\)*)%[^\n]*", "$1")
 
+/// Whether a path inside the paper's folder names what is generated or built, not a source.
+let isMade (path: string) = List.contains (path.Replace('\\', '/').Split('/')[0]) [ "generated"; "build" ]
+
 /// All `.tex` files under `directory`, except what is generated or built.
 let read (directory: string) =
-    let skipped = [ "generated"; "build" ]
-
     Directory.GetFiles(directory, "*.tex", SearchOption.AllDirectories)
     |> Array.map (fun path -> Path.GetRelativePath(directory, path).Replace('\\', '/'), path)
-    |> Array.filter (fun (name, _) -> not (List.contains (name.Split('/')[0]) skipped))
+    |> Array.filter (fst >> isMade >> not)
     |> Array.sortBy fst
     |> Array.map (fun (name, path) -> { Name = name; Text = stripComments (File.ReadAllText path) })
     |> Array.toList

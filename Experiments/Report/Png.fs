@@ -5,6 +5,7 @@ open System
 open System.Buffers.Binary
 open System.IO
 open System.IO.Compression
+open System.IO.Hashing
 open System.Text
 
 /// Row-major pixels, `Channels` bytes each (1 grey, 3 RGB): `Width*Height*Channels` bytes.
@@ -13,35 +14,13 @@ type Image = { Width: int; Height: int; Channels: int; Pixels: byte[] }
 /// The eight bytes that every PNG file starts with.
 let signature = [| 0x89uy; 0x50uy; 0x4Euy; 0x47uy; 0x0Duy; 0x0Auy; 0x1Auy; 0x0Auy |]
 
-let private crcTable =
-    Array.init 256 (fun n ->
-        let mutable c = uint32 n
-
-        for _ in 1..8 do
-            c <-
-                if c &&& 1u <> 0u then
-                    0xEDB88320u ^^^ (c >>> 1)
-                else
-                    c >>> 1
-
-        c)
-
-/// CRC-32 (ISO 3309) of the bytes, as PNG chunks carry it.
-let crc32 (bytes: ReadOnlySpan<byte>) =
-    let mutable c = 0xFFFFFFFFu
-
-    for b in bytes do
-        c <- crcTable[int ((c ^^^ uint32 b) &&& 0xFFu)] ^^^ (c >>> 8)
-
-    c ^^^ 0xFFFFFFFFu
-
 let private chunk (out: Stream) (kind: string) (data: byte[]) =
     let typed = Array.append (Encoding.ASCII.GetBytes kind) data
     let word = Array.zeroCreate<byte> 4
     BinaryPrimitives.WriteInt32BigEndian(Span word, data.Length)
     out.Write(word, 0, 4)
     out.Write(typed, 0, typed.Length)
-    BinaryPrimitives.WriteUInt32BigEndian(Span word, crc32 (ReadOnlySpan typed))
+    BinaryPrimitives.WriteUInt32BigEndian(Span word, Crc32.HashToUInt32(ReadOnlySpan typed))
     out.Write(word, 0, 4)
 
 /// The image as a PNG file.

@@ -133,24 +133,17 @@ module Render =
         @ Paper.unusedInputs "reportfigure" sources figures
         @ Paper.unusedInputs "reporttable" sources tables
 
-    /// Written only when it differs, so that latexmk sees what really changed.
-    let private writeIfChanged (path: string) (bytes: byte[]) =
-        let same =
-            File.Exists path && (File.ReadAllBytes path).AsSpan().SequenceEqual(ReadOnlySpan bytes)
+    let private replace (path: string) (bytes: byte[]) =
+        Directory.CreateDirectory(Path.GetDirectoryName path |> nonNull) |> ignore
+        Research.Host.Durable.Replace(path, (fun stream -> stream.Write bytes))
 
-        if not same then
-            Path.GetDirectoryName path
-            |> Option.ofObj
-            |> Option.iter (Directory.CreateDirectory >> ignore)
-
-            let temporary = path + ".tmp"
-            File.WriteAllBytes(temporary, bytes)
-            File.Move(temporary, path, overwrite = true)
-
-    /// Replaces `paperDirectory/generated/` and writes `claims.json` into
-    /// `resultsDirectory`. Returns what disagrees; the files are written all the
-    /// same, so that they can be looked at.
-    let write (paperDirectory: string) (resultsDirectory: string) (report: Report) : string list =
+    /// Replaces `paperDirectory/generated/` and writes `claims.json` into `resultsDirectory`. Returns the files of
+    /// `generated/` and what disagrees; the files are written all the same, so that they can be looked at.
+    let write
+        (paperDirectory: string)
+        (resultsDirectory: string)
+        (report: Report)
+        : PgfPlots.File list * string list =
         let sources = Paper.read paperDirectory
         let directory = Path.Combine(paperDirectory, "generated")
         let files = generated (Paper.equationLabels sources |> Set.ofList) report
@@ -167,7 +160,7 @@ module Render =
                     File.Delete path
 
         for file in files do
-            writeIfChanged (Path.Combine(directory, file.Path)) file.Bytes
+            replace (Path.Combine(directory, file.Path)) file.Bytes
 
-        writeIfChanged (Path.Combine(resultsDirectory, "claims.json")) (utf8 (Claim.json (allClaims report)))
-        check sources report
+        replace (Path.Combine(resultsDirectory, "claims.json")) (utf8 (Claim.json (allClaims report)))
+        files, check sources report

@@ -81,6 +81,7 @@ public sealed class CheckpointStore
     /// Finds the newest checkpoint that is complete, has a right checksum and is not rejected. One that cannot be
     /// used is set aside as `*.damaged`, so that the next save does not retire it over a sound previous one.
     /// </summary>
+    /// <exception cref="ResearchException">A checkpoint is there and cannot be read.</exception>
     /// <param name="reject">Says in a sentence without a full stop why a sound file cannot be used, or null.</param>
     public LoadedCheckpoint Load(Func<SafetensorsFile, string?>? reject = null)
     {
@@ -88,17 +89,19 @@ public sealed class CheckpointStore
         var hasAny = false;
         foreach (var (path, what) in new[] { (current, "checkpoint"), (previous, "previous checkpoint") })
         {
-            if (!File.Exists(path))
+            var file = new InputFile(path, "make it readable, or remove it to go on without it");
+            if (!file.Exists)
                 continue;
             hasAny = true;
-            var fault = TryRead(path, reject, out var file);
+            // One that cannot be read may be sound, so that raises: it is not lost as a damaged one is.
+            var (checkpoint, fault) = file.Read(stream => Examine(stream, reject));
             if (fault is null)
             {
                 if (path == previous)
                     messages.Add("continuing from the previous checkpoint");
-                return new(file, messages);
+                return new(checkpoint, messages);
             }
-            messages.Add($"the {what} cannot be used: {fault.TrimEnd('.')}");
+            messages.Add($"the {what} '{path}' cannot be used: {fault}");
             File.Move(path, path + ".damaged", overwrite: true);
         }
         if (hasAny)
@@ -106,17 +109,17 @@ public sealed class CheckpointStore
         return new(null, messages);
     }
 
-    private static string? TryRead(string path, Func<SafetensorsFile, string?>? reject, out SafetensorsFile? file)
+    private static (SafetensorsFile? File, string? Fault) Examine(
+        Stream stream, Func<SafetensorsFile, string?>? reject)
     {
-        file = null;
         try
         {
-            file = SafetensorsFile.Read(path);
+            var file = SafetensorsFile.Decode(stream);
+            return (file, file.IsChecksummed ? reject?.Invoke(file) : "it has lost its checksum");
         }
-        catch (Exception error) when (error is SafetensorsException or IOException or UnauthorizedAccessException)
+        catch (FormatException error)
         {
-            return error.Message;
+            return (null, error.Message);
         }
-        return file.IsChecksummed ? reject?.Invoke(file) : $"'{path}' has lost its checksum";
     }
 }

@@ -5,20 +5,38 @@ namespace Research.Host;
 /// <summary>
 /// Files that are either wholly old or wholly new, whenever the process or the machine stops:
 /// write a temporary neighbour, flush it to the disk, rename it into place, flush the directory.
-/// A full disk becomes one sentence, and leaves neither a temporary file nor a damaged one.
+/// What cannot be written becomes one sentence, and leaves neither a temporary file nor a damaged one.
 /// </summary>
 public static class Durable
 {
+    /// <summary>How the names of files end that a kill may have left half written.</summary>
+    internal const string TemporarySuffix = ".tmp";
+
     private const uint AllMayEnter = 0b111_111_111;
     private const int NoSuchFile = 2, FileExists = 17, NoSpace = 28, QuotaExceeded = 122, WindowsDiskFull = unchecked((int)0x80070070);
 
-    /// <summary>Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream.</summary>
-    /// <exception cref="ResearchException">The disk is full; the old file is untouched.</exception>
+    /// <summary>
+    /// Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream. Of two processes that
+    /// replace it at once, the later one wins whole.
+    /// </summary>
+    /// <exception cref="ResearchException">It cannot be written; the old file is untouched.</exception>
+    /// <exception cref="DirectoryNotFoundException">Its folder is gone, as a run's is that was taken over.</exception>
     public static void Replace(string path, Action<FileStream> write)
     {
-        var temporary = path + ".tmp";
-        WriteFlushed(temporary, path, write);
-        File.Move(temporary, path, overwrite: true);
+        var temporary = $"{path}.{Path.GetRandomFileName()}{TemporarySuffix}";
+        try
+        {
+            WriteFlushed(temporary, path, write);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception error) when
+            (error is (IOException or UnauthorizedAccessException) and not DirectoryNotFoundException)
+        {
+            TryDelete(temporary);
+            throw new ResearchException(
+                $"'{path}' cannot be written ({Sentence.Reason(error)}): make its folder writable, or choose another.",
+                ResearchException.RunFailed, error);
+        }
         FlushDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
@@ -98,7 +116,7 @@ public static class Durable
         {
             File.Delete(path);
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // The error that brought us here says more than a failure to tidy up after it.
         }

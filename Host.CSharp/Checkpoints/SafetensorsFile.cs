@@ -46,23 +46,33 @@ public sealed class SafetensorsFile
         ?? throw new KeyNotFoundException($"no tensor '{name}' in the file; it holds {string.Join(", ", Names)}");
 
     /// <summary>Reads and checks a file.</summary>
-    /// <exception cref="SafetensorsException">The file is truncated, damaged or of an unsupported type.</exception>
-    public static SafetensorsFile Read(string path)
+    /// <exception cref="ResearchException">The file is truncated, damaged or of an unsupported type.</exception>
+    public static SafetensorsFile Read(InputFile file) => file.Read(stream => Read(stream, file));
+
+    /// <summary>Reads and checks a seekable stream; <paramref name="file"/> names it in errors.</summary>
+    public static SafetensorsFile Read(Stream stream, InputFile file)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
-        return Read(stream, path);
+        try
+        {
+            return Decode(stream);
+        }
+        catch (FormatException error)
+        {
+            throw file.Refuse($"it is not a usable safetensors file ({error.Message})", error);
+        }
     }
 
-    /// <summary>Reads and checks a seekable stream; <paramref name="name"/> names it in errors.</summary>
-    public static SafetensorsFile Read(Stream stream, string name)
+    /// <summary>As <see cref="Read(Stream, InputFile)"/>, for those who go on without the file.</summary>
+    /// <exception cref="FormatException">The message says what is wrong with it.</exception>
+    internal static SafetensorsFile Decode(Stream stream)
     {
         try
         {
             return ReadChecked(stream);
         }
-        catch (Exception error) when (error is FormatException or EndOfStreamException or OverflowException)
+        catch (Exception error) when (error is EndOfStreamException or OverflowException)
         {
-            throw new SafetensorsException(name, error is FormatException ? error.Message : "it ends too early", error);
+            throw new FormatException("it ends too early", error);
         }
     }
 
@@ -142,6 +152,8 @@ public sealed class SafetensorsFile
 
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var checksum = TakeChecksum(headerBytes);
+        if (checksum is null && header.Metadata.ContainsKey(ChecksumKey))
+            throw new FormatException("its checksum is not where it belongs");
         hash.AppendData(length);
         hash.AppendData(headerBytes);
         var entries = new List<TensorEntry>(header.Tensors.Count);

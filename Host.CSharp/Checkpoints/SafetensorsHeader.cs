@@ -1,4 +1,4 @@
-using System.Text;
+using System.Text.Unicode;
 using System.Text.Json;
 
 namespace Research.Host;
@@ -14,6 +14,9 @@ internal sealed class SafetensorsHeader
 
     /// <summary>The format's own limit, so that a corrupt length cannot ask for the whole memory.</summary>
     public const long MaximumLength = 100_000_000;
+
+    /// <summary>More extents than any tensor has.</summary>
+    private const int LongestList = 64;
 
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
 
@@ -57,19 +60,32 @@ internal sealed class SafetensorsHeader
     /// <exception cref="FormatException">The message says what is wrong with the header.</exception>
     public static SafetensorsHeader Decode(ReadOnlySpan<byte> utf8)
     {
+        try
+        {
+            return DecodeStrictly(utf8);
+        }
+        // The second for halves of characters, which JSON can spell and text cannot hold.
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            throw new FormatException("the header is not valid JSON, or says something twice", error);
+        }
+    }
+
+    private static SafetensorsHeader DecodeStrictly(ReadOnlySpan<byte> utf8)
+    {
         using var document = ParseJson(utf8);
         var metadata = new Dictionary<string, string>();
-        var tensors = new Dictionary<string, (TensorSpec Spec, long Begin, long End)>();
+        var tensors = new List<(TensorSpec Spec, long Begin, long End)>();
         if (document.RootElement.ValueKind != JsonValueKind.Object)
             throw new FormatException("the header is not a JSON object");
         foreach (var property in document.RootElement.EnumerateObject())
         {
             if (property.Name == MetadataKey)
                 ReadMetadata(property.Value, metadata);
-            else if (!tensors.TryAdd(property.Name, ReadTensor(property.Name, property.Value)))
-                throw new FormatException($"tensor '{property.Name}' occurs twice");
+            else
+                tensors.Add(ReadTensor(property.Name, property.Value));
         }
-        var ordered = tensors.Values.OrderBy(tensor => tensor.Begin).ThenBy(tensor => tensor.End).ToList();
+        var ordered = tensors.OrderBy(tensor => tensor.Begin).ThenBy(tensor => tensor.End).ToList();
         var expected = 0L;
         foreach (var (spec, begin, end) in ordered)
         {
@@ -82,16 +98,10 @@ internal sealed class SafetensorsHeader
 
     private static JsonDocument ParseJson(ReadOnlySpan<byte> utf8)
     {
-        try
-        {
-            // Strict decoding first: JSON parsing is lazy about bytes inside strings.
-            var text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(utf8);
-            return JsonDocument.Parse(text);
-        }
-        catch (Exception error) when (error is JsonException or ArgumentException)
-        {
-            throw new FormatException("the header is not valid JSON", error);
-        }
+        // First, because JSON parsing is lazy about bytes inside strings.
+        if (!Utf8.IsValid(utf8))
+            throw new FormatException("the header is not valid JSON");
+        return JsonDocument.Parse(utf8.ToArray(), new() { AllowDuplicateProperties = false });
     }
 
     private static void ReadMetadata(JsonElement value, Dictionary<string, string> metadata)
@@ -102,8 +112,7 @@ internal sealed class SafetensorsHeader
         {
             if (property.Value.ValueKind != JsonValueKind.String)
                 throw new FormatException($"the value of '{property.Name}' in {MetadataKey} is not a string");
-            if (!metadata.TryAdd(property.Name, property.Value.GetString()!))
-                throw new FormatException($"'{property.Name}' occurs twice in {MetadataKey}");
+            metadata.Add(property.Name, property.Value.GetString()!);
         }
     }
 
@@ -137,8 +146,8 @@ internal sealed class SafetensorsHeader
 
     private static long[] ReadNumbers(string name, string key, JsonElement value)
     {
-        if (value.ValueKind != JsonValueKind.Array)
-            throw new FormatException($"{key} of '{name}' is not a list");
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > LongestList)
+            throw new FormatException($"{key} of '{name}' is not a list of at most {LongestList} numbers");
         return [.. value.EnumerateArray().Select(item =>
             item.ValueKind == JsonValueKind.Number && item.TryGetInt64(out var number) && number >= 0
                 ? number

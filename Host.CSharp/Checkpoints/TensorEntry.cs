@@ -18,8 +18,15 @@ public enum ElementType
 public sealed record TensorSpec(string Name, ElementType Type, IReadOnlyList<long> Shape)
 {
     /// <summary>Number of elements.</summary>
-    /// <exception cref="OverflowException">The shape does not fit 63 bits.</exception>
-    public long Count => Shape.Aggregate(1L, (product, extent) => checked(product * extent));
+    /// <exception cref="OverflowException">The shape does not fit 63 bits, be one of its extents 0 or not.</exception>
+    public long Count
+    {
+        get
+        {
+            var product = Shape.Aggregate(1L, (product, extent) => checked(product * Math.Max(extent, 1)));
+            return Shape.Contains(0) ? 0 : product;
+        }
+    }
 
     /// <summary>Number of bytes of the data.</summary>
     /// <exception cref="OverflowException">The size does not fit 63 bits.</exception>
@@ -43,7 +50,3 @@ public static class ElementTypes
         _ => 1,
     };
 }
-
-/// <summary>A file that is not what the safetensors format allows; the message names file and fault.</summary>
-public sealed class SafetensorsException(string file, string fault, Exception? inner = null)
-    : ResearchException($"'{file}' is not a usable safetensors file: {fault}.", RunFailed, inner);

@@ -7,22 +7,24 @@ public static class CifarReader
 {
     private const int PixelBytes = 3 * 32 * 32, RecordBytes = 1 + PixelBytes;
 
+    /// <summary>Bytes of so many records.</summary>
+    public static long Bytes(int count) => (long)count * RecordBytes;
+
     /// <summary>
-    /// The checked records <c>[count, 3073]</c> of one batch. Raises <see cref="DataException"/> for another size
+    /// The checked records <c>[count, 3073]</c> of one batch. Raises <see cref="ResearchException"/> for another size
     /// than <paramref name="count"/> records, or a label above 9.
     /// </summary>
     public static byte[] ReadRecords(ContentFile file, int count = 10_000)
     {
-        var (path, _, content) = file;
-        long expected = (long)count * RecordBytes;
+        byte[] content = file.Content;
+        long expected = Bytes(count);
         if (content.Length != expected)
-            throw DataException.WrongLength(path, expected, content.Length,
-                $"({Provenance.Grouped(count)} records of {RecordBytes})");
+            throw file.WrongLength(expected, content.Length, $"({Provenance.Grouped(count)} records of {RecordBytes})");
         for (int i = 0; i < count; i++)
         {
             byte label = content[i * RecordBytes];
             if (label > 9)
-                throw DataException.Mismatch(path, "labels 0 to 9", $"{label} in record {Provenance.Grouped(i)}");
+                throw file.File.Mismatch("labels 0 to 9", $"{label} in record {Provenance.Grouped(i)}");
         }
         return content;
     }

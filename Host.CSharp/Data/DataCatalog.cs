@@ -69,7 +69,7 @@ public static class DataCatalog
             new("optdigits.tes",
                 [new("https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/optdigits.tes")],
                 DigestKind.ValuesSha256, "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2",
-                Optional: false, file => DigitsReader.ReadRows(file)),
+                Optional: false, DigitsReader.Bytes(), file => DigitsReader.ReadRows(file)),
         ],
         Archive: null, (1000, 350, 447),
         values =>
@@ -84,14 +84,16 @@ public static class DataCatalog
     {
         const string trainImages = "train-images-idx3-ubyte", trainLabels = "train-labels-idx1-ubyte";
         const string testImages = "t10k-images-idx3-ubyte", testLabels = "t10k-labels-idx1-ubyte";
-        DataFile Entry(string name, string digest, Func<ContentFile, byte[]> parse) => new(
-            name, [.. bases.Select(b => new Uri(b + name + ".gz"))], kind, digest, Optional: false, parse);
+        DataFile Entry(string name, string digest, long bytes, Func<ContentFile, byte[]> parse) => new(
+            name, [.. bases.Select(b => new Uri(b + name + ".gz"))], kind, digest, Optional: false, bytes, parse);
+        DataFile Images(string name, string digest, int count) =>
+            Entry(name, digest, IdxReader.ImageBytes(count), f => IdxReader.ReadImages(f, count));
+        DataFile Labels(string name, string digest, int count) =>
+            Entry(name, digest, IdxReader.LabelBytes(count), f => IdxReader.ReadLabels(f, count));
         return new(id, key, title,
             [
-                Entry(trainImages, digests[0], f => IdxReader.ReadImages(f, 60_000)),
-                Entry(trainLabels, digests[1], f => IdxReader.ReadLabels(f, 60_000)),
-                Entry(testImages, digests[2], f => IdxReader.ReadImages(f, 10_000)),
-                Entry(testLabels, digests[3], f => IdxReader.ReadLabels(f, 10_000)),
+                Images(trainImages, digests[0], 60_000), Labels(trainLabels, digests[1], 60_000),
+                Images(testImages, digests[2], 10_000), Labels(testLabels, digests[3], 10_000),
             ],
             Archive: null, (60_000, 0, 10_000),
             values => (
@@ -106,7 +108,8 @@ public static class DataCatalog
         static DataFile Entry(string part, int count, string digest) => new(
             $"binarized_mnist_{part}.amat",
             [new($"https://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/binarized_mnist_{part}.amat")],
-            DigestKind.ValuesSha256, digest, Optional: false, f => AmatReader.Read(f, count));
+            DigestKind.ValuesSha256, digest, Optional: false, AmatReader.Bytes(count),
+            f => AmatReader.Read(f, count));
         return new(DataSetId.BinarizedMnist, "binarized-mnist", "binarized MNIST",
             [
                 Entry("train", 50_000, "43490d4d6ac9002727af4426d8748609fdb7e4094fa65ad8d681ea60082a7a5a"),
@@ -125,7 +128,7 @@ public static class DataCatalog
     private static DataSetSpec Cifar()
     {
         static DataFile Entry(string name, bool optional) => new(
-            name, [], DigestKind.Recorded, "", optional, f => CifarReader.ReadRecords(f));
+            name, [], DigestKind.Recorded, "", optional, CifarReader.Bytes(10_000), f => CifarReader.ReadRecords(f));
         string[] batches = [.. Enumerable.Range(1, 5).Select(n => $"data_batch_{n}.bin")];
         return new(DataSetId.Cifar10, "cifar-10", "CIFAR-10",
             // One training batch is enough; which ones are there is part of the provenance.

@@ -10,6 +10,9 @@ public enum DataFileState
     /// <summary>Not there.</summary>
     Missing,
 
+    /// <summary>Not there, and the set can be used without it.</summary>
+    Optional,
+
     /// <summary>There, not examined.</summary>
     Present,
 
@@ -43,19 +46,16 @@ public static class DataCommands
         [.. spec.Files.Select(entry => Row(spec, entry, directory, examine: true))];
 
     /// <summary>
-    /// Downloads the files of a set that <paramref name="directory"/> lacks, each verified before it is kept.
-    /// Raises <see cref="DownloadException"/>.
+    /// Downloads the files of a set that <paramref name="directory"/> lacks, each verified before it is kept. What
+    /// an interrupted call left is continued. Raises <see cref="DownloadException"/>.
     /// </summary>
     public static void Fetch(DataSetSpec spec, string directory, Downloader downloader,
         Action<DownloadProgress>? progress = null, CancellationToken cancel = default)
     {
         string folder = Path.Combine(directory, spec.Key);
-        if (spec.Files.All(f => ContentFile.Find(folder, f.Name) is not null)) return;
+        if (IsComplete(spec, directory)) return;
         if (spec.Archive is { } archive)
         {
-            if (spec.Files.Any(f => ContentFile.Find(folder, f.Name) is not null))
-                throw new DownloadException(
-                    $"{folder} holds other files of {spec.Title}, which a download would mix with published ones.");
             FetchArchive(spec, archive, folder, downloader, progress, cancel);
             return;
         }
@@ -66,36 +66,68 @@ public static class DataCommands
         }
     }
 
-    private static void RequirePublished(DataFile entry, string path)
+    /// <summary>
+    /// True when nothing is left to fetch: every file is there, or every file without which the set cannot be used
+    /// and no archive that waits to be unpacked.
+    /// </summary>
+    /// <exception cref="ResearchException">The folder cannot be looked into.</exception>
+    internal static bool IsComplete(DataSetSpec spec, string directory, bool withOptional = true)
     {
-        var file = ContentFile.Read(path);
-        if (!entry.IsPublished(file, entry.Parse(file)))
-            throw DataException.Mismatch(path, $"the digest {entry.Digest}", "another");
+        string folder = Path.Combine(directory, spec.Key);
+        return spec.Files.All(f => (f.Optional && !withOptional) || ContentFile.Find(folder, f.Name) is not null)
+            && (spec.Archive is null || !Archive(spec.Archive, folder).Exists);
+    }
+
+    private static InputFile Archive(DataArchive archive, string folder) =>
+        new(Path.Combine(folder, Path.GetFileName(archive.Address.AbsolutePath)),
+            "move it away and run the same command again");
+
+    private static void RequirePublished(DataFile entry, InputFile part)
+    {
+        var (file, values) = entry.Read(part);
+        if (!entry.IsPublished(file, values))
+            throw part.Mismatch($"the digest {entry.Digest}", "another");
     }
 
     private static void FetchArchive(DataSetSpec spec, DataArchive archive, string folder, Downloader downloader,
         Action<DownloadProgress>? progress, CancellationToken cancel)
     {
-        string target = Path.Combine(folder, Path.GetFileName(archive.Address.AbsolutePath));
-        if (!File.Exists(target))
-            downloader.Fetch([archive.Address], target, RequireDigest, progress, cancel);
+        var target = Archive(archive, folder);
+        if (!target.Exists)
+        {
+            RequireNoOthers(spec, folder, unpacked: null);
+            downloader.Fetch([archive.Address], target.Path, RequireDigest, progress, cancel);
+        }
+        RequireDigest(target);
         try
         {
-            RequireDigest(target);
             Unpack(spec, target, folder);
-            File.Delete(target);
+            File.Delete(target.Path);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException
-                                      or DataException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            throw new DownloadException($"{target} cannot be unpacked: {e.Message}", e);
+            throw new DownloadException($"{target.Path} cannot be unpacked: {e.Message}", e);
         }
 
-        void RequireDigest(string path)
+        void RequireDigest(InputFile file)
         {
-            using var stream = File.OpenRead(path);
-            if (Convert.ToHexStringLower(SHA256.HashData(stream)) != archive.Sha256)
-                throw DataException.Mismatch(path, $"the SHA-256 {archive.Sha256}", "another");
+            if (file.Read(stream => Convert.ToHexStringLower(SHA256.HashData(stream))) != archive.Sha256)
+                throw file.Mismatch($"the SHA-256 {archive.Sha256}", "another");
+        }
+    }
+
+    /// <summary>Refuses to mix published files with others; those that were unpacked before are published.</summary>
+    private static void RequireNoOthers(
+        DataSetSpec spec, string folder, IReadOnlyDictionary<string, byte[]>? unpacked)
+    {
+        foreach (var entry in spec.Files)
+        {
+            if (ContentFile.Find(folder, entry.Name) is not { } file) continue;
+            if (unpacked is null || !unpacked.TryGetValue(entry.Name, out byte[]? published)
+                || !entry.ReadContent(file).Content.AsSpan().SequenceEqual(published))
+                throw new DownloadException(
+                    $"{file.Path} is another file of {spec.Title}, which a download would mix with published ones: "
+                    + "move it away and run the same command again.");
         }
     }
 
@@ -103,10 +135,10 @@ public static class DataCommands
     /// Takes the files of the set out of the archive and records their digests. The record comes first: without
     /// it the files would never again be recognised as published.
     /// </summary>
-    private static void Unpack(DataSetSpec spec, string archive, string folder)
+    private static void Unpack(DataSetSpec spec, InputFile archive, string folder)
     {
         var contents = new Dictionary<string, byte[]>();
-        using (var stream = new GZipStream(File.OpenRead(archive), CompressionMode.Decompress))
+        using (var stream = new GZipStream(archive.Open(), CompressionMode.Decompress))
         using (var entries = new TarReader(stream))
         {
             while (entries.GetNextEntry() is { } entry)
@@ -119,8 +151,10 @@ public static class DataCommands
             }
         }
         foreach (var file in spec.Files)
-            file.Parse(new ContentFile(file.Name, [], contents.GetValueOrDefault(file.Name, [])));
-        Durable.ReplaceText(Path.Combine(folder, DataFile.RecordName),
+            file.Parse(new ContentFile(
+                archive with { Path = $"{archive.Path}/{file.Name}" }, contents.GetValueOrDefault(file.Name, [])));
+        RequireNoOthers(spec, folder, contents);
+        Durable.ReplaceText(DataFile.RecordIn(folder).Path,
             string.Concat(contents.Select(c => DataFile.RecordLine(c.Value, c.Key) + "\n")));
         foreach (var (name, content) in contents)
             Durable.Replace(Path.Combine(folder, name), stream => stream.Write(content));
@@ -128,15 +162,22 @@ public static class DataCommands
 
     private static DataRow Row(DataSetSpec spec, DataFile entry, string directory, bool examine)
     {
-        if (ContentFile.Find(Path.Combine(directory, spec.Key), entry.Name) is not { } path)
-            return new(spec.Key, entry.Name, 0, DataFileState.Missing,
-                entry.Optional ? "The set can be used without this file." : "");
-        var row = new DataRow(spec.Key, Path.GetFileName(path), new FileInfo(path).Length, DataFileState.Present, "");
-        if (!examine) return row;
+        var row = new DataRow(spec.Key, entry.Name, 0, DataFileState.Missing, "");
         try
         {
-            var file = ContentFile.Read(path);
-            return entry.IsPublished(file, entry.Parse(file))
+            if (ContentFile.Find(Path.Combine(directory, spec.Key), entry.Name) is not { } stored)
+                return entry.Optional
+                    ? row with { State = DataFileState.Optional, Message = "The set can be used without this file." }
+                    : row;
+            row = row with
+            {
+                File = Path.GetFileName(stored.Path),
+                Bytes = stored.Read(stream => stream.Length),
+                State = DataFileState.Present,
+            };
+            if (!examine) return row;
+            var (file, values) = entry.Read(stored);
+            return entry.IsPublished(file, values)
                 ? row with { State = DataFileState.Published }
                 : row with
                 {
@@ -146,7 +187,7 @@ public static class DataCommands
                         : "Complete, but its digest is not the publisher's.",
                 };
         }
-        catch (DataException e)
+        catch (ResearchException e)
         {
             return row with { State = DataFileState.Damaged, Message = e.Message };
         }

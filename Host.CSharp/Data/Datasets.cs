@@ -9,7 +9,7 @@ public static class Datasets
     /// <summary>
     /// Loads a set. With <paramref name="limit"/> each part holds at most that many images: a fixed random sample
     /// of published data (files may be sorted by class), the first ones of the stand-in.
-    /// Raises <see cref="DataException"/> when files are there but cannot be used, or a named directory does not
+    /// Raises <see cref="ResearchException"/> when files are there but cannot be used, or a named directory does not
     /// exist.
     /// </summary>
     public static Dataset Load(DataSetId id, DataOptions options, int? limit = null)
@@ -33,8 +33,7 @@ public static class Datasets
         foreach (var entry in spec.Files)
         {
             if (entry.Optional && ContentFile.Find(folder, entry.Name) is null) continue;
-            var file = ContentFile.Read(ContentFile.Require(folder, entry.Name));
-            values[entry.Name] = entry.Parse(file);
+            (var file, values[entry.Name]) = entry.Read(ContentFile.Require(folder, entry.Name));
             if (!entry.IsPublished(file, values[entry.Name])) differing.Add(entry.Name);
         }
         var (train, validation, test) = spec.Assemble(values);
@@ -59,17 +58,25 @@ public static class Datasets
             : $"digest differs from the publisher's: {string.Join(", ", differing)}";
     }
 
+    /// <summary>Refuses a data directory that was named and is none.</summary>
+    public static void RequireFolder(string named)
+    {
+        var folder = new InputFile(named, "name the folder that holds the data sets");
+        if (!folder.Exists) throw folder.Refuse("there is no such folder");
+        if (!Directory.Exists(named)) throw folder.Refuse("it is a file where a folder belongs");
+    }
+
     /// <summary>The directory that holds the set, downloading it where allowed; null when there is none.</summary>
     private static string? Locate(DataSetSpec spec, DataOptions options)
     {
         if (options.Directory is { } named)
         {
-            if (!Directory.Exists(named)) throw new DataException(named, "expected a data directory, found none.");
+            RequireFolder(named);
             if (Holds(spec, named)) return named;
             options.Warn($"{named} has no {spec.Key} folder with files of {spec.Title}; looking elsewhere.");
         }
         // Not Holds: an interrupted download is continued here rather than taken for a damaged set.
-        if (IsComplete(spec, options.Default)) return options.Default;
+        if (DataCommands.IsComplete(spec, options.Default, withOptional: false)) return options.Default;
         if (options.AllowDownload)
         {
             try
@@ -89,9 +96,6 @@ public static class Datasets
     /// <summary>True when any file of the set is there; a set with some files missing is damaged, not absent.</summary>
     private static bool Holds(DataSetSpec spec, string directory) =>
         spec.Files.Any(f => ContentFile.Find(Path.Combine(directory, spec.Key), f.Name) is not null);
-
-    private static bool IsComplete(DataSetSpec spec, string directory) =>
-        spec.Files.All(f => f.Optional || ContentFile.Find(Path.Combine(directory, spec.Key), f.Name) is not null);
 
     private static Dataset Limit(Dataset data, int? limit)
     {

@@ -43,11 +43,11 @@ public sealed class Downloader(TimeSpan patience, TimeSpan budget, TimeSpan stal
 
     /// <summary>
     /// Downloads the first of <paramref name="addresses"/> that works to <paramref name="target"/>.
-    /// <paramref name="verify"/> gets the path of the complete download and raises <see cref="DataException"/>
+    /// <paramref name="verify"/> gets the complete download and raises <see cref="ResearchException"/>
     /// to refuse it; a refused file is deleted. A broken transfer stays as <c>target.part</c> for the next call.
     /// Raises <see cref="DownloadException"/> when no address gives the file.
     /// </summary>
-    public void Fetch(IReadOnlyList<Uri> addresses, string target, Action<string> verify,
+    public void Fetch(IReadOnlyList<Uri> addresses, string target, Action<InputFile> verify,
         Action<DownloadProgress>? progress = null, CancellationToken cancel = default)
     {
         lock (gate)
@@ -82,13 +82,13 @@ public sealed class Downloader(TimeSpan patience, TimeSpan budget, TimeSpan stal
         }
     }
 
-    private static void Accept(Uri address, string part, string target, Action<string> verify)
+    private static void Accept(Uri address, string part, string target, Action<InputFile> verify)
     {
         try
         {
-            verify(part);
+            verify(new InputFile(part, "it is fetched again by the next call"));
         }
-        catch (DataException e)
+        catch (ResearchException e)
         {
             File.Delete(part);
             throw new DownloadException($"{address} is not the published file and was discarded ({e.Message})", e);

@@ -5,13 +5,16 @@ namespace Research.Host;
 /// </summary>
 public static class AmatReader
 {
+    /// <summary>Bytes of a file of so many lines as published: one blank after each value, and the line's end.</summary>
+    public static long Bytes(int count, int columns = 784) => count * (2L * columns + 1);
+
     /// <summary>
-    /// The pixels <c>[count, columns]</c>, each 0 or 1. Raises <see cref="DataException"/> with the line number
+    /// The pixels <c>[count, columns]</c>, each 0 or 1. Raises <see cref="ResearchException"/> with the line number
     /// for a wrong number of columns or another value, and for a wrong number of lines.
     /// </summary>
     public static byte[] Read(ContentFile file, int count, int columns = 784)
     {
-        var (path, _, text) = file;
+        var (source, text) = file;
         var pixels = new byte[(long)count * columns];
         int line = 0;
         for (var rest = text.AsSpan(); !rest.IsEmpty; line++)
@@ -19,13 +22,12 @@ public static class AmatReader
             var row = TextLine.Next(ref rest);
             if (TextLine.IsBlank(row) && TextLine.IsBlank(rest)) break;
             if (line == count)
-                throw DataException.Mismatch(path, $"{Provenance.Grouped(count)} lines", "more");
+                throw source.Mismatch($"{Provenance.Grouped(count)} lines", "more");
             var target = pixels.AsSpan(line * columns, columns);
-            if (!TryReadRegular(row, target)) ReadFree(path, line + 1, row, target);
+            if (!TryReadRegular(row, target)) ReadFree(source, line + 1, row, target);
         }
         if (line < count)
-            throw DataException.Mismatch(path, $"{Provenance.Grouped(count)} lines",
-                $"{Provenance.Grouped(line)} (truncated)");
+            throw source.Mismatch($"{Provenance.Grouped(count)} lines", $"{Provenance.Grouped(line)} (truncated)");
         return pixels;
     }
 
@@ -47,7 +49,7 @@ public static class AmatReader
         return wrong <= 1;
     }
 
-    private static void ReadFree(string path, int line, ReadOnlySpan<byte> row, Span<byte> pixels)
+    private static void ReadFree(InputFile source, int line, ReadOnlySpan<byte> row, Span<byte> pixels)
     {
         int found = 0;
         for (int i = 0; i < row.Length; i++)
@@ -55,14 +57,13 @@ public static class AmatReader
             if (row[i] is (byte)' ' or (byte)'\t' or (byte)'\r') continue;
             bool alone = i + 1 == row.Length || row[i + 1] is (byte)' ' or (byte)'\t' or (byte)'\r';
             if (row[i] is not ((byte)'0' or (byte)'1') || !alone)
-                throw DataException.Mismatch(path, $"only 0 and 1 on line {Provenance.Grouped(line)}",
+                throw source.Mismatch($"only 0 and 1 on line {Provenance.Grouped(line)}",
                     $"'{TextLine.Quote(row[i..])}'");
             if (found < pixels.Length) pixels[found] = (byte)(row[i] & 1);
             found++;
         }
         if (found != pixels.Length)
-            throw DataException.Mismatch(path, $"{pixels.Length} values on line {Provenance.Grouped(line)}",
-                $"{found}");
+            throw source.Mismatch($"{pixels.Length} values on line {Provenance.Grouped(line)}", $"{found}");
     }
 }
 
@@ -71,15 +72,18 @@ public static class AmatReader
 /// </summary>
 public static class DigitsReader
 {
+    /// <summary>Bytes of a file of so many lines when every value has two digits.</summary>
+    public static long Bytes(int count = 1797) => count * (3L * 65);
+
     /// <summary>
-    /// The rows <c>[count, 65]</c> as bytes, pixels then class. Raises <see cref="DataException"/> with the line
+    /// The rows <c>[count, 65]</c> as bytes, pixels then class. Raises <see cref="ResearchException"/> with the line
     /// number for a wrong number of columns, a pixel outside 0..16 or a class outside 0..9, and for a wrong
     /// number of lines.
     /// </summary>
     public static byte[] ReadRows(ContentFile file, int count = 1797)
     {
         const int columns = 65;
-        var (path, _, text) = file;
+        var (source, text) = file;
         var rows = new byte[count * columns];
         int line = 0;
         for (var rest = text.AsSpan(); !rest.IsEmpty; line++)
@@ -87,12 +91,11 @@ public static class DigitsReader
             var row = TextLine.Next(ref rest).TrimEnd(" \r"u8);
             if (row.IsEmpty && TextLine.IsBlank(rest)) break;
             if (line == count)
-                throw DataException.Mismatch(path, $"{Provenance.Grouped(count)} lines", "more");
-            ReadRow(path, line + 1, row, rows.AsSpan(line * columns, columns));
+                throw source.Mismatch($"{Provenance.Grouped(count)} lines", "more");
+            ReadRow(source, line + 1, row, rows.AsSpan(line * columns, columns));
         }
         if (line < count)
-            throw DataException.Mismatch(path, $"{Provenance.Grouped(count)} lines",
-                $"{Provenance.Grouped(line)} (truncated)");
+            throw source.Mismatch($"{Provenance.Grouped(count)} lines", $"{Provenance.Grouped(line)} (truncated)");
         return rows;
     }
 
@@ -110,19 +113,18 @@ public static class DigitsReader
         return new ImageSet(1, 8, 8, 16, pixels, labels);
     }
 
-    private static void ReadRow(string path, int line, ReadOnlySpan<byte> row, Span<byte> values)
+    private static void ReadRow(InputFile source, int line, ReadOnlySpan<byte> row, Span<byte> values)
     {
         int found = row.Count((byte)',') + 1;
         if (found != values.Length)
-            throw DataException.Mismatch(path, $"{values.Length} columns on line {Provenance.Grouped(line)}",
-                $"{found}");
+            throw source.Mismatch($"{values.Length} columns on line {Provenance.Grouped(line)}", $"{found}");
         int column = 0;
         foreach (var range in row.Split((byte)','))
         {
             var cell = row[range].Trim((byte)' ');
             int largest = column < 64 ? 16 : 9;
             if (!int.TryParse(cell, out int value) || value < 0 || value > largest)
-                throw DataException.Mismatch(path,
+                throw source.Mismatch(
                     $"{(column < 64 ? "a pixel" : "a class label")} 0 to {largest} on line " +
                     $"{Provenance.Grouped(line)}, column {column + 1}", $"'{TextLine.Quote(cell)}'");
             values[column++] = (byte)value;

@@ -18,6 +18,10 @@ public sealed record MetricRow(long Step, string Split, string Name, double Valu
 public sealed class MetricsLog : IDisposable
 {
     private const string Header = "step,split,name,value\n";
+
+    /// <summary>More than the longest training writes, and less than a string can hold.</summary>
+    private const long LongestFile = 500_000_000;
+
     private readonly string path;
     private readonly FileStream stream;
     private readonly StringBuilder pending = new();
@@ -85,13 +89,11 @@ public sealed class MetricsLog : IDisposable
     }
 
     /// <summary>Reads the rows of a file. A last line without its end, left by a kill, is not a row.</summary>
-    public static IReadOnlyList<MetricRow> Read(string path)
+    public static IReadOnlyList<MetricRow> Read(InputFile file)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        using var reader = new StreamReader(stream);
-        var lines = reader.ReadToEnd().Split('\n')[..^1];
+        var lines = file.ReadText(LongestFile).Split('\n')[..^1];
         return [.. lines.Skip(1).Select((line, index) => Parse(line)
-            ?? throw new ResearchException($"line {index + 2} of '{path}' is not `step,split,name,value`."))];
+            ?? throw file.Refuse($"line {index + 2} is not `step,split,name,value`"))];
     }
 
     private static MetricRow? Parse(string line) =>

@@ -14,7 +14,10 @@ public sealed class RunDirectory
     private const string RecordFile = "run.json", LogFile = "log.txt", ValuesFile = "values.json",
         CheckpointDirectory = "checkpoints";
 
-    private static readonly JsonSerializerOptions ValuesFormat = new()
+    /// <summary>Far more than a run's figures and notes need.</summary>
+    private const long LongestValues = 64 << 20, LongestLog = 64 << 20;
+
+    private static readonly JsonSerializerOptions ValuesFormat = new(JsonSerializerDefaults.Strict)
     {
         WriteIndented = true,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
@@ -47,7 +50,7 @@ public sealed class RunDirectory
     internal static RunDirectory OpenForComputing(string path, RunKey key, Action<RunDirectory> publish)
     {
         var file = System.IO.Path.Combine(path, RecordFile);
-        if (RunRecord.TryRead(file) is not { } record)
+        if (RunRecord.TryRead(Input(path, RecordFile)) is not { } record || !IsOf(record, path, key))
             record = new()
             {
                 Name = key.Name,
@@ -57,6 +60,8 @@ public sealed class RunDirectory
                 Started = DateTimeOffset.UtcNow,
                 Host = HostInfo.Current,
                 Revision = HostInfo.Revision,
+                Artefacts = [],
+                Seal = "",
             };
         else if (record.State == RunState.Running)
             record = record with { Resumed = record.Resumed + 1, Host = HostInfo.Current };
@@ -64,9 +69,28 @@ public sealed class RunDirectory
         return new(path, record, publish);
     }
 
-    /// <summary>Opens a run for reading, or returns null when there is none.</summary>
+    /// <summary>Opens a complete run for reading.</summary>
+    /// <exception cref="ResearchException">Its record is damaged, or another run's.</exception>
+    internal static RunDirectory OpenComplete(string path, RunKey key)
+    {
+        var file = Input(path, RecordFile);
+        var record = RunRecord.Read(file);
+        return record.State == RunState.Complete && record.Name == key.Name && record.Key == key.Digest
+            ? new(path, record)
+            : throw file.Refuse("it is the record of another run");
+    }
+
+    /// <summary>Opens a run for reading, or returns null when there is none that can be used.</summary>
     internal static RunDirectory? TryOpen(string path) =>
-        RunRecord.TryRead(System.IO.Path.Combine(path, RecordFile)) is { } record ? new(path, record) : null;
+        RunRecord.TryRead(Input(path, RecordFile)) is { } record ? new(path, record) : null;
+
+    /// <summary>Looks at every file of a complete run.</summary>
+    /// <exception cref="ResearchException">One is missing, or is not as the run left it.</exception>
+    internal void RequireSound()
+    {
+        foreach (var name in Record.Artefacts.Keys)
+            Sound(name);
+    }
 
     /// <summary>Path of a file of the run, for reading.</summary>
     public string PathOf(string name) => System.IO.Path.Combine(Path, name);
@@ -91,7 +115,7 @@ public sealed class RunDirectory
             stream => SafetensorsFile.Write(stream, tensors, metadata));
 
     /// <summary>Reads `name.safetensors`.</summary>
-    public SafetensorsFile ReadTensors(string name) => SafetensorsFile.Read(PathOf($"{name}.safetensors"));
+    public SafetensorsFile ReadTensors(string name) => SafetensorsFile.Read(Sound($"{name}.safetensors"));
 
     /// <summary>Writes the run's final figures to `values.json`, to the bit.</summary>
     public void SaveValues(IReadOnlyDictionary<string, double> values) =>
@@ -99,8 +123,8 @@ public sealed class RunDirectory
 
     /// <summary>The run's final figures; empty when it has none.</summary>
     public IReadOnlyDictionary<string, double> ReadValues() =>
-        File.Exists(PathOf(ValuesFile))
-            ? JsonSerializer.Deserialize<Dictionary<string, double>>(File.ReadAllText(PathOf(ValuesFile)), ValuesFormat)!
+        Has(ValuesFile)
+            ? Sound(ValuesFile).ReadJson<Dictionary<string, double>>(LongestValues, ValuesFormat)
             : new Dictionary<string, double>();
 
     /// <summary>Opens the metrics of a training; each training of a run has its own file.</summary>
@@ -110,8 +134,8 @@ public sealed class RunDirectory
     /// <summary>Rows of a training's metrics in the order written; empty when there are none.</summary>
     public IReadOnlyList<MetricRow> ReadMetrics(string training = TrainingNames.Default)
     {
-        var path = PathOf(TrainingNames.MetricsFile(training));
-        return File.Exists(path) ? MetricsLog.Read(path) : [];
+        var name = TrainingNames.MetricsFile(training);
+        return Has(name) ? MetricsLog.Read(Sound(name)) : [];
     }
 
     /// <summary>The checkpoints of a training of this run.</summary>
@@ -140,7 +164,8 @@ public sealed class RunDirectory
     }
 
     /// <summary>Lines of `log.txt`, oldest first.</summary>
-    public IReadOnlyList<string> ReadNotes() => File.Exists(PathOf(LogFile)) ? File.ReadAllLines(PathOf(LogFile)) : [];
+    public IReadOnlyList<string> ReadNotes() =>
+        Has(LogFile) ? Sound(LogFile).ReadText(LongestLog).TrimEnd('\n').Split('\n') : [];
 
     /// <summary>
     /// Marks the run complete, drops its checkpoints, which nobody needs any more, and publishes it: from now on
@@ -152,6 +177,7 @@ public sealed class RunDirectory
         Update(Record with
         {
             State = RunState.Complete,
+            Artefacts = FindArtefacts(),
             Finished = DateTimeOffset.UtcNow,
             Seconds = Record.Seconds + session.TotalSeconds,
         });
@@ -188,6 +214,57 @@ public sealed class RunDirectory
     {
         record.Write(PathOf(RecordFile));
         Record = record;
+    }
+
+    /// <summary>Whether a record that an earlier attempt left can be gone on with.</summary>
+    private static bool IsOf(RunRecord record, string path, RunKey key)
+    {
+        if (record.Name != key.Name || record.Key != key.Digest)
+            return false;
+        if (record.State == RunState.Running)
+            return true;
+        try
+        {
+            new RunDirectory(path, record).RequireSound();
+            return true;
+        }
+        catch (ResearchException)
+        {
+            return false;
+        }
+    }
+
+    private static InputFile Input(string path, string name) =>
+        new(System.IO.Path.Combine(path, name),
+            $"remove the folder '{path}' and run the same command again, which computes the run again");
+
+    private bool Has(string name) => IsComplete ? Record.Artefacts.ContainsKey(name) : Input(Path, name).Exists;
+
+    /// <summary>A file for reading. A complete run's is the one that it was completed with.</summary>
+    private InputFile Sound(string name)
+    {
+        var file = Input(Path, name);
+        if (!IsComplete)
+            return file;
+        if (!Record.Artefacts.TryGetValue(name, out var expected))
+            throw file.Refuse("the run was completed without it");
+        if (file.Read(stream => stream.Length != expected.Bytes || Artefact.Of(stream) != expected))
+            throw file.Refuse("it was changed after the run was completed");
+        return file;
+    }
+
+    private SortedDictionary<string, Artefact> FindArtefacts()
+    {
+        var artefacts = new SortedDictionary<string, Artefact>(StringComparer.Ordinal);
+        foreach (var path in Directory.EnumerateFiles(Path, "*", SearchOption.AllDirectories))
+        {
+            var name = System.IO.Path.GetRelativePath(Path, path).Replace('\\', '/');
+            if (name.EndsWith(Durable.TemporarySuffix, StringComparison.Ordinal))
+                File.Delete(path);
+            else if (name != RecordFile && !name.StartsWith(CheckpointDirectory + "/", StringComparison.Ordinal))
+                artefacts.Add(name, Input(Path, name).Read(Artefact.Of));
+        }
+        return artefacts;
     }
 
     private void RequireIncomplete()

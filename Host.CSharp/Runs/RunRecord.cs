@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -42,7 +44,19 @@ public sealed record RunRecord
     /// <summary>Revision of the program that started the run; for the reader, not part of the key.</summary>
     public required string Revision { get; init; }
 
-    private static readonly JsonSerializerOptions Format = new()
+    /// <summary>
+    /// Every other file of a complete run, by name, as the run left it; none before. Reading compares, so that no
+    /// changed number gets into a table.
+    /// </summary>
+    public required SortedDictionary<string, Artefact> Artefacts { get; init; }
+
+    /// <summary>SHA-256 of this record with this field empty.</summary>
+    public required string Seal { get; init; }
+
+    /// <summary>Far more than any record needs.</summary>
+    private const long LongestRecord = 64 << 20;
+
+    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Strict)
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
@@ -51,18 +65,44 @@ public sealed record RunRecord
     };
 
     /// <summary>Writes the record so that a reader sees either the old or the new one.</summary>
-    public void Write(string path) => Durable.ReplaceText(path, JsonSerializer.Serialize(this, Format) + "\n");
+    public void Write(string path) => Durable.ReplaceText(path, (this with { Seal = ComputeSeal() }).ToJson() + "\n");
 
-    /// <summary>The record, or null when there is none that can be read: the run then starts again.</summary>
-    public static RunRecord? TryRead(string path)
+    /// <exception cref="ResearchException">It is missing, damaged, changed or of another version.</exception>
+    public static RunRecord Read(InputFile file)
+    {
+        var record = file.ReadJson<RunRecord>(LongestRecord, Format);
+        return record.Seal == record.ComputeSeal() ? record : throw file.Refuse("it was changed after the run wrote it");
+    }
+
+    /// <summary>The record, or null when there is none that can be used.</summary>
+    public static RunRecord? TryRead(InputFile file)
     {
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize<RunRecord>(File.ReadAllText(path), Format) : null;
+            return Read(file);
         }
-        catch (JsonException)
+        catch (ResearchException)
         {
             return null;
         }
+    }
+
+    private string ToJson() => JsonSerializer.Serialize(this, Format);
+
+    private string ComputeSeal() =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes((this with { Seal = "" }).ToJson())));
+}
+
+/// <summary>A file of a complete run.</summary>
+/// <param name="Bytes">Its length.</param>
+/// <param name="Sha256">Its digest in lower-case hex.</param>
+public sealed record Artefact(long Bytes, string Sha256)
+{
+    /// <summary>What a stream holds; it is at its start again afterwards.</summary>
+    internal static Artefact Of(Stream stream)
+    {
+        var artefact = new Artefact(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+        stream.Position = 0;
+        return artefact;
     }
 }

@@ -57,7 +57,8 @@ public sealed class RunStore
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new ResearchException(
-                $"the results directory '{Root}' cannot be written: {error.Message}", ResearchException.RunFailed, error);
+                $"the results directory '{Root}' cannot be written ({Sentence.Reason(error)}): "
+                + "make it writable, or choose another with --results.", ResearchException.RunFailed, error);
         }
     }
 
@@ -106,11 +107,28 @@ public sealed class RunStore
     public RunDirectory? Find(RunKey key) => Find(key.Id);
 
     /// <summary>The run's results.</summary>
-    /// <exception cref="ResearchException">The run is not complete.</exception>
+    /// <exception cref="ResearchException">The run is not complete, or its record is damaged.</exception>
     public RunDirectory Require(RunKey key) =>
-        Find(key) is { IsComplete: true } run
-            ? run
+        IsComplete(key)
+            ? RunDirectory.OpenComplete(Path.Combine(runs, key.Id), key)
             : throw new ResearchException($"run {key.Id} is not complete, so its results cannot be shown yet.");
+
+    /// <summary>
+    /// What is wrong with the files of a complete run, in a sentence that says how to go on; null when they are as the
+    /// run left them. Reads all of them.
+    /// </summary>
+    public string? FaultOf(RunKey key)
+    {
+        try
+        {
+            Require(key).RequireSound();
+            return null;
+        }
+        catch (ResearchException error)
+        {
+            return error.Message;
+        }
+    }
 
     public bool IsComplete(RunKey key) => Directory.Exists(Path.Combine(runs, key.Id));
 
@@ -120,8 +138,15 @@ public sealed class RunStore
     public WhyReport Why(RunKey key, StoreListing? listing = null)
     {
         listing ??= List();
-        if (listing.IsComplete(key) || listing.IsBegun(key))
-            return new(key, listing.IsComplete(key) ? RunState.Complete : RunState.Running, null, []);
+        if (listing.IsComplete(key))
+            return new(key, RunState.Complete, null, []) { Fault = FaultOf(key) };
+        if (listing.IsBegun(key))
+            return new(key, RunState.Running, null, [])
+            {
+                Fault = Sight(key).Record is { State: LeaseState.Failed } lease
+                    ? $"{key.Id} failed ({lease.Reason?.TrimEnd('.')}), so it is tried again."
+                    : null,
+            };
         var candidates = listing.Named(key.Name)
             .Select(id => Find(id)?.Record)
             .OfType<RunRecord>()

@@ -19,8 +19,11 @@ public sealed record KeyChange(string Field, string? Was, string? Now)
 public sealed record WhyReport(
     RunKey Wanted, RunState? State, RunRecord? Nearest, IReadOnlyList<KeyChange> Changes)
 {
+    /// <summary>The answer when the run failed or its files are damaged.</summary>
+    public string? Fault { get; init; }
+
     /// <summary>The answer in one sentence.</summary>
-    public override string ToString() => (State, Nearest) switch
+    public override string ToString() => Fault ?? (State, Nearest) switch
     {
         (RunState.Complete, _) => $"{Wanted.Id} is complete, so nothing is computed.",
         (RunState.Running, _) => $"{Wanted.Id} is begun and not finished, so it is continued.",

@@ -27,6 +27,12 @@ public interface IExecutor
 /// <param name="board">Shows progress.</param>
 public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgressBoard board) : IExecutor
 {
+    /// <summary>
+    /// Above so many complete runs a command takes them as they are, lest it read for minutes; whoever reads their
+    /// results looks at them all the same.
+    /// </summary>
+    private const int MostChecked = 1000;
+
     private readonly LeaseWatch watch = store.Watch();
 
     /// <summary>
@@ -40,7 +46,8 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
         // Experiments share runs: the same key is the same run, whoever asks.
         var distinct = requests.DistinctBy(request => request.Key.Id).ToList();
         var listing = store.List();
-        var pending = distinct.Where(request => !listing.IsComplete(request.Key)).ToList();
+        var damaged = FindDamaged([.. distinct.Select(request => request.Key).Where(listing.IsComplete)]);
+        var pending = distinct.Where(request => !IsCached(request.Key)).ToList();
         board.Plan(pending.Count);
         if (pending.Count == 0)
             return new([], distinct.Count);
@@ -49,18 +56,33 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
         // At least one thread count per process is set natively, which must not race with the first tensors.
         torch.set_num_threads(1);
         var scheduler = new Scheduler(jobs, board, torch.set_num_threads, store.Times.Poll);
-        var items = pending.Select(request => ToItem(request, listing)).ToList();
+        var items = pending.Select(request => ToItem(request, listing, damaged)).ToList();
         return new(scheduler.Run(items, cancellation), distinct.Count - pending.Count);
+
+        bool IsCached(RunKey key) => listing.IsComplete(key) && !damaged.ContainsKey(key.Id);
     }
 
-    private WorkItem ToItem(RunRequest request, StoreListing listing)
+    /// <summary>Complete runs whose files are not as the runs left them, each with a sentence about it.</summary>
+    private Dictionary<string, string> FindDamaged(IReadOnlyList<RunKey> complete) =>
+        complete.Count > MostChecked
+            ? []
+            : complete.Select(key => (key.Id, Fault: store.FaultOf(key))).Where(pair => pair.Fault is not null)
+                .ToDictionary(pair => pair.Id, pair => pair.Fault!);
+
+    private WorkItem ToItem(RunRequest request, StoreListing listing, Dictionary<string, string> damaged)
     {
         var key = request.Key;
+        if (damaged.TryGetValue(key.Id, out var fault))
+            return new(key.Id, [], request.Threads, _ => { })
+            {
+                Admit = () => new Admission.Over(new(key.Id, WorkStatus.Failed, fault)),
+            };
         var known = KnownLease?.Invoke(key) ?? NewestFailure(key, listing);
         Claim.Taken? taken = null;
         return new(
             key.Id,
-            [.. key.Dependencies.Where(needed => !listing.IsComplete(needed)).Select(needed => needed.Id).Distinct()],
+            [.. key.Dependencies.Where(needed => !listing.IsComplete(needed) || damaged.ContainsKey(needed.Id))
+                .Select(needed => needed.Id).Distinct()],
             request.Threads,
             work => Compute(request, taken!, work))
         {
