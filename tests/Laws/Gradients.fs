@@ -11,8 +11,7 @@ open Research.Tests.Laws.Shared
 type private Case = { F: Tensor list -> Tensor; At: Tensor list }
 
 /// Outputs in one vector, since the law asks for all of them.
-let private together (outputs: Tensor list) : Tensor =
-    torch.cat [| for y in outputs -> y.flatten () |]
+let private together (outputs: Tensor list) : Tensor = torch.cat [| for y in outputs -> y.flatten () |]
 
 let private pair (a: Tensor, b: Tensor) = together [ a; b ]
 let private three (a: Tensor, b: Tensor, c: Tensor) = together [ a; b; c ]
@@ -54,15 +53,17 @@ let private normal (mu: Tensor) (logVar: Tensor) : DiagNormal = { Mu = mu; LogVa
 let private g = gaussian
 let private positive seed shape = (g seed shape).exp()
 
-let private table seed shape =
-    torch.nn.functional.softmax (g seed shape, -1L)
+let private table seed shape = torch.nn.functional.softmax (g seed shape, -1L)
 
 let private distributions: (string * Case) list = [
-    "DiagNormal.logProb", of3 (fun m s z -> DiagNormal.logProb (normal m s) z) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 3; 2 ])
-    "DiagNormal.sample", of3 (fun m s e -> DiagNormal.sample (normal m s) e) (g 1 [ 2 ]) (g 2 [ 2 ]) (g 3 [ 3; 2 ])
+    "DiagNormal.logProb",
+    of3 (fun m s z -> DiagNormal.logProb (normal m s) z) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 3; 2 ])
+    "DiagNormal.sample",
+    of3 (fun m s e -> DiagNormal.sample (normal m s) e) (g 1 [ 2 ]) (g 2 [ 2 ]) (g 3 [ 3; 2 ])
     "DiagNormal.entropy", of1 (fun s -> DiagNormal.entropy (normal (torch.zeros_like s) s)) (g 1 [ 3; 2 ])
     "logStandardNormal", of1 logStandardNormal (g 1 [ 3; 2 ])
-    "Bernoulli.logProb", of2 (fun l x -> Bernoulli.logProb { Logits = l } x) (g 1 [ 3; 2 ]) (uniform 2 [ 3; 2 ])
+    "Bernoulli.logProb",
+    of2 (fun l x -> Bernoulli.logProb { Logits = l } x) (g 1 [ 3; 2 ]) (uniform 2 [ 3; 2 ])
     "Bernoulli.mean", of1 (fun l -> Bernoulli.mean { Logits = l }) (g 1 [ 3; 2 ])
     "Categorical.logProb",
     of1 (fun l -> Categorical.logProb { Logits = l } (torch.tensor [| 2L; 0L |])) (g 1 [ 3; 2; 4 ])
@@ -80,7 +81,8 @@ let private distributions: (string * Case) list = [
         (g 2 [ 3; 2 ])
         (g 3 [ 3; 2 ])
         (g 4 [ 4; 2 ])
-    "pairwiseLogProb", of3 (fun m s z -> pairwiseLogProb (normal m s) z) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 4; 2 ])
+    "pairwiseLogProb",
+    of3 (fun m s z -> pairwiseLogProb (normal m s) z) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 4; 2 ])
     "logAggregatedPosterior",
     of3 (fun m s z -> logAggregatedPosterior (normal m s) z) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 4; 2 ])
     "klDiagNormal",
@@ -90,7 +92,8 @@ let private distributions: (string * Case) list = [
         (g 2 [ 3; 2 ])
         (g 3 [ 3; 2 ])
         (g 4 [ 3; 2 ])
-    "klStandardPerDimension", of2 (fun m s -> klStandardPerDimension (normal m s)) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
+    "klStandardPerDimension",
+    of2 (fun m s -> klStandardPerDimension (normal m s)) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
     "klStandard", of2 (fun m s -> klStandard (normal m s)) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
     "klMonteCarlo", of2 klMonteCarlo (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
 ]
@@ -106,8 +109,10 @@ let private bounds: (string * Case) list = [
     "importanceWeightedBound", of1 importanceWeightedBound (g 1 [ 3; 2 ])
     "logLikelihoodImportance", of2 logLikelihoodImportance (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
     "logLikelihoodPrior", of1 logLikelihoodPrior (g 1 [ 3; 2 ])
-    "jointSpaceForms", of3 (fun d q j -> three (jointSpaceForms d q j)) (table 1 [ 3 ]) (table 2 [ 3; 2 ]) (table 3 [ 3; 2 ])
-    "elboThreeTerms", of3 (fun l h p -> three (elboThreeTerms l h p)) (g 1 [ 3; 2 ]) (g 2 [ 2 ]) (g 3 [ 3; 2 ])
+    "jointSpaceForms",
+    of3 (fun d q j -> three (jointSpaceForms d q j)) (table 1 [ 3 ]) (table 2 [ 3; 2 ]) (table 3 [ 3; 2 ])
+    "elboThreeTerms",
+    of3 (fun l h p -> three (elboThreeTerms l h p)) (g 1 [ 3; 2 ]) (g 2 [ 2 ]) (g 3 [ 3; 2 ])
     "flowFreeEnergy", of3 flowFreeEnergy (g 1 [ 3 ]) (g 2 [ 3 ]) (g 3 [ 3 ])
     "infoVaeForms",
     of4
@@ -118,7 +123,7 @@ let private bounds: (string * Case) list = [
         (table 4 [ 2 ])
     "mutualInformationBound", of1 mutualInformationBound (g 1 [ 3 ])
     "m2Labelled", of3 m2Labelled (g 1 [ 3 ]) (g 2 [ 3 ]) (g 3 [ 3 ])
-    "m2Unlabelled", of2 m2Unlabelled (table(1) [ 3; 2 ] |> _.log()) (g 2 [ 3; 2 ])
+    "m2Unlabelled", of2 m2Unlabelled (table (1) [ 3; 2 ] |> _.log()) (g 2 [ 3; 2 ])
     "scoreGradient", of2 (scoreGradient (fun x -> x.sin ())) (scalar 0.3) (g 1 [ 4 ])
     "pathwiseGradient", of2 (pathwiseGradient (fun x -> x.sin ())) (scalar 0.3) (g 1 [ 4 ])
     "interpolate", of2 (interpolate 2) (g 1 [ 3 ]) (g 2 [ 3 ])
@@ -133,28 +138,46 @@ let private transforms: (string * Case) list = [
     let a, b, z = g 1 [ 2; 2 ], g 2 [ 2; 2 ], g 3 [ 3; 4 ]
     "planarInvertibleU", of2 planarInvertibleU (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
     "planar", of4 (fun u w b z -> both (planar u w b) z) (g 1 [ 2 ]) (g 2 [ 2 ]) (scalar 0.3) (g 3 [ 4; 2 ])
+
     "planar, one map for each example",
     of4 (fun u w b z -> both (planar u w b) z) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 4 [ 3 ]) (g 3 [ 4; 3; 2 ])
+
     "coupling", of3 (fun a b z -> both (couple a b) z) a b z
     "coupling, inverse", of3 (fun a b z -> back (couple a b) z) a b z
     "Transform.invert", of3 (fun a b z -> both (Transform.invert (couple a b)) z) a b z
     "Transform.andThen", of3 (fun a b z -> both (couple a b |> Transform.andThen Transform.flip) z) a b z
+
     "Transform.compose",
-    of3 (fun a b z -> both (Transform.compose [ couple a b; Transform.flip; couple b a; Transform.identity ]) z) a b z
-    "inverseAutoregressive", of3 (fun a b z -> both (inverseAutoregressive (networkOf a b)) z) a b (g 3 [ 3; 2 ])
+    of3
+        (fun a b z ->
+            both (Transform.compose [ couple a b; Transform.flip; couple b a; Transform.identity ]) z)
+        a
+        b
+        z
+
+    "inverseAutoregressive",
+    of3 (fun a b z -> both (inverseAutoregressive (networkOf a b)) z) a b (g 3 [ 3; 2 ])
+
     "flowLogProb", of3 (fun a b z -> flowLogProb logStandardNormal (couple a b) z) a b z
+
     "flowDensityLoss",
     of3
         (fun a b z -> flowDensityLoss logStandardNormal (inverseAutoregressive (networkOf a b)) energyArcs z)
         a
         b
         (g 3 [ 3; 2 ])
+
     "energyArcs", of1 energyArcs (2.0 * g 1 [ 5; 2 ])
     "energySine", of1 energySine (g 1 [ 5; 2 ])
 ]
 
 /// Three-dimensional data, two latents; every part has its own parameters.
-let private modelOf (flow: (Tensor -> Transform) option) (prior: Prior) (encoder: Tensor) (decoder: Tensor) : LatentModel = {
+let private modelOf
+    (flow: (Tensor -> Transform) option)
+    (prior: Prior)
+    (encoder: Tensor)
+    (decoder: Tensor)
+    : LatentModel = {
     Encode =
         fun x ->
             let h = x.matmul encoder
@@ -202,7 +225,10 @@ let private priors: (string * Case) list = [
     let u = uniform 5 [ 3 ]
     "Prior.standard", of1 (fun z -> together [ Prior.standard.LogProb z; Prior.standard.Sample u z ]) z
     "Prior.standard, divergence", of2 (fun m s -> Prior.standard.KlFrom.Value(normal m s)) mu logVar
-    "Prior.mixtureOfGaussians", of4 (fun l m s z -> (Prior.mixtureOfGaussians l m s).LogProb z) logits mu logVar z
+
+    "Prior.mixtureOfGaussians",
+    of4 (fun l m s z -> (Prior.mixtureOfGaussians l m s).LogProb z) logits mu logVar z
+
     "Prior.mixtureOfGaussians, samples",
     of3 (fun m s e -> (Prior.mixtureOfGaussians logits m s).Sample u e) mu logVar z
 
@@ -214,7 +240,9 @@ let private priors: (string * Case) list = [
     "Prior.vamp", of4 (fun w l x z -> (Prior.vamp (encode w) l x).LogProb z) w logits inputs z
     "Prior.vamp, samples", of3 (fun w x e -> (Prior.vamp (encode w) logits x).Sample u e) w inputs z
     "Prior.topographic", of4 (fun w l x z -> (Prior.topographic (encode w) l x).LogProb z) w logits inputs z
-    "Prior.topographic, samples", of3 (fun w x e -> (Prior.topographic (encode w) logits x).Sample u e) w inputs z
+
+    "Prior.topographic, samples",
+    of3 (fun w x e -> (Prior.topographic (encode w) logits x).Sample u e) w inputs z
 
     let couple (a: Tensor) (b: Tensor) = coupling (fun z -> a * z) (fun z -> (b * z).sin())
     "Prior.flow", of3 (fun a b z -> (Prior.flow (couple a b)).LogProb z) (g 8 [ 1 ]) (g 9 [ 1 ]) z
@@ -244,7 +272,10 @@ let private adversarial: (string * Case) list = [
 
     // u and v count as constants; at the singular vectors themselves that changes nothing of sigma's gradient.
     let struct (left, _, _) = torch.linalg.svd (g 1 [ 3; 2 ])
-    "spectralNorm", of1 (fun w -> (let sigma, _, _ = spectralNorm w (left.select (1L, 0L)) in sigma)) (g 1 [ 3; 2 ])
+
+    "spectralNorm",
+    of1 (fun w -> (let sigma, _, _ = spectralNorm w (left.select (1L, 0L)) in sigma)) (g 1 [ 3; 2 ])
+
     let covariance (a: Tensor) = a.matmul (a.t ())
 
     "frechetDistance",
@@ -291,7 +322,7 @@ let private numeric (f: Tensor list -> Tensor) (inputs: Tensor list) (i: int) : 
 /// One tensor counted as a constant: what the mutants spoil is the gradient alone, never the value.
 let private lost (at: int -> int) (inputs: Tensor list) : Tensor list =
     let i = at inputs.Length
-    List.updateAt i (inputs[i].detach () + 0.0 * inputs[i]) inputs
+    List.updateAt i (inputs[i].detach() + 0.0 * inputs[i]) inputs
 
 let private law (name: string) (instances: (string * Case) list) =
     let error (spoil: Tensor list -> Tensor list) (case: Case) =

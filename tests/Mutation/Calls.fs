@@ -20,8 +20,12 @@ let private named (name: string) (m: MethodReference) : MethodReference option =
                 CallingConvention = m.CallingConvention
             )
 
-        m.Parameters |> Seq.iter (fun p -> other.Parameters.Add(ParameterDefinition p.ParameterType))
-        m.GenericParameters |> Seq.iter (fun g -> other.GenericParameters.Add(GenericParameter(g.Name, other)))
+        m.Parameters
+        |> Seq.iter (fun p -> other.Parameters.Add(ParameterDefinition p.ParameterType))
+
+        m.GenericParameters
+        |> Seq.iter (fun g -> other.GenericParameters.Add(GenericParameter(g.Name, other)))
+
         other
 
     let candidate: MethodReference =
@@ -66,7 +70,9 @@ let private operators (i: Instruction) (m: MethodReference) = [
 
     match named opposite[m.Name] m with
     | Some other ->
-        Variant.make "operator" $"{sign} -> {symbols[other.Name]}" (fun _ -> [ Instruction.Create(OpCodes.Call, other) ])
+        Variant.make "operator" $"{sign} -> {symbols[other.Name]}" (fun _ -> [
+            Instruction.Create(OpCodes.Call, other)
+        ])
     | None -> ()
 
     if Il.same left result then
@@ -94,7 +100,11 @@ let private fusedMultiplyAdd (i: Instruction) (m: MethodReference) = [
 
     let v = typeof<Vector<float32>>
     Variant.make "sign" "a b + c -> a b - c" (fun t -> [ method t "op_UnaryNegation" [| v |]; Il.copy i ])
-    Variant.make "term" "a b + c -> a b" (fun t -> [ Variant.op OpCodes.Pop; method t "op_Multiply" [| v; v |] ])
+
+    Variant.make "term" "a b + c -> a b" (fun t -> [
+        Variant.op OpCodes.Pop
+        method t "op_Multiply" [| v; v |]
+    ])
 
     Variant.make "term" "a b + c -> c" (fun t ->
         let c = Variant.temporary t vector
@@ -114,7 +124,18 @@ let private fusedMultiplyAdd (i: Instruction) (m: MethodReference) = [
 ]
 
 let private commutative =
-    set [ "dot"; "logaddexp"; "maximum"; "minimum"; "Max"; "Min"; "FusedMultiplyAdd"; "add"; "mul"; "Hypot" ]
+    set [
+        "dot"
+        "logaddexp"
+        "maximum"
+        "minimum"
+        "Max"
+        "Min"
+        "FusedMultiplyAdd"
+        "add"
+        "mul"
+        "Hypot"
+    ]
 
 let private alike (a: Instruction option) (b: Instruction option) =
     match a, b with
@@ -145,7 +166,10 @@ let private orders (i: Instruction) (m: MethodReference) = [
             Variant.make "order" $"{m.Name}: arguments {k + 1} and {k + 2} exchanged" (fun target ->
                 let temporaries = types[k..] |> List.map (Variant.temporary target)
                 let swapped = temporaries[1] :: temporaries[0] :: temporaries[2..]
-                List.map Variant.store (List.rev temporaries) @ List.map Variant.load swapped @ [ Il.copy i ])
+
+                List.map Variant.store (List.rev temporaries)
+                @ List.map Variant.load swapped
+                @ [ Il.copy i ])
 ]
 
 /// The method of `Wrong` that takes what the call takes from the stack and leaves what it leaves.
@@ -180,7 +204,13 @@ let private transposing = set [ "t"; "transpose"; "mT" ]
 
 /// Moves of memory between scopes and devices change no number.
 let private housekeeping =
-    set [ "MoveToOuterDisposeScope"; "DetachFromDisposeScope"; "contiguous"; "AsReadOnly"; "AsSpan" ]
+    set [
+        "MoveToOuterDisposeScope"
+        "DetachFromDisposeScope"
+        "contiguous"
+        "AsReadOnly"
+        "AsSpan"
+    ]
 
 /// The call left out: its first argument passes for its result, or nothing is done.
 let private dropped (i: Instruction) (m: MethodReference) = [
@@ -194,7 +224,8 @@ let private dropped (i: Instruction) (m: MethodReference) = [
         match types with
         | first :: rest when Il.same first result ->
             Variant.make kind what (fun _ -> pops rest.Length @ [ Variant.op OpCodes.Nop ])
-        | [ func; x ] when m.Name = "Invoke" && Il.same x result -> Variant.make kind what (Variant.dropUnder x)
+        | [ func; x ] when m.Name = "Invoke" && Il.same x result ->
+            Variant.make kind what (Variant.dropUnder x)
         | _ when result.MetadataType = MetadataType.Void && not types.IsEmpty && m.Name <> "Dispose" ->
             Variant.make kind what (fun _ -> pops types.Length)
         | _ -> ()
@@ -299,8 +330,14 @@ let private fields (i: Instruction) (m: MethodReference) = [
     | _ -> ()
 ]
 
-let private foreign =
-    [ "System.String"; "System.Object"; "System.IDisposable"; "System.Console"; "System.Environment"; "System.GC" ]
+let private foreign = [
+    "System.String"
+    "System.Object"
+    "System.IDisposable"
+    "System.Console"
+    "System.Environment"
+    "System.GC"
+]
 
 /// Text, errors and the compiler's own helpers hold no mathematics.
 let private isMine (m: MethodReference) =
@@ -319,7 +356,10 @@ let variants (body: MethodBody) (i: Instruction) : Variant list =
     match Il.callee i with
     | Some m when isMine m && not prefixed ->
         if i.OpCode.Code = Code.Newobj then
-            if m.DeclaringType.FullName.Contains '@' then [] else orders i m
+            if m.DeclaringType.FullName.Contains '@' then
+                []
+            else
+                orders i m
         elif m.Name = ".ctor" then
             []
         elif symbols.ContainsKey m.Name && m.Parameters.Count = 2 && not m.HasThis then

@@ -98,7 +98,7 @@ let private key (folder: string) =
     Convert.ToHexString(SHA256.HashData(files |> Seq.collect digest |> Array.ofSeq))
 
 /// Runs every test once without a mutant, or takes what was measured before with the same libraries.
-/// Raises InvalidOperationException naming the tests that fail.
+/// Raises InvalidOperationException naming the tests of the mathematics that fail.
 let cover (folder: string) (count: int) : Coverage =
     let cache, key = Path.Combine(folder, "coverage.tsv"), key folder
 
@@ -115,7 +115,7 @@ let cover (folder: string) (count: int) : Coverage =
     let failing = [
         for answer in answers do
             match answer with
-            | Covered(name, _, _, false, _) -> name
+            | Covered(name, _, _, false, reached) when reached.Length > 0 -> name
             | _ -> ()
     ]
 
@@ -259,7 +259,8 @@ type private Runner(folder: string, count: int, coverage: Coverage, killers: Kil
                 | _ -> ()
         ]
 
-        let fate, seconds = fate mutant (covering coverage likely mutant) (initialised coverage mutant)
+        let fate, seconds =
+            fate mutant (covering coverage likely mutant) (initialised coverage mutant)
 
         match fate with
         | Dead test ->
@@ -287,7 +288,14 @@ let private writeKillers (file: string) (killers: Killers) =
     File.WriteAllLines(file, [ for KeyValue(key, test) in killers -> $"{key}\t{test}" ])
 
 /// Tries all mutants on so many processes at once; `report` sees each verdict.
-let run folder count (coverage: Coverage) (jobs: int) (mutants: Mutant list) (report: Verdict -> unit) : Verdict list =
+let run
+    folder
+    count
+    (coverage: Coverage)
+    (jobs: int)
+    (mutants: Mutant list)
+    (report: Verdict -> unit)
+    : Verdict list =
     let waiting = ConcurrentQueue mutants
     let verdicts = ConcurrentBag<Verdict>()
     let memory = Path.Combine(folder, "killers.tsv")
@@ -306,7 +314,9 @@ let run folder count (coverage: Coverage) (jobs: int) (mutants: Mutant list) (re
                 verdicts.Add verdict
 
                 lock report (fun () ->
-                    log.WriteLine $"{mutant.File}:{mutant.Line}\t{mutant.Id}\t{mutant.What}\t{verdict.Fate}\t{verdict.Seconds:F2}"
+                    log.WriteLine
+                        $"{mutant.File}:{mutant.Line}\t{mutant.Id}\t{mutant.What}\t{verdict.Fate}\t{verdict.Seconds:F2}"
+
                     report verdict)
             | _ -> busy <- false
 

@@ -5,8 +5,7 @@ open System
 open Mono.Cecil
 open Mono.Cecil.Cil
 
-let private inputs (method: MethodReference) =
-    method.Parameters.Count + (if method.HasThis then 1 else 0)
+let private inputs (method: MethodReference) = method.Parameters.Count + (if method.HasThis then 1 else 0)
 
 /// The call that an instruction makes, constructors included.
 let callee (i: Instruction) : MethodReference option =
@@ -18,7 +17,12 @@ let callee (i: Instruction) : MethodReference option =
 let effect (i: Instruction) : int * int =
     match callee i with
     | Some m when i.OpCode.Code = Code.Newobj -> m.Parameters.Count, 1
-    | Some m -> inputs m, (if m.ReturnType.MetadataType = MetadataType.Void then 0 else 1)
+    | Some m ->
+        inputs m,
+        (if m.ReturnType.MetadataType = MetadataType.Void then
+             0
+         else
+             1)
     | None ->
         let pops =
             match i.OpCode.StackBehaviourPop with

@@ -35,15 +35,20 @@ type private Place = {
     Order: int
 }
 
-let rec private nested (t: TypeDefinition) : TypeDefinition seq = seq {
-    yield t
+let rec private nested (t: TypeDefinition) : TypeDefinition seq =
+    seq {
+        yield t
 
-    for n in t.NestedTypes do
-        yield! nested n
-}
+        for n in t.NestedTypes do
+            yield! nested n
+    }
 
 let private methods (m: ModuleDefinition) =
-    m.Types |> Seq.collect nested |> Seq.collect _.Methods |> Seq.filter _.HasBody |> List.ofSeq
+    m.Types
+    |> Seq.collect nested
+    |> Seq.collect _.Methods
+    |> Seq.filter _.HasBody
+    |> List.ofSeq
 
 let private isGenerated (attributes: CustomAttribute seq) =
     attributes |> Seq.exists (fun a -> a.AttributeType.Name = "CompilerGeneratedAttribute")
@@ -67,7 +72,8 @@ let private makers (all: MethodDefinition list) =
                     | _ -> None
 
                 match made with
-                | Some t when isClosure t && t.FullName <> m.DeclaringType.FullName -> t.GetElementType().FullName, m
+                | Some t when isClosure t && t.FullName <> m.DeclaringType.FullName ->
+                    t.GetElementType().FullName, m
                 | _ -> ()
     ]
 
@@ -232,7 +238,12 @@ let private isSource (m: MethodDefinition) =
     m.DebugInformation.HasSequencePoints
     && not (isGenerated m.CustomAttributes)
     && m.ReturnType.MetadataType <> MetadataType.String
-    && not (m.Name.EndsWith "Equals" || m.Name = "GetHashCode" || m.Name = "CompareTo" || m.Name = "ToString")
+    && not (
+        m.Name.EndsWith "Equals"
+        || m.Name = "GetHashCode"
+        || m.Name = "CompareTo"
+        || m.Name = "ToString"
+    )
 
 // ---- writing ----
 
@@ -311,13 +322,21 @@ let private number (firstNumber: int) (places: Place list) : (int * Place) list 
     numbered, mutants
 
 /// Plants one library's wrong versions, numbered from the number given, and writes it to a folder.
-let private library (root: string) (folder: string) (first: int) (path: string, wanted: string -> bool) : Mutant list =
+let private library
+    (root: string)
+    (folder: string)
+    (first: int)
+    (path: string, wanted: string -> bool)
+    : Mutant list =
     use resolver = new DefaultAssemblyResolver()
     resolver.AddSearchDirectory(AppContext.BaseDirectory)
     resolver.AddSearchDirectory(Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory())
 
     use assembly =
-        AssemblyDefinition.ReadAssembly(path, ReaderParameters(ReadSymbols = true, AssemblyResolver = resolver))
+        AssemblyDefinition.ReadAssembly(
+            path,
+            ReaderParameters(ReadSymbols = true, AssemblyResolver = resolver)
+        )
 
     let all = methods assembly.MainModule
     let makers = makers all

@@ -61,7 +61,13 @@ let private progress (count: int) =
             said <- DateTime.UtcNow
             eprintfn $"{tried} of {count} mutants tried, {tried - alive} killed"
 
-let private campaign (root: string) (folder: string) (options: Options) (all: Mutant list) (chosen: Mutant list) =
+let private campaign
+    (root: string)
+    (folder: string)
+    (options: Options)
+    (all: Mutant list)
+    (chosen: Mutant list)
+    =
     let known = Summary.equivalents (Path.Combine(root, "tests", "Mutation", "equivalent.txt"))
     let coverage = cover folder all.Length
     let verdicts = run folder all.Length coverage options.Jobs chosen (progress chosen.Length)
@@ -107,7 +113,7 @@ let main argv =
     | [ _; "--help" ] ->
         printfn "%s" usage
         0
-    | root :: arguments ->
+    | root :: arguments when File.Exists(Path.Combine(root, "Core.fs")) ->
         let defaults = { Only = None; Sample = None; Jobs = Environment.ProcessorCount; List = false }
 
         match parse defaults arguments with
@@ -125,6 +131,6 @@ let main argv =
             | :? IOException as e ->
                 eprintfn "%s" e.Message
                 1
-    | [] ->
+    | _ ->
         eprintfn "%s" usage
         2

@@ -45,13 +45,19 @@ let private sectionOf (root: string) =
 
     let headings = [
         for i in 1 .. lines.Length - 2 do
-            if lines[i - 1].StartsWith "// ---" && lines[i].StartsWith "// " && lines[i + 1].StartsWith "// ---" then
+            if
+                lines[i - 1].StartsWith "// ---"
+                && lines[i].StartsWith "// "
+                && lines[i + 1].StartsWith "// ---"
+            then
                 i, (lines[i].Substring(3).Split([| ','; ':'; '('; ';' |])[0]).Trim()
     ]
 
     fun (mutant: Mutant) ->
         if mutant.File = "Core.fs" then
-            let heading = headings |> List.tryFindBack (fun (line, _) -> line < mutant.Line) |> Option.map snd
+            let heading =
+                headings |> List.tryFindBack (fun (line, _) -> line < mutant.Line) |> Option.map snd
+
             "Core: " + Option.defaultValue "head" heading
         else
             mutant.File
@@ -94,7 +100,10 @@ let stale (all: Mutant list) (known: Equivalent list) (verdicts: Verdict list) :
 
         if not (all |> List.exists (fun m -> isMatch m e)) then
             $"{e.Text} | {e.What}: no such mutant"
-        elif not tried.IsEmpty && tried |> List.forall (fun v -> v.Fate <> Alive && v.Fate <> Unreached) then
+        elif
+            not tried.IsEmpty
+            && tried |> List.forall (fun v -> v.Fate <> Alive && v.Fate <> Unreached)
+        then
             $"{e.Text} | {e.What}: killed, so not equivalent"
 ]
 
@@ -136,7 +145,9 @@ let save (file: string) (rows: Row list) (survivors: Verdict list) : unit =
         ]
     |}
 
-    let options = JsonSerializerOptions(WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase)
+    let options =
+        JsonSerializerOptions(WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase)
+
     let temporary = file + ".tmp"
     File.WriteAllText(temporary, JsonSerializer.Serialize(content, options) + "\n")
     File.Move(temporary, file, overwrite = true)

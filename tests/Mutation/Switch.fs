@@ -29,7 +29,9 @@ type Switch =
 
     /// The places reached since the last call, by their first mutants' numbers.
     static member Reached() : int[] =
-        let reached = Switch.hits |> Seq.indexed |> Seq.filter (snd >> (<) 0uy) |> Seq.map fst |> Array.ofSeq
+        let reached =
+            Switch.hits |> Seq.indexed |> Seq.filter (snd >> (<) 0uy) |> Seq.map fst |> Array.ofSeq
+
         Array.fill Switch.hits 0 Switch.hits.Length 0uy
         reached
 

@@ -114,10 +114,8 @@ module Numbers =
         | Some(user, input) ->
             match user.OpCode.Code, user.Operand with
             | Code.Newarr, _ when not (isNull user.Next) && user.Next.OpCode.Code = Code.Dup -> NotMine
-            | (Code.Stelem_Ref | Code.Stelem_Any | Code.Stelem_I8 | Code.Stelem_I4 | Code.Stelem_R4 | Code.Stelem_R8), _ when
-                input = 1
-                ->
-                NotMine
+            | (Code.Stelem_Ref | Code.Stelem_Any | Code.Stelem_I8 | Code.Stelem_I4 | Code.Stelem_R4 | Code.Stelem_R8),
+              _ when input = 1 -> NotMine
             | Code.Ret, _ ->
                 if body.Method.Name = "GenerateNext" then
                     NotMine
@@ -129,7 +127,10 @@ module Numbers =
                     NotMine
                 else
                     roleOfType f.FieldType
-            | (Code.Ceq | Code.Beq | Code.Bne_Un | Code.Switch | Code.Sub), _ when isCall "get_Tag" (Il.producer 0 i) -> NotMine
+            | (Code.Ceq | Code.Beq | Code.Bne_Un | Code.Switch | Code.Sub), _ when
+                isCall "get_Tag" (Il.producer 0 i)
+                ->
+                NotMine
             | Code.Ceq, _ when isComparison (Il.producer 0 i) -> NotMine
             | _ ->
                 match Il.callee user with
@@ -139,7 +140,8 @@ module Numbers =
     /// Whether a literal one is what a loop's counter grows by: less would never end.
     let private isIncrement (i: Instruction) =
         match Il.consumer i with
-        | Some(user, 1) when user.OpCode.Code = Code.Add && not (isNull user.Next) -> user.Next.OpCode.Code = Code.Stloc
+        | Some(user, 1) when user.OpCode.Code = Code.Add && not (isNull user.Next) ->
+            user.Next.OpCode.Code = Code.Stloc
         | _ -> false
 
     let private floats (c: float) = [
@@ -160,7 +162,8 @@ module Numbers =
         | NotMine
         | Flag -> []
         | Number -> [
-            for wrong in floats c -> Variant.make (kindOf c wrong) $"{c:R} -> {wrong:R}" (fun _ -> [ load wrong ])
+            for wrong in floats c ->
+                Variant.make (kindOf c wrong) $"{c:R} -> {wrong:R}" (fun _ -> [ load wrong ])
           ]
 
     let private ofInteger body (i: Instruction) (c: int64) (load: int64 -> Instruction) =
@@ -275,11 +278,11 @@ module Arithmetic =
         match Map.tryFind i.OpCode.Code wrongBranches, i.Operand with
         | Some wrong, (:? Instruction as destination) when
             not (inFinally body i) && (isNull i.Previous || i.Previous.OpCode.Code <> Code.Dup)
-            ->
-            [
-                for what, code in wrong ->
-                    Variant.make "comparison" what (fun _ -> [ Instruction.Create(code, destination) ])
-            ]
+              ->
+              [
+                  for what, code in wrong ->
+                      Variant.make "comparison" what (fun _ -> [ Instruction.Create(code, destination) ])
+              ]
         | _ -> []
 
     let variants (body: MethodBody) (i: Instruction) : Variant list =

@@ -23,8 +23,7 @@ type Answer =
 
 let private numbers (xs: int[]) = String.Join(",", xs)
 
-let private ofNumbers (text: string) =
-    text.Split(',', StringSplitOptions.RemoveEmptyEntries) |> Array.map int
+let private ofNumbers (text: string) = text.Split(',', StringSplitOptions.RemoveEmptyEntries) |> Array.map int
 
 let write (answer: Answer) : string =
     let line (parts: string list) = String.Join("\t", parts)
@@ -95,7 +94,13 @@ let private cover answer modules =
     answer Finished
 
 /// Runs tests with a mutant until one fails; `cases` gives a test by module and name.
-let private attempt (watchdog: Watchdog) mutant place (cases: string -> string -> Suite.Case option) tests : Answer =
+let private attempt
+    (watchdog: Watchdog)
+    mutant
+    place
+    (cases: string -> string -> Suite.Case option)
+    tests
+    : Answer =
     let start = Suite.processorTime ()
     let mutable missed = []
     Switch.Reached() |> ignore
