@@ -1,40 +1,156 @@
-/// Compares this project with PyTorch on the same machine, one thread each, rounds interleaved.
-/// Run it: `bench/run`. Needs Debian's python3-torch, the same libtorch that this project binds.
+/// Compares training steps with PyTorch eager and with idiomatic TorchSharp on the same machine, one thread each.
+/// Run it: `bench/run`. Needs Debian's python3-torch, and OpenBLAS for it: without, Debian's PyTorch multiplies matrices
+/// by the reference BLAS, which is slower by an order of magnitude.
 module Research.Bench.Program
 
 open System
+open System.Diagnostics
 open System.IO
 open System.Threading
 open TorchSharp
 open Research.Host
 
-let private script name = Path.Combine(Environment.CurrentDirectory, "bench", name)
+/// What is compared: its name, our step, the peer's script, and, where there are such, the idiomatic step and the floor.
+type Row = {
+    Name: string
+    Ours: unit -> unit -> unit
+    Script: string
+    Idiomatic: (unit -> unit -> unit) option
+    Floor: (unit -> unit -> unit) option
+}
 
-let private vae (rounds: int) (steps: int) =
-    use peer = new Peer(script "vae.py", steps)
-    let step = VaeStep.create 1L
-    Rounds.time 50 step |> ignore
-    peer.Ready()
+let private vaeRow name script (row: VaeRow) = {
+    Name = name
+    Ours = fun () -> Ours.vae row 1L
+    Script = $"vae.py {script}"
+    Idiomatic = Some(fun () -> Idiomatic.vae row)
+    Floor = Some(fun () -> Floor.products row.Batch (VaeRow.layers row))
+}
 
-    [ for _ in 1..rounds -> Rounds.time steps step, peer.Round() ]
-    |> Rounds.report "ift1 training step"
+let private rows = [
+    vaeRow "ift1" "ift1" VaeRow.ift1
+    vaeRow "cs1" "cs1" VaeRow.cs1
+    vaeRow "hw5.1" "hw5.1" VaeRow.hw51
+    vaeRow "ift9, planar posterior" "ift9" VaeRow.ift9
+    {
+        Name = "ift7, planar flow, k = 32"
+        Ours = Ours.planar
+        Script = "planar.py"
+        Idiomatic = Some Idiomatic.planarFlow
+        Floor = None
+    }
+    {
+        Name = "cs2.2, a step of a GAN"
+        Ours = Ours.gan
+        Script = "gan.py"
+        Idiomatic = Some Idiomatic.gan
+        Floor = None
+    }
+    {
+        Name = "100 additions"
+        Ours = Ours.add
+        Script = "add.py"
+        Idiomatic = None
+        Floor = None
+    }
+]
 
-/// Two independent trainings side by side: wall-clock time divided by the steps of both.
-let private pair (rounds: int) (steps: int) =
-    use peer = new Peer(script "vae.py", steps)
-    use start = new Barrier(3)
-    use stop = new Barrier(3)
+let private median (values: float list) =
+    let sorted = List.sort values
+    let n = sorted.Length
+    (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
+
+let private script (name: string) = Path.Combine(Environment.CurrentDirectory, "bench", name)
+
+/// Rounds of a comparison, and the milliseconds that one of them should take: many short ones, so that a machine whose
+/// speed drifts slows all sides alike.
+let private rounds, roundTime = 25, 60.0
+
+/// The number of steps that fill a round. Long enough before it for the compiler to have seen a step often.
+let private stepsOf (round: int -> float) =
+    let watch = Stopwatch.StartNew()
+    let mutable last = round 1
+
+    while watch.ElapsedMilliseconds < 1500L do
+        last <- round (max 1 (int (roundTime / last)))
+
+    max 1 (int (roundTime / last))
+
+let private show (time: float option) =
+    match time with
+    | Some ms -> $"%9.4f{ms}"
+    | None -> "        -"
+
+let private print name (sides: float list option list) =
+    let medians = sides |> List.map (Option.map median)
+
+    let ratio index =
+        match sides.Head, sides[index] with
+        | Some ours, Some theirs -> List.map2 (/) ours theirs |> median |> Some
+        | _ -> None
+
+    let times = medians |> List.map show |> String.concat " "
+    printfn $"%-28s{name} {times}   {show (ratio 1)} {show (ratio 2)}"
+
+let private heading () =
+    printfn
+        "%-28s %9s %9s %9s %9s   %9s %9s"
+        (if Clock.ofProcessor then
+             "processor time, ms a step"
+         else
+             "ms a step")
+        "ours"
+        "PyTorch"
+        "TorchSh."
+        "products"
+        "/PyTorch"
+        "/TorchSh."
+
+let private compare (row: Row) =
+    use peer = new Peer(script row.Script)
+    let local made = Clock.time (made ())
+
+    let sides = [
+        Some(local row.Ours)
+        Some peer.Round
+        Option.map local row.Idiomatic
+        Option.map local row.Floor
+    ]
+
+    let timed = sides |> List.map (Option.map (fun round -> round, stepsOf round))
+
+    let times = [
+        for _ in 1..rounds -> timed |> List.map (Option.map (fun (round, steps) -> round steps))
+    ]
+
+    print row.Name [
+        for side in 0 .. sides.Length - 1 ->
+            let column = times |> List.map (List.item side)
+
+            if column.Head.IsSome then
+                Some(List.map Option.get column)
+            else
+                None
+    ]
+
+/// Two trainings of ift1 side by side: wall-clock time divided by the steps of both, beside one of PyTorch's.
+let private pair () =
+    use peer = new Peer(script "vae.py ift1")
+    let theirSteps = stepsOf peer.Round
+    let steps = 20
+    use start = new Barrier 3
+    use stop = new Barrier 3
     let mutable running = true
 
     let worker seed =
         let body () =
             torch.set_num_threads 1
-            let step = VaeStep.create seed
-            Rounds.time 50 step |> ignore
+            let step = Ours.vae VaeRow.ift1 seed
+            stepsOf (Clock.time step) |> ignore
             start.SignalAndWait()
 
             while running do
-                Rounds.time steps step |> ignore
+                Clock.time step steps |> ignore
                 stop.SignalAndWait()
                 start.SignalAndWait()
 
@@ -43,72 +159,53 @@ let private pair (rounds: int) (steps: int) =
         thread
 
     let threads = [ worker 1L; worker 2L ]
-    peer.Ready()
     start.SignalAndWait()
 
     let round last =
-        let watch = Diagnostics.Stopwatch.StartNew()
+        let watch = Stopwatch.StartNew()
         stop.SignalAndWait()
         let ours = watch.Elapsed.TotalMilliseconds / float (2 * steps)
-        let theirs = peer.Round()
+        let theirs = peer.Round theirSteps
         running <- not last
         start.SignalAndWait()
         ours, theirs
 
-    let pairs = [ for i in 1..rounds -> round (i = rounds) ]
+    let ours, theirs = List.unzip [ for i in 1..rounds -> round (i = rounds) ]
     threads |> List.iter (fun t -> t.Join())
-    Rounds.report "ift1, two runs side by side" pairs
-
-/// The fused planar chain, 32 layers: its rounds have more steps, so that both sides' last about as long.
-let private planar (rounds: int) (steps: int) =
-    use peer = new Peer(script "planar.py", steps)
-    let step = PlanarStep.create 1L
-    Rounds.time 5000 step |> ignore
-    peer.Ready()
-
-    let pairs = [ for _ in 1..rounds -> Rounds.time (100 * steps) step, peer.Round() ]
-    Rounds.report "ift7 training step, k = 32" pairs
-    printfn "PyTorch's time over ours: %.0f" (pairs |> List.map (fun (a, b) -> b / a) |> Rounds.median)
+    print "ift1, two runs at once" [ Some ours; Some theirs; None; None ]
 
 /// Resident memory of 20,000 steps, after step 2,000.
 let private memory () =
     let resident () =
         GC.Collect()
-        use me = Diagnostics.Process.GetCurrentProcess()
+        use me = Process.GetCurrentProcess()
         float me.WorkingSet64 / 1e6
 
-    let step = VaeStep.create 1L
-    Rounds.time 2000 step |> ignore
+    let step = Ours.vae VaeRow.ift1 1L
+    Clock.time step 2000 |> ignore
     let before = resident ()
-    Rounds.time 18000 step |> ignore
-    printfn $"resident memory, steps 2,000 to 20,000: {before:F1} MB to {resident ():F1} MB"
+    Clock.time step 18000 |> ignore
+    printfn $"resident memory, steps 2,000 to 20,000 of ift1: {before:F1} MB to {resident ():F1} MB"
 
 [<EntryPoint>]
 let main argv =
     TorchLibrary.Load()
     torch.set_num_threads 1
 
-    let heading () = printfn "%-34s %12s %12s" "" "ours" "PyTorch"
-
-    match argv with
-    | [||] ->
+    match List.ofArray argv with
+    | [] ->
         heading ()
-        vae 15 100
-        pair 15 100
-        planar 9 50
+        List.iter compare rows
+        pair ()
         0
-    | [| "vae" |] ->
+    | [ "--processor" ] ->
+        Clock.ofProcessor <- true
         heading ()
-        vae 15 100
-        pair 15 100
+        List.iter compare rows
         0
-    | [| "planar" |] ->
-        heading ()
-        planar 9 50
-        0
-    | [| "memory" |] ->
+    | [ "memory" ] ->
         memory ()
         0
     | _ ->
-        eprintfn "usage: bench [vae|planar|memory]"
+        eprintfn "usage: bench/run [--processor | memory]"
         2
