@@ -122,7 +122,9 @@ let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
     let model = ConditionalVae.model { Networks = vae; Classes = case.Classes }
     let terms = betaElbo case.Beta model (case.X.``to`` dtype) (case.Eps.``to`` dtype)
     let gradients = torch.autograd.grad ([| total terms |], leaves)
-    let value name = (terms |> List.find (fst >> (=) name) |> snd).ToDouble()
+    // Without weight the divergence is no term.
+    let value name =
+        terms |> List.tryFind (fst >> (=) name) |> Option.map (fun (_, term) -> term.ToDouble()) |> Option.defaultValue 0.0
 
     {
         Reconstruction = value "reconstruction"

@@ -209,7 +209,7 @@ let private objectives: (string * Case) list = [
     ]
 
     for name, objective in named do
-        let noise = if name = "infoVae" then eps.narrow (0L, 0L, 2L) else eps
+        let noise = if name = "infoVae" then eps.narrow (0L, 0L, 3L) else eps
 
         for behind, flow in [ "", None; ", planar posterior", Some amortised ] do
             name + behind,
