@@ -61,35 +61,27 @@ type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: strin
     /// Sets the learning rate to a share of the settings' own.
     member _.Rate(share: float) : unit = optimiser.LearningRate <- share * settings.LearningRate
 
-    /// The terms of an objective as they are logged, their sum as `loss` first, and the gradients of the sum. Raises
-    /// ResearchException, which names the term or the tensor, when a term is no number or has no gradient, or when a
-    /// learned tensor has no part in the sum, unless `allowUnused`. `terms` is called again only to find the term that
-    /// failed.
-    member _.Gradients
-        (terms: unit -> Terms, ?allowUnused: bool)
-        : IReadOnlyList<Term> * IList<Tensor | null> =
+    /// One step along gradients of the learned tensors; one without a gradient stays as it is.
+    member _.Step(gradients: IList<Tensor | null>) : unit = optimiser.Step gradients
+
+    /// One step on the sum of an objective's terms. Raises ResearchException, which names the term or the tensor, when
+    /// a term is no number or has no gradient, or when a learned tensor has no part in the sum, unless `allowUnused`:
+    /// such a tensor stays as it is. Returns what is logged: the sum as `loss`, then the terms. `terms` is called again
+    /// only to find the term that failed.
+    member this.LowerTerms(terms: unit -> Terms, ?allowUnused: bool) : IReadOnlyList<Term> =
         let named () : IReadOnlyList<struct (string * Tensor)> = [|
             for name, value in terms () -> struct (name, value)
         |]
 
         let struct (values, gradients) = Gradients.Of(named, learned, defaultArg allowUnused false)
+        this.Step gradients
         use _ = torch.no_grad ()
 
         [|
-            Term("loss", total [ for struct (_, value) in values -> "", value ])
+            Term("loss", total [ for struct (name, value) in values -> name, value ])
             for struct (name, value) in values do
                 Term(name, value)
-        |],
-        gradients
-
-    /// One step along gradients of the learned tensors; one without a gradient stays as it is.
-    member _.Step(gradients: IList<Tensor | null>) : unit = optimiser.Step gradients
-
-    /// One step on the sum of an objective's terms; see Gradients. Returns what is logged.
-    member this.LowerTerms(terms: unit -> Terms, ?allowUnused: bool) : IReadOnlyList<Term> =
-        let logged, gradients = this.Gradients(terms, ?allowUnused = allowUnused)
-        this.Step gradients
-        logged
+        |]
 
     /// One step on a scalar.
     member this.Lower(loss: Tensor) : unit = this.LowerTerms(fun () -> [ "loss", loss ]) |> ignore

@@ -6,24 +6,21 @@ open TorchSharp
 open Research.Core
 open Research.Host
 
-/// What a step needs at a batch x and its noise eps: the terms to log, the loss first, and the loss's gradients.
-type TermsAndGradients = Tensor -> Tensor -> IReadOnlyList<Term> * IList<Tensor | null>
+/// Lowers the loss at a batch x and its noise eps, and returns what is logged, the loss first.
+type Lowering = Tensor -> Tensor -> IReadOnlyList<Term>
 
-/// Any objective on any model: forward through Core's operators (encoder, z = mu + sigma eps, decoder, -log p(x|z) and
-/// KL(q(z|x)||p(z))), and back by autograd. Not every objective uses all parameters that a model may have.
-let composed (objective: Objective) (model: unit -> LatentModel) (descent: Descent) : TermsAndGradients =
-    fun x eps -> descent.Gradients((fun () -> objective (model ()) x eps), allowUnused = true)
+/// Any objective on any model. Forward through Core: encoder, z = mu + sigma eps, decoder, -log p(x|z) and
+/// KL(q(z|x)||p(z)); back by autograd; then the optimiser's move. Not every objective uses all parameters of a model.
+let composed (objective: Objective) (model: unit -> LatentModel) (descent: Descent) : Lowering =
+    fun x eps -> descent.LowerTerms((fun () -> objective (model ()) x eps), allowUnused = true)
 
-/// How the terms and gradients of a run are computed: chosen here, once a training.
-let choose (run: VaeRun) (built: BuiltVae) (descent: Descent) : TermsAndGradients =
+/// How a run lowers its loss: chosen here, once a training.
+let choose (run: VaeRun) (built: BuiltVae) (descent: Descent) : Lowering =
     composed (snd run.Objective) built.Model descent
 
-/// One step: a batch, its noise, terms and gradients, and the optimiser's move.
-let take (run: VaeRun) (images: VaeImages) (compute: TermsAndGradients) (descent: Descent) (at: StepContext) =
+/// One step: the next batch of the epoch's order, its noise, and the loss lowered there.
+let take (run: VaeRun) (images: VaeImages) (lower: Lowering) (at: StepContext) =
     let rows = at.Batch(int (images.Raw.size 0), run.Batch)
     let x = VaeImages.rows images rows at.Noise "binarise" at.Step
-    let eps =
-        at.Noise.Normal("posterior", at.Step, VaeRun.noiseShape run run.Samples (x.size 0), device = x.device)
-    let terms, gradients = compute x eps
-    descent.Step gradients
-    terms
+    let shape = VaeRun.noiseShape run run.Samples (x.size 0)
+    lower x (at.Noise.Normal("posterior", at.Step, shape, device = x.device))

@@ -30,7 +30,7 @@ module VaeTraining =
     let training (plan: Plan) (run: VaeRun) (built: BuiltVae) (descent: Descent) (train: Tensor, validation: Tensor) =
         let train, validation = images plan run train, images plan run validation
         let perEpoch = StepContext.StepsPerEpoch(int (train.Raw.size 0), run.Batch)
-        let step = VaeStep.take run train (VaeStep.choose run built descent) descent
+        let step = VaeStep.take run train (VaeStep.choose run built descent)
         {
             Training.create [ descent ] perEpoch run.Length step with
                 EvaluateEvery = run.EvaluateEvery
@@ -86,11 +86,8 @@ module VaeTraining =
     let stepper (run: VaeRun) (context: RunContext) (x: Tensor) (eps: Tensor) : unit -> unit =
         use generator = context.Noise.For("initialisation", 0L)
         let built = VaeRun.build run (Parameters(generator, context.Device))
-        let descent = Descent(built.Parameters, run.Optimiser)
-        let compute = VaeStep.choose run built descent
-        fun () ->
-            let _, gradients = compute x eps
-            descent.Step gradients
+        let lower = VaeStep.choose run built (Descent(built.Parameters, run.Optimiser))
+        fun () -> lower x eps |> ignore
     /// The trained plain model of a finished run, for evaluation.
     let load (trained: Trained) (finished: RunDirectory) device : BuiltVae =
         ModelFile.restore (VaeRun.build trained.Run) finished device
