@@ -129,12 +129,12 @@ let private earlyStopping =
                     Length = EarlyStop(3, 3)
             }
 
-            let request = VaeRun.request plan "watched" 1L run
+            let request = (VaeTraining.request plan "watched" 1L run).Training
             use board = new PlainBoard(TextWriter.Null)
             let store = RunStore root
             let summary = Runner(store, cpu, 1, board).Run([ request ], CancellationToken.None)
             Expect.equal summary.ExitCode 0 "the run is done"
-            let results = Results store
+            let results = Results(plan, store)
             let curve name = results.Curve "validation" name request |> Array.map snd
 
             let expected =

@@ -32,18 +32,15 @@ module FusedVae =
         | LeakyRelu slope -> ActivationKind.LeakyRelu slope
         | Tanh -> ActivationKind.Tanh()
         | Softplus -> ActivationKind.Softplus()
-
     let private likelihood likelihood : LikelihoodKind =
         match likelihood with
         | BernoulliLogits shift -> LikelihoodKind.Bernoulli shift
         | GreyLevels levels -> LikelihoodKind.Categorical levels
         | Gaussian sigma -> LikelihoodKind.Normal sigma
-
     let private variance form =
         match form with
         | LogVariance -> VarianceKind.Log
         | SoftplusVariance -> VarianceKind.Softplus
-
     /// The path of a model's training: `beta` is the weight of the divergence where the objective is a weighted ELBO,
     /// `samples` the number of draws of z that it takes per example (0 for one without a dimension of its own).
     let path
@@ -62,29 +59,18 @@ module FusedVae =
             Operators "the divergence from a learned prior has no closed form"
         | _, _, _, (PlanarPosterior _ | IafPosterior _) -> Operators "a flow posterior"
         | _, Some _, StandardPrior, DiagonalPosterior -> Fused
-
     /// The kernel of a VAE whose decoder may also read what in x stands behind the data. Gradients are those of `learned`,
     /// by their place in it; layers that are not in it are held.
     let kernel (vae: Vae) (beta: float) (learned: IReadOnlyList<struct (string * Tensor)>) : VaeKernel =
         let place (weight: Tensor) =
-            match
-                learned
-                |> Seq.tryFindIndex (fun struct (_, tensor) -> Object.ReferenceEquals(tensor, weight))
-            with
+            match learned |> Seq.tryFindIndex (fun struct (_, tensor) -> Object.ReferenceEquals(tensor, weight)) with
             | Some index -> Nullable index
             | None -> Nullable()
-
         let layers (mlp: Mlp) = [|
             for layer in mlp.Layers -> LinearLayer(layer.Weight, layer.Bias, place layer.Weight)
         |]
-
         VaeKernel(
             layers vae.Encoder,
             layers vae.Decoder,
-            VaeForm(
-                activation vae.Shape.Activation,
-                likelihood vae.Shape.Likelihood,
-                variance vae.Shape.Variance,
-                beta
-            )
+            VaeForm(activation vae.Shape.Activation, likelihood vae.Shape.Likelihood, variance vae.Shape.Variance, beta)
         )
