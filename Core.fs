@@ -25,7 +25,7 @@ type Tensor = torch.Tensor
 let private log2Pi = log (2.0 * Math.PI)
 
 /// A number where libtorch wants a scalar: F# would take TorchSharp's conversion to a tensor, which throws.
-let inline scalar (x: ^T) : Scalar = ((^T or Scalar): (static member op_Implicit: ^T -> Scalar) x)
+let scalar (x: float) : Scalar = Scalar.op_Implicit x
 
 /// f(block, first, rows) over n rows, at most `size` at a time, so that memory is that of one block: its tensors are
 /// freed before the next, but for those that f moves to the outer dispose scope. Blocks count from 0.
@@ -1037,7 +1037,7 @@ let private covarianceFactor (name: string) (features: int64) (covariance: Tenso
         refuse $"an eigenvalue is {values.min().ToDouble()}"
 
     let rounding = float features * (torch.finfo torch.float64).eps * values.max().ToDouble()
-    vectors * (values.masked_fill (values.le (scalar rounding: Scalar), 0)).sqrt()
+    vectors * (values.masked_fill (values.le (scalar rounding), 0)).sqrt()
 
 /// |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2): the squared Wasserstein-2 distance of two normals, FID on
 /// features. The root's trace is the sum of the singular values of A1'A2 for S = A A', which needs no root of a product

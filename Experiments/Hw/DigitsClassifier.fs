@@ -30,7 +30,7 @@ let agreement (name: string) (predicted: Tensor) (label: Tensor) : (string * flo
     [
         name, (right.mean ()).ToDouble()
         for c in 0 .. classes - 1 do
-            let ofClass = label.eq(scalar (int64 c)).``to`` torch.float64
+            let ofClass = label.eq(scalar (float c)).``to`` torch.float64
             $"{name}.{c}", (right * ofClass).sum().ToDouble() / ofClass.sum().ToDouble()
     ]
 
