@@ -38,6 +38,12 @@ let private gemmRate (device: torch.Device) n =
 
     2.0 * float n ** 3.0 * float count / watch.Elapsed.TotalSeconds / 1e9
 
+/// How many there are, and what they are called.
+let private gpus () =
+    let count = torch.cuda.device_count ()
+    let names = [ for i in 0 .. count - 1 -> Devices.Describe(torch.device $"cuda:{i}") ]
+    String.Join(", ", string count :: names)
+
 let lines (device: torch.Device) : string list =
     torch.set_num_threads 1
     let host = HostInfo.Current
@@ -53,5 +59,5 @@ let lines (device: torch.Device) : string list =
         | [||] -> "BLAS       not known on this system"
         | paths -> yield! paths |> Array.map (fun path -> $"BLAS       {path}")
 
-        $"GPUs       {torch.cuda.device_count ()}"
+        $"GPUs       {gpus ()}"
     ]

@@ -138,7 +138,7 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
             Profile = Profile.name profile
             Data = provenances |> List.map _.Describe() |> String.concat "; "
             StandIn = provenances |> List.exists _.IsStandIn
-            Device = (if device.``type`` = DeviceType.CPU then "CPU" else "GPU")
+            Device = Devices.Describe device
             Seeds = seeds
             Shortened = shortened
         }

@@ -9,7 +9,7 @@ open Research.Host
 module Rows =
     /// The rows of these numbers. `[N,D]`, result `[n,D]`.
     let pick (all: Tensor) (rows: int64[]) : Tensor =
-        all.index_select (0L, torch.tensor (rows, device = all.device))
+        all.index_select (0L, Devices.Move(torch.tensor rows, all.device))
 
     /// At most so many, the same for every model. A file may stand in class order: a prefix is no sample.
     let sample (all: Tensor) (count: int) : Tensor =

@@ -2,6 +2,7 @@ namespace Research.Experiments
 
 open System.Diagnostics
 open TorchSharp
+open Research.Host
 
 /// Times of training steps.
 [<RequireQualifiedAccess>]
@@ -16,11 +17,14 @@ module Timing =
         [
             for round in 0..rounds do
                 for name, step in steppers do
+                    Devices.Settle()
                     let watch = Stopwatch.StartNew()
 
                     for _ in 1..steps do
                         use _ = torch.NewDisposeScope()
                         step ()
+
+                    Devices.Settle()
 
                     if round > 0 then
                         name, watch.Elapsed.TotalMilliseconds / float steps

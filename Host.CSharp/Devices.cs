@@ -32,7 +32,31 @@ public static class Devices
         if (index >= available)
             throw new ResearchException(
                 $"there is no GPU {index}: this machine has {available}, counted from 0.", ResearchException.BadUsage);
+        CudaLibrary.KeepBits();
         return torch.device(string.Create(CultureInfo.InvariantCulture, $"cuda:{index}"));
+    }
+
+    /// <summary>What captions call the device: `CPU`, or the card's own name, e.g. `NVIDIA A100-SXM4-40GB`.</summary>
+    public static string Describe(torch.Device device) =>
+        device.type == DeviceType.CPU ? "CPU" : CudaLibrary.CardName(Math.Max(device.index, 0)) ?? "GPU";
+
+    /// <summary>
+    /// A tensor of the CPU on the device; the tensor itself is disposed of unless it is there already. The transfer queues
+    /// behind the kernels on their way, and nobody waits for them.
+    /// </summary>
+    public static torch.Tensor Move(torch.Tensor made, torch.Device? device)
+    {
+        if (device is null || device.type == DeviceType.CPU)
+            return made;
+        using (made)
+            return made.to(device, non_blocking: true);
+    }
+
+    /// <summary>Waits until the GPU, if one is in use, has done what it was told: what a clock must do first.</summary>
+    public static void Settle()
+    {
+        if (torch.cuda.is_available())
+            torch.cuda.synchronize();
     }
 
     /// <summary>

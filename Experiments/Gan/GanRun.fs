@@ -178,10 +178,11 @@ module GanRun =
         let loss = z |> built.Generator.Apply ofBatch |> built.Critic.Ready() |> run.Adversary.GeneratorLoss
         descent.Lower loss
         loss
-    let private average (decay: float) (built: BuiltGan) =
+    /// Moves the average towards the generator by a share, `[]` on their device.
+    let private average (share: Tensor) (built: BuiltGan) =
         use _ = torch.no_grad ()
         for struct (_, target), struct (_, source) in Seq.zip built.Averaged.All built.GeneratorParameters.All do
-            target.lerp_ (source, torch.tensor (1.0 - decay, source.dtype, source.device)) |> ignore
+            target.lerp_ (source, share) |> ignore
     let private keepSnapshot (run: GanRun) (built: BuiltGan) (context: RunContext) (step: int64) =
         let kept =
             match run.Snapshots with
@@ -202,6 +203,7 @@ module GanRun =
         (critic: Descent)
         : StepContext -> IReadOnlyList<Term> =
         let n, perStep = int (images.size 0), run.Batch * run.CriticSteps
+        let share = torch.tensor (1.0 - run.Ema, torch.float32, images.device)
         fun at ->
             let rows = at.Batch(n, perStep)
             let noise stream = latents built.Generator at.Noise stream at.Step run.Batch images.device
@@ -212,7 +214,7 @@ module GanRun =
             ]
             let generatorLoss = generatorStep run built generator (noise "generator")
             if run.Ema > 0.0 then
-                average run.Ema built
+                average share built
             let criticLoss, penalty = List.last critics
             [|
                 Term("critic", criticLoss)

@@ -54,7 +54,7 @@ let private mixtureErrors (built: BuiltVae) (test: Tensor) (noise: Noise) =
 let private flowErrors (built: BuiltVae) (noise: Noise) =
     let prior, latent, device = built.Model().Prior, built.Vae.Shape.Latent, built.Parameters.Device
     let eps = noise.Normal("traps.flow", 0L, [| draws; int64 latent |], device = device)
-    let logP = prior.LogProb(prior.Sample (torch.zeros [| draws |]) eps)
+    let logP = prior.LogProb(prior.Sample (torch.zeros ([| draws |], device = device)) eps)
     let logDet = mean logP - mean (logStandardNormal eps)
     [ "flow.right", mean logP; "flow.wrong", mean logP + float (latent - 1) * logDet ]
 

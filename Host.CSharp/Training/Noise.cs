@@ -36,7 +36,7 @@ public sealed class Noise(long seed)
         torch.Device? device = null)
     {
         using var generator = For(stream, step);
-        return Move(torch.randn(shape, dtype, generator: generator), device);
+        return Devices.Move(torch.randn(shape, dtype, generator: generator), device);
     }
 
     /// <summary>Noise uniform on [0, 1).</summary>
@@ -45,7 +45,7 @@ public sealed class Noise(long seed)
         torch.Device? device = null)
     {
         using var generator = For(stream, step);
-        return Move(torch.rand(shape, dtype, generator: generator), device);
+        return Devices.Move(torch.rand(shape, dtype, generator: generator), device);
     }
 
     /// <summary>A uniformly random order of 0..n-1 for an epoch; the caller must not change it.</summary>
@@ -81,14 +81,6 @@ public sealed class Noise(long seed)
             if ((uint)product >= threshold)
                 return (uint)(product >> 32);
         }
-    }
-
-    private static torch.Tensor Move(torch.Tensor made, torch.Device? device)
-    {
-        if (device is null || device.type == DeviceType.CPU)
-            return made;
-        using (made)
-            return made.to(device);
     }
 
     private sealed record Shuffle(long Epoch, long[] Order);
