@@ -90,7 +90,7 @@ def step(i):
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    return loss.item()
+    return loss
 
 
 serve(step)
