@@ -119,10 +119,16 @@ let tests =
 
         testCase "colours" (fun () ->
             let pdf =
-                Regex.Matches(text "paper/report.sty", @"\\definecolor\{([a-z-]+)\}\{HTML\}\{([0-9A-F]{6})\}")
+                Regex.Matches(
+                    text "paper/report.sty",
+                    @"\\definecolor\{([a-z-]+)\}\{HTML\}\{([0-9A-F]{6})\}"
+                )
                 |> Seq.map (fun m -> m.Groups[1].Value, "#" + m.Groups[2].Value)
                 |> Map.ofSeq
 
             for name, colour in Colours.palette do
-                Expect.equal (pdf.TryFind name) (Some colour) $"{name} is the same in the PDF and on the page")
+                Expect.equal
+                    (pdf.TryFind name)
+                    (Some colour)
+                    $"{name} is the same in the PDF and on the page")
     ]
