@@ -60,12 +60,18 @@ module FusedVae =
         | _ when samples > 0 -> Operators "several draws of z an example"
         | _, _, (MixturePrior _ | VampPrior _ | TopographicPrior _ | FlowPrior _), _ ->
             Operators "the divergence from a learned prior has no closed form"
-        | _, _, _, (PlanarPosterior _ | IafPosterior _) -> Operators "a flow posterior"
-        | _, Some _, StandardPrior, DiagonalPosterior -> Fused
+        | _, _, _, IafPosterior _ -> Operators "an autoregressive posterior"
+        | _, Some _, StandardPrior, (DiagonalPosterior | PlanarPosterior _) -> Fused
 
     /// The kernel of a VAE whose decoder may also read what in x stands behind the data. Gradients are those of `learned`,
-    /// by their place in it; layers that are not in it are held.
-    let kernel (vae: Vae) (beta: float) (learned: IReadOnlyList<struct (string * Tensor)>) : VaeKernel =
+    /// by their place in it; layers that are not in it are held. `parameters` are all of the model's.
+    let kernel
+        (parameters: Parameters)
+        (learned: IReadOnlyList<struct (string * Tensor)>)
+        (vae: Vae)
+        (posterior: PosteriorShape)
+        (beta: float)
+        : VaeKernel =
         let place (weight: Tensor) =
             match
                 learned
@@ -74,17 +80,34 @@ module FusedVae =
             | Some index -> Nullable index
             | None -> Nullable()
 
-        let layers (mlp: Mlp) = [|
-            for layer in mlp.Layers -> LinearLayer(layer.Weight, layer.Bias, place layer.Weight)
-        |]
+        let layer weight bias = LinearLayer(weight, bias, place weight)
+        let layers (mlp: Mlp) = [| for linear in mlp.Layers -> layer linear.Weight linear.Bias |]
 
-        VaeKernel(
-            layers vae.Encoder,
-            layers vae.Decoder,
+        let named name =
+            let tensor key =
+                parameters.All
+                |> Seq.pick (fun struct (name, tensor) -> if name = key then Some tensor else None)
+
+            layer (tensor $"{name}.weight") (tensor $"{name}.bias")
+
+        let maps =
+            match posterior with
+            | PlanarPosterior _ ->
+                PlanarLayers(
+                    named "posterior.planar.u",
+                    named "posterior.planar.w",
+                    named "posterior.planar.b",
+                    PlanarChain.centred
+                )
+            | DiagonalPosterior
+            | IafPosterior _ -> null
+
+        let form =
             VaeForm(
                 activation vae.Shape.Activation,
                 likelihood vae.Shape.Likelihood,
                 variance vae.Shape.Variance,
                 beta
             )
-        )
+
+        VaeKernel(layers vae.Encoder, layers vae.Decoder, form, maps)
