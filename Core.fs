@@ -24,6 +24,17 @@ type Tensor = torch.Tensor
 
 let private log2Pi = log (2.0 * Math.PI)
 
+/// A number where libtorch wants a scalar: F# would take TorchSharp's conversion to a tensor, which throws.
+let scalar (x: float) : Scalar = Scalar.op_Implicit x
+
+/// f(block, first, rows) over n rows, at most `size` at a time, so that memory is that of one block: its tensors are
+/// freed before the next, but for those that f moves to the outer dispose scope. Blocks count from 0.
+let blockwise (size: int64) (n: int64) (f: int64 -> int64 -> int64 -> 'a) : 'a[] =
+    Array.init (int ((n + size - 1L) / size)) (fun block ->
+        use _ = torch.NewDisposeScope()
+        let first = int64 block * size
+        f (int64 block) first (min size (n - first)))
+
 /// Raises ArgumentException, which names the argument, unless the condition holds.
 let inline private need (condition: bool) (name: string) ([<InlineIfLambda>] reason: unit -> string) : unit =
     if not condition then
@@ -452,7 +463,7 @@ module Transform =
 /// w.u, and the value at which softplus is 1 for w = 0, where the planar map is a shift.
 let private planarSlope (u: Tensor) (w: Tensor) : Tensor =
     let isShift = (w.detach().abs()).amax([| -1L |]).logical_not()
-    sumLast(u * w).masked_fill(isShift, Scalar.op_Implicit (log (Math.E - 1.0)))
+    sumLast(u * w).masked_fill(isShift, scalar (log (Math.E - 1.0)))
 
 /// u + (m(w.u) - w.u) w/|w|^2 with m(a) = softplus(a) - 1, so that w.u-hat > -1 and the planar map is invertible; u for
 /// w = 0. `u, w: [..,L]`. Source: Rezende and Mohamed (2015), appendix A.1. Paper: eq:planar-invertible.
@@ -574,7 +585,7 @@ let energyArcs (z: Tensor) : Tensor =
 let energySine (z: Tensor) : Tensor =
     needLast (nameof z) 2L z
     // One period is exact, where the sine of a large product would be noise.
-    let wave = (z.select(-1L, 0L).remainder(Scalar.op_Implicit 4.0) * (Math.PI / 2.0)).sin()
+    let wave = (z.select(-1L, 0L).remainder(scalar 4.0) * (Math.PI / 2.0)).sin()
     0.5 * ((z.select (-1L, 1L) - wave) / 0.4).square()
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -690,22 +701,23 @@ let total (terms: Terms) : Tensor =
 
     terms |> List.map snd |> List.reduce (+)
 
-/// log p(x|z), KL(q(z|x)||p(z)) and z. The divergence is in closed form where there is one, else log q - log p at
-/// the sample; behind a flow, the base's closed form and the sampled change of log q - log p along the flow, which has
-/// the same mean and, near the identity, no variance.
-/// `eps: [..,B,L]`, results `[..,B]` (the closed-form KL `[B]`) and `[..,B,L]`.
+/// KL(q(z|x)||p(z)) at samples z of eps: in closed form where there is one, else log q - log p at the sample; behind a
+/// flow, the base's closed form and the sampled change of log q - log p along the flow, which has the same mean and,
+/// near the identity, no variance. `logPrior` = log p(z), computed where it is needed.
+/// `eps: [..,B,L]`, `logQ, logPrior: [..,B]`, result `[..,B]` (the closed form `[B]`).
+let klFromPrior (prior: Prior) (q: Posterior) (eps: Tensor) (logQ: Tensor) (logPrior: Lazy<Tensor>) : Tensor =
+    match q.Flow, prior.KlFrom with
+    | None, Some klFrom -> klFrom q.Base
+    | Some _, Some klFrom ->
+        let z0, logQ0 = Posterior.sample { q with Flow = None } eps
+        klFrom q.Base + (logQ - logPrior.Value) - (logQ0 - prior.LogProb z0)
+    | _, None -> logQ - logPrior.Value
+
+/// log p(x|z), KL(q(z|x)||p(z)) and z. `eps: [..,B,L]`, results `[..,B]` (the closed-form KL `[B]`) and `[..,B,L]`.
 let private partsOfElbo (model: LatentModel) (x: Tensor) (eps: Tensor) =
     let q = model.Encode x
     let z, logQ = Posterior.sample q eps
-
-    let kl =
-        match q.Flow, model.Prior.KlFrom with
-        | None, Some klFrom -> klFrom q.Base
-        | Some _, Some klFrom ->
-            let z0, logQ0 = Posterior.sample { q with Flow = None } eps
-            klFrom q.Base + (logQ - model.Prior.LogProb z) - (logQ0 - model.Prior.LogProb z0)
-        | _, None -> logQ - model.Prior.LogProb z
-
+    let kl = klFromPrior model.Prior q eps logQ (lazy model.Prior.LogProb z)
     model.LogLikelihood x z, kl, z
 
 /// reconstruction + beta KL: minus the ELBO at beta = 1, the autoencoder's loss without the KL at beta = 0.
@@ -1025,7 +1037,7 @@ let private covarianceFactor (name: string) (features: int64) (covariance: Tenso
         refuse $"an eigenvalue is {values.min().ToDouble()}"
 
     let rounding = float features * (torch.finfo torch.float64).eps * values.max().ToDouble()
-    vectors * (values.masked_fill (values.le (Scalar.op_Implicit rounding: Scalar), 0)).sqrt()
+    vectors * (values.masked_fill (values.le (scalar rounding), 0)).sqrt()
 
 /// |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2): the squared Wasserstein-2 distance of two normals, FID on
 /// features. The root's trace is the sum of the singular values of A1'A2 for S = A A', which needs no root of a product
@@ -1076,16 +1088,11 @@ let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tenso
     // In float64 both densities are exact at the rounded sample, and their difference is at most log N.
     let exact = { Mu = encodings.Mu.double (); LogVar = encodings.LogVar.double () }
     let own = DiagNormal.logProb exact (z.double ())
-    let block = 100L
 
     let aggregated =
-        [|
-            for start in 0L .. block .. n - 1L do
-                use scope = torch.NewDisposeScope()
-                let rows = z.narrow (0L, start, min block (n - start))
-                (logAggregatedPosterior exact rows).MoveToOuterDisposeScope()
-        |]
-        |> fun blocks -> torch.cat blocks
+        blockwise 100L n (fun _ first rows ->
+            (logAggregatedPosterior exact (z.narrow (0L, first, rows))).MoveToOuterDisposeScope())
+        |> torch.cat
 
     {
         MutualInformation = ((own - aggregated).mean()).ToDouble()
@@ -1110,10 +1117,10 @@ let collapsedProportion (eps: float) (delta: float) (klPerDimension: Tensor) : f
         (nameof klPerDimension)
         (fun () -> "it is empty or holds NaN")
 
-    let share = (klPerDimension.lt (Scalar.op_Implicit eps)).double().mean [| 0L |]
+    let share = (klPerDimension.lt (scalar eps)).double().mean [| 0L |]
     // Shares are ratios of integers: the slack absorbs the rounding of 1 - delta, and is less than any example.
     let needed = 1.0 - delta - 1e-9
-    (share.ge(Scalar.op_Implicit needed).double().mean()).ToDouble()
+    (share.ge(scalar needed).double().mean()).ToDouble()
 
 /// The number of latent dimensions whose posterior mean varies over the data by more than a threshold (0.01 in the
 /// source). `mu: [N,L]`. Source: Burda, Grosse and Salakhutdinov (2016), section 5.1. Paper: eq:active-units.
@@ -1124,7 +1131,7 @@ let activeUnits (threshold: float) (mu: Tensor) : int =
         "the variance needs two examples or more, all of them finite")
 
     let variance = mu.var ([| 0L |], true)
-    (variance.gt(Scalar.op_Implicit threshold).sum()).ToInt32()
+    (variance.gt(scalar threshold).sum()).ToInt32()
 
 /// steps + 2 points on the segment from a to b, both ends included. `[L]` twice, result `[steps+2,L]`.
 /// Paper: eq:interpolation.
@@ -1175,7 +1182,7 @@ module LinearGaussian =
     let private spectrum (m: LinearGaussian) =
         needSigma m
         let struct (u, s, vt) = torch.linalg.svd (m.W, false)
-        u, s, vt, s.hypot (torch.full_like (s, Scalar.op_Implicit m.Sigma))
+        u, s, vt, s.hypot (torch.full_like (s, scalar m.Sigma))
 
     /// The posterior N(M^-1 W'(x - b), sigma^2 M^-1), M = W'W + sigma^2 I: means `[B,L]` and covariance `[L,L]`.
     /// Source: Bishop (2006), eq. 12.42. Paper: eq:linear-gaussian.
@@ -1217,9 +1224,4 @@ module LinearGaussian =
         needLast (nameof x) (m.W.size 0) x
         let mean = z.matmul (m.W.t ()) + m.Offset
 
-        DiagNormal.logProb
-            {
-                Mu = mean
-                LogVar = torch.full_like (mean, Scalar.op_Implicit (2.0 * log m.Sigma))
-            }
-            x
+        DiagNormal.logProb { Mu = mean; LogVar = torch.full_like (mean, scalar (2.0 * log m.Sigma)) } x

@@ -4,34 +4,33 @@ module Research.Experiments.Registry
 open Research.Report
 
 /// What computes the rows that are not answered in the text alone.
-let experiments: Experiment list =
-    List.concat [
-        [ Hw.DigitsVae.experiment; Hw.DigitsBeta.experiment; Hw.DigitsConditional.experiment ]
-        Hw.DigitsPriorReport.experiments
-        [ Hw.InfoVae.experiment ]
-        [ Nora.FewLabels.experiment ]
-        Ift.BinarizedMnist.experiments
-        Ift.FlowPosterior.experiments
-        [
-            Ift.PlanarLayer.experiment
-            Ift.PlanarCost.experiment
-            Ift.PlanarSamples.experiment
-            Ift.PlanarDensities.experiment
-            Ift.DiracGan.experiment
-        ]
-        Cs.Mnist.experiments
-        Nora.GradientVariance.experiments
-        Nora.Generation.experiments
-        Nora.Collapse.experiments
-        Nora.Surgery.experiments
-        Uva.Autoencoder.experiments
-        Uva.FloatingPoint.experiments
-        Ift.Cifar.experiments
-        Cs.GanLosses.experiments
-        Cs.FashionMnist.experiments
-        Uva.Likelihood.experiments
-        Uva.Gap.experiments
-    ]
+let experiments: Experiment list = [
+    Hw.DigitsVae.experiment
+    Hw.DigitsBeta.experiment
+    Hw.DigitsConditional.experiment
+    yield! Hw.DigitsPriorReport.experiments
+    Hw.InfoVae.experiment
+    Nora.FewLabels.experiment
+    yield! Ift.BinarizedMnist.experiments
+    Ift.FlowPosterior.experiment
+    Ift.PlanarLayer.experiment
+    Ift.PlanarCost.experiment
+    Ift.PlanarSamples.experiment
+    Ift.PlanarDensities.experiment
+    Ift.DiracGan.experiment
+    Cs.Mnist.experiment
+    Nora.GradientVariance.experiment
+    Nora.Generation.experiment
+    Nora.Collapse.experiment
+    Nora.Surgery.experiment
+    Uva.Autoencoder.experiment
+    Uva.FloatingPoint.experiment
+    Ift.Cifar.experiment
+    Cs.GanLosses.experiment
+    Cs.FashionMnist.experiment
+    Uva.Likelihood.experiment
+    Uva.Gap.experiment
+]
 
 /// How a row is answered.
 type Answer =

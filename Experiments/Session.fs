@@ -102,12 +102,12 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
     let selected = select ids
     let notRun = Registry.rows |> List.choose (notRun selected (store.List()) plan)
     let idle = notRun |> List.map fst |> Set.ofList
-    let results = Results store
+    let results = Results(plan, store)
 
     let sections =
         computed selected
         |> List.filter (fun e -> not (idle.Contains e.Row))
-        |> List.map (fun e -> e.Report plan results)
+        |> List.map (fun e -> e.Report results)
 
     {
         Profile = Profile.name plan.Profile
@@ -221,7 +221,7 @@ let sample (places: Places) (plan: Plan) (id: string) (count: int) (seed: int64)
     match computed (select [ id ]) |> List.tryPick _.Sample with
     | None -> raise (ResearchException($"{id} has no generator to sample from.", ResearchException.BadUsage))
     | Some draw ->
-        let images = draw plan (Results(RunStore places.Results)) count (Noise seed)
+        let images = draw (Results(plan, RunStore places.Results)) count (Noise seed)
         let columns = int (ceil (sqrt (float images.Length)))
 
         try

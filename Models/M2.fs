@@ -95,7 +95,7 @@ module M2 =
         let q = posterior m features encoder
         let likelihood: Bernoulli = { Logits = logits m decoder (DiagNormal.sample q eps) }
         let kl = klStandard q
-        let uniform = torch.full_like (kl, Scalar.op_Implicit (-log(float m.Shape.Classes)))
+        let uniform = torch.full_like (kl, scalar (-log(float m.Shape.Classes)))
         // 0 times a divergence that overflows would be NaN.
         let weighed =
             if klWeight = 0.0 then

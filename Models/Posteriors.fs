@@ -62,9 +62,7 @@ module PosteriorShape =
 
         {
             Forward =
-                fun z ->
-                    factor * z,
-                    torch.full_like (z.select (-1L, 0L), Scalar.op_Implicit (float latent * log factor))
+                fun z -> factor * z, torch.full_like (z.select (-1L, 0L), scalar (float latent * log factor))
             Inverse = None
         }
 

@@ -66,7 +66,7 @@ module Likelihood =
             DiagNormal.logProb
                 {
                     Mu = output
-                    LogVar = torch.full_like (output, Scalar.op_Implicit (2.0 * log sigma))
+                    LogVar = torch.full_like (output, scalar (2.0 * log sigma))
                 }
                 x
 

@@ -125,16 +125,16 @@ let private earlyStopping =
             let plan = Plan(Smoke, cpu, DataOptions(null, false, ForceStandIn = true, Warn = ignore))
 
             let run = {
-                Digits.vae Smoke 2 StandardPrior ("elbo with beta 0.5", betaElbo 0.5) with
+                Digits.vae Smoke 2 StandardPrior (WeightedElbo 0.5) with
                     Length = EarlyStop(3, 3)
             }
 
-            let request = VaeRun.request plan "watched" 1L run
+            let request = (VaeTraining.request plan "watched" 1L run).Training
             use board = new PlainBoard(TextWriter.Null)
             let store = RunStore root
             let summary = Runner(store, cpu, 1, board).Run([ request ], CancellationToken.None)
             Expect.equal summary.ExitCode 0 "the run is done"
-            let results = Results store
+            let results = Results(plan, store)
             let curve name = results.Curve "validation" name request |> Array.map snd
 
             let expected =

@@ -42,7 +42,7 @@ let private tensors =
 
 let private laws =
     ascii
-        """[{"id": "elbo/three-forms", "labels": ["eq:elbo"], "function": "elbo", "largestError": 2e-13, "tolerance": 1e-10, "mutants": ["no prior"]}]"""
+        """[{"id": "elbo/three-forms", "statement": "Three forms agree.", "labels": ["eq:elbo"], "function": "elbo", "instances": 7, "largestError": 2e-13, "tolerance": 1e-10, "reason": "rounding", "mutants": ["no prior"]}]"""
 
 let private images, private labels =
     idx 3uy [ 2; 28; 28 ] (Array.init 1568 byte), idx 1uy [ 3 ] [| 7uy; 0uy; 9uy |]

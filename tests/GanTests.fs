@@ -131,7 +131,7 @@ let private trainTiny (root: string) (policy: CheckpointPolicy) (cancellation: C
 
     let work (context: RunContext) =
         let images = Noise(9L).Uniform("images", 0L, [| 20L; 3072L |]) * 255.0
-        let _, job = GanRun.job tiny 255 images context
+        let job = Training.job (GanRun.training tiny 255 images context)
         context.Train(job, policy) |> ignore
         context.SaveTensors("final", job.State)
 

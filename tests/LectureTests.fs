@@ -57,7 +57,7 @@ let private moments =
     ]
 
 /// The validation bound after the first epoch of each training.
-let private firstEpoch (trainings: Plan -> Hw.Digits.Trained list) =
+let private firstEpoch (trainings: Plan -> Trained list) =
     let mutable bounds = []
 
     inFolder (fun folder ->
@@ -70,7 +70,7 @@ let private firstEpoch (trainings: Plan -> Hw.Digits.Trained list) =
         Expect.equal summary.ExitCode 0 "all runs end well"
 
         bounds <- [
-            for request in requests -> (Results(store).Curve "validation" "nelbo" request)[0] |> snd
+            for request in requests -> (Results(plan, store).Curve "validation" "nelbo" request)[0] |> snd
         ])
 
     bounds

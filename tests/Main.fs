@@ -28,7 +28,11 @@ let private runAll (argv: string array) : int =
         Law.save (Path.Combine(Repository.root, "results", "laws.json"))
 
     match counts with
-    | Some(passed, failed) -> printfn $"{passed} passed, {failed} failed"
+    | Some(passed, failed) ->
+        // Not through Console.Out: Expecto's writer stays there, which pads and colours lines whatever it is told, and
+        // scripts read this one.
+        use output = new StreamWriter(Console.OpenStandardOutput())
+        output.Write $"\n{passed} passed, {failed} failed\n"
     | None -> ()
 
     code

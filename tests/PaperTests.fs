@@ -121,12 +121,8 @@ let tests =
             Expect.isNonEmpty sentences "There are guarded sentences"
             let words (text: string) = Regex.Replace(text.Trim(), @"\s+", " ")
 
-            let guard holds (u: Paper.Use) : Guard = {
-                Id = u.Arguments.Head
-                Check = "planted"
-                Outcome = if holds then Holds else Fails
-                Evidence = "planted"
-            }
+            let guard holds (u: Paper.Use) =
+                Guard.that u.Arguments.Head "planted", (if holds then Holds else Fails)
 
             Expect.isEmpty
                 (Paper.brokenGuards paper.Value [] (sentences |> List.map (guard true)))

@@ -18,18 +18,19 @@ let private blocks language =
 [<Tests>]
 let tests =
     testList "readme" [
-        testCase "objective"
+        testCase "code"
         <| fun () ->
-            let core = File.ReadAllText(Path.Combine(root, "Core.fs"))
+            let text (path: string) = File.ReadAllText(Path.Combine(root, path))
+            // An objective, compiled with Core.fs and under every law of tests/Laws/Objectives.fs; a training step.
+            let sources = [ "Core.fs"; "Experiments/Vae/VaeStep.fs" ]
             let shown = blocks "fsharp"
-            Expect.isNonEmpty shown "the README shows how to add an objective"
+            Expect.hasLength shown sources.Length "the README shows how to add an objective, and a step"
 
-            for block in shown do
-                // Compiled with Core.fs, and under every law of tests/Laws/Objectives.fs.
+            for source, block in List.zip sources shown do
                 Expect.stringContains
-                    core
+                    (text source)
                     (block.Trim())
-                    "code shown in the README stands in Core.fs, letter by letter"
+                    $"code shown in the README stands in {source}, letter by letter"
 
         testCase "files"
         <| fun () ->

@@ -200,7 +200,10 @@ let private claims =
     testList "claims" [
         testCase "report/claim" (fun () ->
             let judge origin values =
-                Claim.judge origin "ift1.elbo" "IFT P1.1" "bound" (Some 100.94) (Rule.atMost 102.0) values ""
+                Claim.that "IFT P1.1" "ift1.elbo" "bound"
+                |> Claim.beside 100.94
+                |> Claim.judgedBy (AtMost 102.0) values
+                |> Claim.judge origin
 
             let claim = judge origin [ 101.0; 102.0; 103.0 ]
             Expect.equal claim.Verdict Reproduced "At the limit"
@@ -217,7 +220,10 @@ let private claims =
 
         testCase "report/replication" (fun () ->
             let judge note =
-                Claim.judge origin "cs1.kl" "CS P1" "KL" None (Rule.within 1.0 25.0) [ 25.5 ] note
+                Claim.that "CS P1" "cs1.kl" "KL"
+                |> Claim.judgedBy (Within(1.0, 25.0)) [ 25.5 ]
+                |> Claim.noting note
+                |> Claim.judge origin
 
             let table = Claim.table [ judge "first"; judge ""; judge "second"; judge "first" ]
 
@@ -230,7 +236,9 @@ let private claims =
 
         testCase "report/claims-json" (fun () ->
             let claim =
-                Claim.judge origin "cs1.kl" "CS P1" "$-$KL" None (Rule.within 1.0 25.0) [ 25.5 ] ""
+                Claim.that "CS P1" "cs1.kl" "$-$KL"
+                |> Claim.judgedBy (Within(1.0, 25.0)) [ 25.5 ]
+                |> Claim.judge origin
 
             use json = JsonDocument.Parse(Claim.json [ claim ])
             let first = json.RootElement[0]
@@ -271,17 +279,31 @@ let private checks =
                 "The unused one")
 
         testCase "report/guard" (fun () ->
-            let guard holds = Guard.check origin "ift1.falls" "last below first" holds "166.1, 170.2"
+            let outcome (origin: Origin) fullOnly holds =
+                let guard =
+                    Guard.that "ift1.falls" "last below first"
+                    |> Guard.holds holds
+                    |> Guard.found [ "first", [ 166.1 ]; "last", [ 170.2 ] ]
 
+                guard, Guard.outcome origin fullOnly guard
+
+            let guard holds = outcome origin false holds
             Expect.isEmpty (Paper.brokenGuards sources [] [ guard true ]) "It holds"
             let found = Paper.brokenGuards sources [] [ guard false ]
             Expect.equal found.Length 1 "It fails"
             Expect.stringContains found.Head "\"The bound {really} falls.\"" "The sentence is named"
-            Expect.stringContains found.Head "166.1, 170.2" "With the evidence"
+            Expect.stringContains found.Head "first 166.1; last 170.2" "With the numbers that decided"
             Expect.stringContains (Paper.brokenGuards sources [] []).Head "has no check" "Without a check"
 
-            let smoke = Guard.check { origin with Profile = "smoke" } "ift1.falls" "" false ""
-            Expect.isEmpty (Paper.brokenGuards sources [] [ smoke ]) "Not asserted in profile smoke")
+            let smoke = outcome { origin with Profile = "smoke" } false false
+            Expect.isEmpty (Paper.brokenGuards sources [] [ smoke ]) "Not asserted in profile smoke"
+            let short = { origin with Shortened = Some "4 epochs" }
+            Expect.equal (snd (outcome short false false)) Fails "Asserted of a shortened protocol"
+
+            Expect.equal
+                (snd (outcome short true false))
+                (NotAssessed "4 epochs")
+                "Unless it speaks of the full one alone")
 
         testCase "report/typed-decimal" (fun () ->
             let found =
@@ -324,20 +346,16 @@ let private rendering =
     let grey: Png.Image = { Width = 2; Height = 2; Channels = 1; Pixels = [| 0uy; 255uy; 0uy; 255uy |] }
 
     let section = {
-        Row = "ift1"
-        Origin = origin
-        Figures = [
-            Panel.axes "a < b" (Axis.log "$N$") (Axis.linear "y") [
-                Line("ours", points, None)
-                Level("limit", 1.5)
+        Section.empty "ift1" origin with
+            Figures = [
+                Panel.axes "a < b" (Axis.log "$N$") (Axis.linear "y") [
+                    Line("ours", points, None)
+                    Level("limit", 1.5)
+                ]
+                |> Figure.single "ift1.curve" "Curve"
+                Panel.images "" 2 [| grey; grey |] |> Figure.single "ift1.samples" "Samples"
             ]
-            |> Figure.single "ift1.curve" "Curve"
-            Panel.images "" 2 [| grey; grey |] |> Figure.single "ift1.samples" "Samples"
-        ]
-        Tables = []
-        Values = [ Value.number "ift1.elbo" 2 101.0 ]
-        Claims = []
-        Guards = []
+            Values = [ Value.number "ift1.elbo" 2 101.0 ]
     }
 
     let report = {

@@ -84,24 +84,23 @@ let report: Report = {
     Revision = "r1"
     Sections = [
         {
-            Row = "ift1"
-            Origin = origin
-            Figures = figures
-            Tables = [ table ]
-            Values = [ Value.number "ift1.elbo" 2 101.2 ]
-            Claims = [
-                Claim.judge
-                    origin
-                    "ift1.elbo"
-                    "IFT P1.1"
-                    "bound"
-                    (Some 100.94)
-                    (Rule.atMost 102.0)
-                    [ 101.2 ]
-                    ""
-                Claim.judge origin "ift1.kl" "IFT P1.1" "KL" (Some 25.0) (Rule.atMost 20.0) [ 25.75 ] ""
-            ]
-            Guards = [ Guard.check origin "ift1.falls" "the last bound is the best" true "101.2 at the end" ]
+            Section.empty "ift1" origin with
+                Figures = figures
+                Tables = [ table ]
+                Values = [ Value.number "ift1.elbo" 2 101.2 ]
+                Claims = [
+                    Claim.that "IFT P1.1" "ift1.elbo" "bound"
+                    |> Claim.beside 100.94
+                    |> Claim.judgedBy (AtMost 102.0) [ 101.2 ]
+                    Claim.that "IFT P1.1" "ift1.kl" "KL"
+                    |> Claim.beside 25.0
+                    |> Claim.judgedBy (AtMost 20.0) [ 25.75 ]
+                ]
+                Guards = [
+                    Guard.that "ift1.falls" "the last bound is the best"
+                    |> Guard.holds true
+                    |> Guard.found [ "at the end", [ 101.2 ] ]
+                ]
         }
     ]
     Questions = [

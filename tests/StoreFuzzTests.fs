@@ -38,7 +38,7 @@ let private shown (root: string) =
     [
         for file in Render.generated Set.empty report do
             file.Path, Encoding.Latin1.GetString file.Bytes
-        "claims.json", report.Sections |> List.collect _.Claims |> Claim.json
+        "claims.json", report.Sections |> List.collect Section.judgements |> Claim.json
     ]
 
 let rec private copy (source: string) (target: string) =

@@ -173,7 +173,9 @@ let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
 
     let terms = betaElbo case.Beta model (case.X.``to`` dtype) (case.Eps.``to`` dtype)
     let gradients = torch.autograd.grad ([| total terms |], leaves)
-    let value name = (terms |> List.find (fst >> (=) name) |> snd).ToDouble()
+    // Without weight the divergence is no term.
+    let value name =
+        terms |> List.tryFind (fst >> (=) name) |> Option.map (fun (_, term) -> term.ToDouble()) |> Option.defaultValue 0.0
 
     {
         Reconstruction = value "reconstruction"
@@ -500,7 +502,7 @@ let tests =
 
         testCase "vae-kernel/path" (fun () ->
             let path beta samples prior posterior = FusedVae.path DeviceType.CPU beta samples prior posterior
-            Expect.equal (path (Some 4.0) 0 StandardPrior DiagonalPosterior) Fused "a weighted ELBO"
+            Expect.equal (path (Some 4.0) 0 StandardPrior DiagonalPosterior) (Fused 4.0) "a weighted ELBO"
 
             for name, other in
                 [

@@ -1,11 +1,11 @@
 namespace Research.Experiments
 
-open System
 open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
 open Research.Models
+open Research.Report
 
 /// Which pair of networks plays.
 type GanNetworks =
@@ -15,11 +15,7 @@ type GanNetworks =
     | ResidualNetworks of width: int * spectral: bool
 
 /// What both players lower. The critic sees its values on data and on samples, the generator on samples.
-type Adversary = {
-    Name: string
-    CriticLoss: Tensor -> Tensor -> Tensor
-    GeneratorLoss: Tensor -> Tensor
-}
+type Adversary = { Name: string; CriticLoss: Tensor -> Tensor -> Tensor; GeneratorLoss: Tensor -> Tensor }
 
 [<RequireQualifiedAccess>]
 module Adversary =
@@ -29,14 +25,12 @@ module Adversary =
         CriticLoss = densityRatioLoss
         GeneratorLoss = nonSaturatingGeneratorLoss
     }
-
     /// Both play for the JSD metric; only half its second expectation depends on the generator.
     let jsd = {
         Name = "jsd"
         CriticLoss = fun onData onModel -> (jsdMetric onData onModel).neg()
         GeneratorLoss = fun onModel -> 0.5 * minimaxGeneratorLoss onModel
     }
-
     /// Both play for the Wasserstein metric.
     let w1 = {
         Name = "w1"
@@ -86,18 +80,15 @@ type BuiltGan = {
 module GanRun =
     /// Raised by hand when a change below changes results.
     let private version = 1
-
     /// Shape of one image.
     let imageShape (networks: GanNetworks) =
         match networks with
         | FashionNetworks -> [| 1L; 28L; 28L |]
         | ResidualNetworks _ -> [| 3L; 32L; 32L |]
-
     let private generatorOf networks parameters =
         match networks with
         | FashionNetworks -> FashionGan.generator parameters "generator"
         | ResidualNetworks(width, _) -> ResidualGan.generator parameters "generator" 100 width
-
     let configuration (run: GanRun) : (string * string) list =
         let networks, snapshots =
             (match run.Networks with
@@ -106,9 +97,7 @@ module GanRun =
             (match run.Snapshots with
              | Pictures every -> $"pictures every {every}"
              | Weights every -> $"weights every {every}")
-
         let optimiser (settings: OptimiserSettings) = string settings
-
         [
             "data", string run.Data
             "networks", networks
@@ -123,12 +112,10 @@ module GanRun =
             "snapshots", snapshots
             "log every", string run.LogEvery
         ]
-
     /// Both networks at their start, and the average equal to the generator.
     let build (networks: GanNetworks) (random: torch.Generator) (device: torch.Device) : BuiltGan =
-        let generator, critic, averaged =
-            Parameters(random, device), Parameters(random, device), Parameters(random, device)
-
+        let parameters () = Parameters(random, device)
+        let generator, critic, averaged = parameters (), parameters (), parameters ()
         let built = {
             Generator = generatorOf networks generator
             GeneratorParameters = generator
@@ -139,86 +126,62 @@ module GanRun =
             CriticParameters = critic
             Averaged = averaged
         }
-
         generatorOf networks averaged |> ignore
         use _ = torch.no_grad ()
-
         for struct (_, target), struct (_, source) in Seq.zip averaged.All generator.All do
             target.copy_ source |> ignore
-
         built
-
     /// Noise for one batch of latents; `stream` names it.
-    let latents
-        (generator: Generator)
-        (noise: Noise)
-        stream
-        step
-        (count: int)
-        (device: torch.Device)
-        : Tensor =
+    let latents (generator: Generator) (noise: Noise) stream step (count: int) (device: torch.Device) : Tensor =
         noise.Normal(stream, step, [| int64 count; int64 generator.Latent |], device = device)
-
     /// Images of raw values 0 .. levels as `[B,C,H,W]` in [-1,1].
     let scaled (networks: GanNetworks) (levels: int) (rows: Tensor) : Tensor =
         (rows * (2.0 / float levels) - 1.0).view(Array.append [| -1L |] (imageShape networks))
-
+    /// Images `[N,D]` in [-1,1] as pictures; a linear generator may leave the range a little, and is cut there.
+    let pictures (plan: Plan) (set: DataSetId) (images: Tensor) : Png.Image[] =
+        Pictures.images plan set 1.0 ((images + 1.0) / 2.0)
     /// Name of the file that holds what was kept after so many steps.
     let snapshotFile (step: int64) = $"snapshot-{step}"
-
+    /// Steps between two snapshots.
+    let private interval (run: GanRun) =
+        match run.Snapshots with
+        | Pictures every
+        | Weights every -> every
     /// Steps after which something is kept, in order; the last step is one of them.
     let snapshotSteps (run: GanRun) : int64 list =
-        let every =
-            match run.Snapshots with
-            | Pictures every
-            | Weights every -> every
-
+        let every = interval run
         [ for step in every..every .. run.Steps - 1 -> int64 step ] @ [ int64 run.Steps ]
-
     // PyTorch's share of the new batch in the running statistics.
-    let private training = OfBatch 0.1
-
+    let private ofBatch = OfBatch 0.1
     /// One critic update; returns its loss and the penalty before the coefficient.
     let private criticStep (run: GanRun) (built: BuiltGan) (descent: Descent) (x: Tensor) (z: Tensor) =
         let fake =
             use _ = torch.no_grad ()
-            built.Generator.Apply training z
-
+            built.Generator.Apply ofBatch z
         let critic = built.Critic.Ready()
-
         // The penalty's forward pass gives the values on data as well.
         let onData, penalty =
             if run.R1 > 0.0 then
                 let seen = ref None
-
                 let watched (input: Tensor) =
                     let values = critic input
                     seen.Value <- Some values
                     values
-
                 let penalty = r1Penalty watched x
                 seen.Value.Value, penalty
             else
                 critic x, torch.zeros ([||], device = x.device)
-
         let loss = run.Adversary.CriticLoss onData (critic fake)
-
         descent.Lower(if run.R1 > 0.0 then loss + run.R1 * penalty else loss)
         loss, penalty
-
     let private generatorStep (run: GanRun) (built: BuiltGan) (descent: Descent) (z: Tensor) =
-        let loss =
-            z |> built.Generator.Apply training |> built.Critic.Ready() |> run.Adversary.GeneratorLoss
-
+        let loss = z |> built.Generator.Apply ofBatch |> built.Critic.Ready() |> run.Adversary.GeneratorLoss
         descent.Lower loss
         loss
-
     let private average (decay: float) (built: BuiltGan) =
         use _ = torch.no_grad ()
-
         for struct (_, target), struct (_, source) in Seq.zip built.Averaged.All built.GeneratorParameters.All do
             target.lerp_ (source, torch.tensor (1.0 - decay, source.dtype, source.device)) |> ignore
-
     let private keepSnapshot (run: GanRun) (built: BuiltGan) (context: RunContext) (step: int64) =
         let kept =
             match run.Snapshots with
@@ -227,99 +190,74 @@ module GanRun =
             | Pictures _ ->
                 let z = latents built.Generator context.Noise "fixed" 0L 100 context.Device
                 [ NamedTensor("images", (built.Generator.Apply Running z).flatten 1L) ]
-
         // A training that was killed after this and resumed before it writes the same bits again.
         context.SaveTensors(snapshotFile step, kept)
-
-    /// The training over these images `[N,D]`, raw values 0 .. levels. Its state is both players, both optimisers,
-    /// the moving average, and the buffers of batch and spectral normalisation.
-    let job (run: GanRun) (levels: int) (images: Tensor) (context: RunContext) =
-        let n = int (images.size 0)
-        let perStep = run.Batch * run.CriticSteps
-        let device = context.Device
-
-        if n < perStep then
-            invalidArg (nameof images) $"{n} images are fewer than a step's {perStep}"
-
-        use random = context.Noise.For("initialisation", 0L)
-        let built = build run.Networks random device
-        let forGenerator = Descent(built.GeneratorParameters, run.GeneratorOptimiser)
-        let forCritic = Descent(built.CriticParameters, run.CriticOptimiser)
-
-        let step (at: StepContext) : IReadOnlyList<Term> =
+    /// One step of both players on a batch for each critic step. `rows` are the batches' row numbers, one after the other.
+    let private step
+        (run: GanRun)
+        levels
+        (images: Tensor)
+        (built: BuiltGan)
+        (generator: Descent)
+        (critic: Descent)
+        : StepContext -> IReadOnlyList<Term> =
+        let n, perStep = int (images.size 0), run.Batch * run.CriticSteps
+        fun at ->
             let rows = at.Batch(n, perStep)
-
+            let noise stream = latents built.Generator at.Noise stream at.Step run.Batch images.device
             let critics = [
                 for i in 0 .. run.CriticSteps - 1 do
-                    let part = rows[i * run.Batch .. (i + 1) * run.Batch - 1]
-                    let x = images.index_select (0L, torch.tensor (part, device = device))
-                    let z = latents built.Generator at.Noise $"critic.{i}" at.Step run.Batch device
-                    criticStep run built forCritic (scaled run.Networks levels x) z
+                    let x = Rows.pick images rows[i * run.Batch .. (i + 1) * run.Batch - 1]
+                    criticStep run built critic (scaled run.Networks levels x) (noise $"critic.{i}")
             ]
-
-            let z = latents built.Generator at.Noise "generator" at.Step run.Batch device
-            let generatorLoss = generatorStep run built forGenerator z
-
+            let generatorLoss = generatorStep run built generator (noise "generator")
             if run.Ema > 0.0 then
                 average run.Ema built
-
             let criticLoss, penalty = List.last critics
-
             [|
                 Term("critic", criticLoss)
                 Term("generator", generatorLoss)
                 if run.R1 > 0.0 then
                     Term("r1", penalty)
             |]
-
-        let keep (at: EvaluationContext) : IReadOnlyDictionary<string, float> =
+    /// The training over these images `[N,D]`, raw values 0 .. levels. Its state is both players, both optimisers,
+    /// the moving average, and the buffers of batch and spectral normalisation.
+    let training (run: GanRun) (levels: int) (images: Tensor) (context: RunContext) : Training =
+        let perStep = run.Batch * run.CriticSteps
+        if images.size 0 < int64 perStep then
+            invalidArg (nameof images) $"{images.size 0} images are fewer than a step's {perStep}"
+        use random = context.Noise.For("initialisation", 0L)
+        let built = build run.Networks random context.Device
+        let generator = Descent(built.GeneratorParameters, run.GeneratorOptimiser, name = "generator.optimiser")
+        let critic = Descent(built.CriticParameters, run.CriticOptimiser, name = "critic.optimiser")
+        // A batch that the epoch has no room for is dropped.
+        let perEpoch = images.size 0 / int64 perStep
+        let step = step run levels images built generator critic
+        let keep (at: EvaluationContext) =
             keepSnapshot run built context at.Step
-            Dictionary()
-
-        built,
-        TrainingJob(
-            State = [|
-                yield! ModelFile.tensors built.GeneratorParameters
-                yield! ModelFile.tensors built.CriticParameters
-                if run.Ema > 0.0 then
-                    for named in NamedTensor.From built.Averaged.All do
-                        NamedTensor("averaged." + named.Name, named.Tensor)
-            |],
-            // A batch that the epoch has no room for is dropped.
-            StepsPerEpoch = int64 (n / perStep),
-            TotalSteps = Nullable(int64 run.Steps),
-            EvaluateEvery =
-                (match run.Snapshots with
-                 | Pictures every
-                 | Weights every -> Nullable(int64 every)),
-            LogEvery = int64 run.LogEvery,
-            Step = step,
-            Evaluate = keep
-        )
-            .WithOptimiser("generator.optimiser", forGenerator.Optimiser)
-            .WithOptimiser("critic.optimiser", forCritic.Optimiser)
-
-    let private train (plan: Plan) (run: GanRun) (context: RunContext) =
-        let levels = (plan.Data run.Data).Train.Levels
-        let built, training = job run levels (plan.Train run.Data) context
-        let outcome = context.Train training
-        ModelFile.save context built.GeneratorParameters
-        context.Run.SaveValues(readOnlyDict [ "steps", float outcome.Steps ])
-
+            []
+        {
+            Training.create [ generator; critic ] perEpoch (Steps run.Steps) step with
+                Others = [|
+                    if run.Ema > 0.0 then
+                        for named in NamedTensor.From built.Averaged.All do
+                            NamedTensor("averaged." + named.Name, named.Tensor)
+                |]
+                EvaluateEvery = Some(interval run)
+                Evaluate = Some keep
+                LogEvery = run.LogEvery
+        }
     /// The training as a run: snapshots, losses as metrics, and the last generator in `model.safetensors`.
     let request (plan: Plan) (name: string) (seed: int64) (threads: int) (run: GanRun) : RunRequest =
-        plan.Run(name, configuration run, seed, Some run.Data, version, train plan run, threads)
-
+        let work (context: RunContext) =
+            let levels = (plan.Data run.Data).Train.Levels
+            let outcome = Training.run context (training run levels (plan.Train run.Data) context)
+            context.Run.SaveValues(readOnlyDict [ "steps", float outcome.Steps ])
+        plan.Run(name, configuration run, seed, Some run.Data, version, work, threads)
     /// The generator with the tensors of a file of a finished run; those that the file lacks keep their start.
     let load (networks: GanNetworks) (run: RunDirectory) (file: string) (device: torch.Device) : Generator =
         use random = new torch.Generator(0UL)
         let parameters = Parameters(random, device)
         let generator = generatorOf networks parameters
-        let saved = run.ReadTensors file
-
-        for named in ModelFile.tensors parameters do
-            match saved.Find named.Name with
-            | null -> ()
-            | entry -> TensorBytes.CopyInto(entry, named.Tensor)
-
+        ModelFile.loadShared file run parameters
         generator

@@ -2,8 +2,6 @@
 /// topographic and a flow prior, with 2 and 16 latents.
 module Research.Experiments.Hw.DigitsPriors
 
-open System.Collections.Generic
-open System.Diagnostics
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -34,7 +32,6 @@ module Choice =
         | VampOf k -> VampPrior(k, 0.0, 17.0)
         | Topographic -> TopographicPrior(4, 256)
         | RealNvp -> FlowPrior(3, 256)
-
     /// For keys and file names.
     let id choice =
         match choice with
@@ -43,7 +40,6 @@ module Choice =
         | VampOf k -> $"vamp{k}"
         | Topographic -> "gtm"
         | RealNvp -> "flow"
-
     /// Family and number of components, for tables.
     let title choice =
         match choice with
@@ -76,11 +72,9 @@ let choices (profile: Profile) (latent: int) : Choice list = [
 let trainings (plan: Plan) (latent: int) (choice: Choice) : Trained list =
     match choice with
     | Standard when latent = Digits.latent -> plainTrainings plan
-    | _ -> [
-        for seed in plan.Seeds ->
-            vae plan.Profile latent (Choice.shape choice) ("elbo", elbo)
-            |> train plan $"hw5.4.{Choice.id choice}.l{latent}" seed
-      ]
+    | _ ->
+        vae plan.Profile latent (Choice.shape choice) Loss.elbo
+        |> VaeTraining.each plan $"hw5.4.{Choice.id choice}.l{latent}"
 
 /// Points of a density map to a side.
 let private resolution = 60
@@ -88,83 +82,52 @@ let private resolution = 60
 /// The prior's density and that of the aggregated posterior of the training images on a square around the latter, as
 /// tensors `prior` and `aggregated` of a run, the square's half side as its value `half`. Two latents only.
 let map (plan: Plan) (trained: Trained) : RunRequest =
-    let measure (context: RunContext) (built: BuiltVae) =
+    let configuration = [ "resolution", string resolution ]
+
+    VaeTraining.measure plan (trained.Training.Key.Name + ".map") configuration 1 trained (fun context built ->
         let model = built.Model()
         let encodings = (model.Encode(plan.Train set)).Base
-
         // A few far codes would shrink the picture of all others.
         let half =
             let extent = (encodings.Mu.abs ()).flatten().double().cpu().data<float>().ToArray()
             ceil (1.15 * (Array.sort extent)[extent.Length * 99 / 100])
-
-        let axis = torch.linspace (-half, half, int64 resolution, torch.float32, context.Device)
-        let n = [| int64 resolution |]
-        let grid = torch.stack ([| axis.repeat n; axis.repeat_interleave n[0] |], 1L)
-        let square (logDensity: Tensor) = logDensity.exp().``to``(torch.float32).view(n[0], n[0])
-
+        let grid = Pictures.gridPoints -half half resolution context.Device
+        let square name (logDensity: Tensor) =
+            let n = int64 resolution
+            NamedTensor(name, logDensity.exp().``to``(torch.float32).view(n, n))
         context.SaveTensors(
             "map",
             [
-                NamedTensor("prior", square (model.Prior.LogProb grid))
-                NamedTensor("aggregated", square (logAggregatedPosterior encodings grid))
+                square "prior" (model.Prior.LogProb grid)
+                square "aggregated" (logAggregatedPosterior encodings grid)
             ]
         )
+        [ "half", half ])
 
-        [ "half", half ]
+/// Numbers of components whose step is timed.
+let timedComponents = [ 1; 4; 16; 64; 256 ]
 
-    let name = trained.Training.Key.Name + ".map"
-    VaeRun.measurement plan name [ "resolution", string resolution ] 1 trained.Run trained.Training measure
-
-/// The priors whose step is timed, with the number of components on the figure's axis.
-let timed: Choice list = [
+let private timed: Choice list = [
     Standard
     RealNvp
-    for k in [ 1; 4; 16; 64; 256 ] do
+    for k in timedComponents do
         MixtureOf k
         VampOf k
 ]
 
 /// The least time in milliseconds of a training step (loss, gradients, update) on one batch with 16 latents, as values
-/// by the prior's id. Rounds go through all priors, and the least of them is what a busy machine disturbs least.
+/// by the prior's id: what a busy machine disturbs least.
 let cost (plan: Plan) : RunRequest =
     let rounds = Profile.pick plan.Profile 3 25 100
-
     let work (context: RunContext) =
         let x = (plan.Train set).narrow(0L, 0L, 64L)
-
-        let models = [
-            for choice in timed do
-                let run = vae plan.Profile latent (Choice.shape choice) ("elbo", elbo)
-                use generator = context.Noise.For("initialisation", 0L)
-                let built = VaeRun.build run generator context.Device
-                choice, built, Descent(built.Parameters, run.Optimiser), List<float>()
-        ]
-
-        for round in 0..rounds do
-            let eps =
-                context.Noise.Normal(
-                    "posterior",
-                    int64 round,
-                    [| 64L; int64 latent |],
-                    device = context.Device
-                )
-
-            for _, built, descent, times in models do
-                use _ = torch.NewDisposeScope()
-                let clock = Stopwatch.StartNew()
-                let loss = total (elbo (built.Model()) x eps)
-                descent.Lower(loss, allowUnused = true)
-                // Waits for the device.
-                loss.ToDouble() |> ignore
-
-                // The first round warms up.
-                if round > 0 then
-                    times.Add clock.Elapsed.TotalMilliseconds
-
+        let eps = context.Noise.Normal("posterior", 0L, [| 64L; int64 latent |], device = context.Device)
+        let stepper choice =
+            let run = vae plan.Profile latent (Choice.shape choice) Loss.elbo
+            Choice.id choice, VaeTraining.stepper run context x eps
         context.Run.SaveValues(
-            readOnlyDict [ for choice, _, _, times in models -> Choice.id choice, Seq.min times ]
+            readOnlyDict [ for name, times in Timing.rounds rounds 1 (List.map stepper timed) -> name, List.min times ]
         )
-
     plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, 2, work)
 
 /// All runs of the study.
@@ -173,7 +136,6 @@ let runs (plan: Plan) : RunRequest list = [
         for choice in choices plan.Profile latent do
             let trained = trainings plan latent choice
             yield! withMeasurements plan trained
-
             if latent = 2 then
                 map plan trained.Head
     cost plan

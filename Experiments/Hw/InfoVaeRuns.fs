@@ -1,8 +1,6 @@
 /// The runs of hw4.2: five objectives on the digits, what is measured on each model, and the time of a step.
 module Research.Experiments.Hw.InfoVaeRuns
 
-open System.Collections.Generic
-open System.Diagnostics
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -22,23 +20,18 @@ let private scale = float latent
 let private infoVaeMmd kernel = infoVae 1.0 lambda (mmdUnbiased kernel)
 
 type Method =
-    | Direct of key: string * label: string * objective: (string * Objective) * samples: int
+    | Direct of key: string * label: string * loss: Loss * samples: int
     /// reconstruction + 10 E_q T(z), T a discriminator that learns log q(z)/p(z) beside it.
     | Adversarial
 
 let methods = [
-    Direct("elbo", "ELBO", ("elbo", elbo), 0)
-    Direct("beta", "$\\beta$-ELBO, $\\beta=10$", ($"beta {inv heavy}", betaElbo heavy), 0)
-    Direct(
-        "rbf",
-        "InfoVAE, MMD, RBF",
-        ($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)),
-        3
-    )
+    Direct("elbo", "ELBO", Loss.elbo, 0)
+    Direct("beta", "$\\beta$-ELBO, $\\beta=10$", WeightedElbo heavy, 0)
+    Direct("rbf", "InfoVAE, MMD, RBF", Other($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)), 3)
     Direct(
         "imq",
         "InfoVAE, MMD, IMQ",
-        ($"infovae 1 {inv lambda} imq {inv (2.0 * scale)}", infoVaeMmd (kernelImq (2.0 * scale))),
+        Other($"infovae 1 {inv lambda} imq {inv (2.0 * scale)}", infoVaeMmd (kernelImq (2.0 * scale))),
         3
     )
     Adversarial
@@ -62,10 +55,9 @@ let epochs (profile: Profile) = Profile.pick profile 2 75 fullEpochs
 /// The model of hw5.1 with the method's objective; the adversarial one has its own training.
 let private vae (profile: Profile) method : VaeRun =
     let run = { plain profile with Length = Epochs(epochs profile) }
-
     match method with
-    | Direct(_, _, objective, samples) -> { run with Objective = objective; Samples = samples }
-    | Adversarial -> { run with Objective = $"reconstruction + {inv heavy} T", elbo }
+    | Direct(_, _, loss, samples) -> { run with Loss = loss; Samples = samples }
+    | Adversarial -> { run with Loss = Other($"reconstruction + {inv heavy} T", elbo) }
 
 let private discriminatorSettings = OptimiserSettings.Adam 1e-3
 
@@ -73,214 +65,138 @@ let private discriminatorSettings = OptimiserSettings.Adam 1e-3
 /// enlarged, keeps the model from encoding anything for many epochs.
 let private judgements, private judged = 2, 256L
 
-/// A discriminator's logits T: `[N,L] -> [N]`, and its parameters.
-let private discriminator (generator: torch.Generator) device =
-    let parameters = Parameters(generator, device)
+/// A discriminator's logits T: `[N,L] -> [N]`, and the descent of its parameters, which begin at the noise's numbers.
+let private discriminator (noise: Noise) (stream: string) (device: torch.Device) =
+    let parameters = Parameters(noise.For(stream, 0L), device)
     let net = Mlp.create parameters "discriminator" (LeakyRelu 0.2) [ latent; 128; 128; 1 ]
-    parameters, fun (z: Tensor) -> (Mlp.apply net z).squeeze -1L
+    (fun (z: Tensor) -> (Mlp.apply net z).squeeze -1L), Descent(parameters, discriminatorSettings, name = "adam")
+
+/// Row numbers drawn with replacement, `[count]`.
+let private drawRows (noise: Noise) (stream: string) (step: int64) (count: int64) (examples: int64) device =
+    let u = noise.Uniform(stream, step, [| count |], device = device)
+    (u * float examples).floor().``to`` torch.int64
 
 /// The model and its discriminator, which play in turn.
 type private Duel(run: VaeRun, noise: Noise, device: torch.Device) =
-    let initial = noise.For("initialisation", 0L)
-    let built = VaeRun.build run initial device
-    let parameters, logits = discriminator (noise.For("discriminator", 0L)) device
+    let parameters = Parameters(noise.For("initialisation", 0L), device)
+    let built = VaeRun.build run parameters
+    let model = Descent(parameters, run.Optimiser, name = "adamax")
+    let logits, judge = discriminator noise "discriminator" device
 
-    let model, judge =
-        Descent(built.Parameters, run.Optimiser), Descent(parameters, discriminatorSettings)
-
-    member _.Model = built.Parameters
-    member _.Discriminator = parameters
-
-    /// The training with both players' optimisers in its checkpoints.
-    member _.WithOptimisers(job: TrainingJob) =
-        job.WithOptimiser("adamax", model.Optimiser).WithOptimiser("adam", judge.Optimiser)
-
+    member _.Descents = [ model; judge ]
     /// The discriminator's step on draws of q(z) at images and on as many of the prior.
     member _.Judge (images: Tensor) (eps: Tensor) (prior: Tensor) =
         let codes, _ = Posterior.sample (built.Model().Encode images) eps
         judge.Lower(densityRatioLoss (logits (codes.detach ())) (logits prior))
-
     /// The model's step at the discriminator as it is. Returns its loss and terms.
-    member _.Step (x: Tensor) (eps: Tensor) : IReadOnlyList<Term> =
+    member _.Step (x: Tensor) (eps: Tensor) =
         model.LowerTerms(fun () ->
             let parts = built.Model()
             let z, _ = Posterior.sample (parts.Encode x) eps
-
-            [
-                "reconstruction", (parts.LogLikelihood x z).mean().neg()
-                "divergence", heavy * (logits z).mean()
-            ])
+            [ "reconstruction", (parts.LogLikelihood x z).mean().neg(); "divergence", heavy * (logits z).mean() ])
 
 let private trainDuel (plan: Plan) (run: VaeRun) (context: RunContext) =
-    let images = plan.Train set
-    let n = (plan.Data set).Train.Count
-    let duel = Duel(run, context.Noise, context.Device)
-    let perEpoch = StepContext.StepsPerEpoch(n, run.Batch)
-
+    let images, device = plan.Train set, context.Device
+    let n = int (images.size 0)
+    let duel = Duel(run, context.Noise, device)
     let step (at: StepContext) =
         let rows = at.Batch(n, run.Batch)
-        let x = images.index_select (0L, torch.tensor (rows, device = context.Device))
-
-        let normal stream count =
-            at.Noise.Normal(stream, at.Step, [| count; int64 latent |], device = context.Device)
-
+        let x = Rows.pick images rows
+        let normal stream count = at.Noise.Normal(stream, at.Step, [| count; int64 latent |], device = device)
         for i in 1..judgements do
-            let u = at.Noise.Uniform($"judged.{i}", at.Step, [| judged |], device = context.Device)
-            let others = images.index_select (0L, (u * float n).floor().``to`` torch.int64)
-            duel.Judge others (normal $"judged.posterior.{i}" judged) (normal $"prior.{i}" judged)
-
+            let others = drawRows at.Noise $"judged.{i}" at.Step judged (int64 n) device
+            let eps, prior = normal $"judged.posterior.{i}" judged, normal $"prior.{i}" judged
+            duel.Judge (images.index_select (0L, others)) eps prior
         duel.Step x (normal "posterior" rows.LongLength)
 
-    TrainingJob(
-        State = [| yield! ModelFile.tensors duel.Model; yield! ModelFile.tensors duel.Discriminator |],
-        StepsPerEpoch = perEpoch,
-        TotalSteps = int64 (epochs plan.Profile) * perEpoch,
-        Step = step
-    )
-    |> duel.WithOptimisers
-    |> context.Train
+    Training.create duel.Descents (StepContext.StepsPerEpoch(n, run.Batch)) run.Length step
+    |> Training.run context
     |> ignore
 
-    ModelFile.save context duel.Model
-
-let training (plan: Plan) method seed : RunRequest =
+let training (plan: Plan) method seed : Trained =
     let run = vae plan.Profile method
     let name = $"hw4.2.{key method}.seed{seed}"
-
     match method with
-    | Direct _ -> VaeRun.request plan name seed run
+    | Direct _ -> VaeTraining.request plan name seed run
     | Adversarial ->
         let extra = [ "discriminator", $"128-128 {discriminatorSettings}, {judgements} steps of {judged}" ]
-        plan.Run(name, VaeRun.configuration run @ extra, seed, Some set, 1, trainDuel plan run)
+        let configuration = VaeRun.configuration run @ extra
+        { Run = run; Training = plan.Run(name, configuration, seed, Some set, 1, trainDuel plan run) }
 
 /// E_q T(z) of a new discriminator, trained on draws of q(z) over these encodings and of the prior: its estimate of
 /// KL(q(z)||p(z)).
 let private estimateKl (encodings: DiagNormal) (steps: int) (noise: Noise) =
-    let device = encodings.Mu.device
-    use generator = noise.For("estimate", 0L)
-    let parameters, logits = discriminator generator device
-    let descent = Descent(parameters, discriminatorSettings)
-    let n = encodings.Mu.size 0
-    let size = 256L
-
-    let draw (stream: string) (step: int64) count =
-        let u = noise.Uniform($"{stream}.row", step, [| count |], device = device)
-        let rows = (u * float n).floor().``to`` torch.int64
-        let eps = noise.Normal(stream, step, [| count; int64 latent |], device = device)
+    let device, size = encodings.Mu.device, 256L
+    let logits, descent = discriminator noise "estimate" device
+    let normal stream step count = noise.Normal(stream, step, [| count; int64 latent |], device = device)
+    let draw stream (step: int64) count =
+        let rows = drawRows noise $"{stream}.row" step count (encodings.Mu.size 0) device
         let pick (t: Tensor) = t.index_select (0L, rows)
-        DiagNormal.sample { Mu = pick encodings.Mu; LogVar = pick encodings.LogVar } eps
+        DiagNormal.sample { Mu = pick encodings.Mu; LogVar = pick encodings.LogVar } (normal stream step count)
+    let train () =
+        // A measurement records no gradients otherwise.
+        use _ = torch.enable_grad ()
+        for step in 1L .. int64 steps do
+            use _ = torch.NewDisposeScope()
+            let codes, prior = draw "estimate.code" step size, normal "estimate.prior" step size
+            descent.Lower(densityRatioLoss (logits codes) (logits prior))
 
-    for step in 1L .. int64 steps do
-        use _ = torch.NewDisposeScope()
-        let prior = noise.Normal("estimate.prior", step, [| size; int64 latent |], device = device)
-        descent.Lower(densityRatioLoss (logits (draw "estimate.code" step size)) (logits prior))
-
-    use _ = torch.no_grad ()
+    train ()
     (logits (draw "estimate.test" 0L 10_000L)).mean().ToDouble()
 
 /// Samples of each model in the picture.
 let sampled = 16
 
 let measurement (plan: Plan) method seed : RunRequest =
-    let training = training plan method seed
+    let trained = training plan method seed
     let steps = Profile.pick plan.Profile 20 1000 3000
 
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        let run = vae plan.Profile method
-        let built = VaeRun.load run (context.Dependency training.Key) context.Device
-        let encoded = Vae.encode built.Vae (plan.Train set)
-
-        let encodings = { Mu = encoded.Mu.detach (); LogVar = encoded.LogVar.detach () }
-
-        let eps = context.Noise.Normal("surgery", 0L, encodings.Mu.shape, device = context.Device)
-        let surgery = elboSurgery encodings logStandardNormal eps
-        let estimate = estimateKl encodings steps context.Noise
-        use _ = torch.no_grad ()
-
-        let onTest =
-            VaeRun.evaluate run (int top) (built.Model()) (plan.Test set) context.Noise "test" 0L
-            |> Map.ofList
-
-        context.Run.SaveValues(
-            readOnlyDict [
+    VaeTraining.measure
+        plan
+        $"hw4.2.measured.{key method}.seed{seed}"
+        [ "discriminator steps", string steps ]
+        1
+        trained
+        (fun context built ->
+            let noise, model = context.Noise, built.Model()
+            let encodings = Vae.encode built.Vae (plan.Train set)
+            let parts = Evaluation.surgery model encodings noise
+            let test = VaeImages.asTheyAre (plan.Test set)
+            let onTest = Evaluation.nelbo latent model test noise "test" 0L |> Map.ofList
+            let samples = NamedTensor("samples", Evaluation.sampleMeans built sampled noise)
+            context.SaveTensors("pictures", [ samples ])
+            [
                 "reconstruction", onTest["reconstruction"]
                 "kl", (klStandard encodings).mean().ToDouble()
-                "information", surgery.MutualInformation
-                "marginal", surgery.MarginalKl
-                "estimate", estimate
+                "information", parts.MutualInformation
+                "marginal", parts.MarginalKl
+                "estimate", estimateKl encodings steps noise
                 "active", float (activeUnits 0.01 encodings.Mu)
-            ]
-        )
+            ])
 
-        context.SaveTensors(
-            "pictures",
-            [ NamedTensor("samples", VaeRun.sampleMeans built sampled context.Noise) ]
-        )
-
-    plan.Run(
-        $"hw4.2.measured.{key method}.seed{seed}",
-        [ "discriminator steps", string steps ],
-        seed,
-        Some set,
-        1,
-        work,
-        dependencies = [ training ]
-    )
-
-/// Milliseconds of one training step of each objective, rounds interleaved so that a machine whose speed drifts slows
-/// all alike.
+/// Median milliseconds of one training step of each objective.
 let timing (plan: Plan) : RunRequest =
     let rounds, steps = Profile.pick plan.Profile (2, 2) (7, 20) (15, 60)
-
     let work (context: RunContext) =
-        let device, noise = context.Device, context.Noise
-        let x = (plan.Train set).narrow(0L, 0L, 64L)
-        let eps = noise.Normal("timing", 0L, [| 3L; 64L; int64 latent |], device = device)
-
+        let images, device, noise = plan.Train set, context.Device, context.Noise
+        let x = images.narrow (0L, 0L, 64L)
+        let normal step draws count =
+            noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
+        let eps = normal 0L 3L 64L
         let stepper method =
             let run = vae plan.Profile method
-
             match method with
+            | Direct(_, _, _, samples) -> VaeTraining.stepper run context x (if samples = 0 then eps[0] else eps)
             | Adversarial ->
-                let duel = Duel(run, noise, device)
-                let many = (plan.Train set).narrow(0L, 0L, judged)
-                let noise = noise.Normal("timing", 1L, [| 2L; judged; int64 latent |], device = device)
-
+                let duel, many, noise = Duel(run, noise, device), images.narrow (0L, 0L, judged), normal 1L 2L judged
                 fun () ->
                     for _ in 1..judgements do
                         duel.Judge many noise[0] noise[1]
-
-                    duel.Step x eps[0]
-            | Direct(_, _, (_, objective), samples) ->
-                use generator = noise.For("initialisation", 0L)
-                let built = VaeRun.build run generator device
-                let descent = Descent(built.Parameters, run.Optimiser)
-
-                fun () ->
-                    descent.LowerTerms(fun () ->
-                        objective (built.Model()) x (if samples = 0 then eps[0] else eps))
-
-        let steppers = methods |> List.map (fun m -> key m, stepper m)
-
-        let measured = [
-            for _ in 0..rounds do
-                for name, step in steppers do
-                    let watch = Stopwatch.StartNew()
-
-                    for _ in 1..steps do
-                        use _ = torch.NewDisposeScope()
-                        step () |> ignore
-
-                    name, watch.Elapsed.TotalMilliseconds / float steps
-        ]
-
+                    duel.Step x eps[0] |> ignore
         context.Run.SaveValues(
             readOnlyDict [
-                for name, times in List.groupBy fst measured do
-                    // The first round warms up.
-                    let sorted = times |> List.map snd |> List.tail |> List.sort
-                    name, sorted[sorted.Length / 2]
+                for name, times in Timing.rounds rounds steps [ for m in methods -> key m, stepper m ] ->
+                    name, Timing.median times
             ]
         )
 
@@ -289,7 +205,7 @@ let timing (plan: Plan) : RunRequest =
 let runs (plan: Plan) : RunRequest list = [
     for method in methods do
         for seed in plan.Seeds do
-            training plan method seed
+            (training plan method seed).Training
             measurement plan method seed
     timing plan
 ]

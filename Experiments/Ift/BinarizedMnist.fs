@@ -2,7 +2,6 @@
 /// log-likelihood by importance sampling. Run it: `./reproduce --only ift1,ift2`.
 module Research.Experiments.Ift.BinarizedMnist
 
-open TorchSharp
 open Research.Core
 open Research.Host
 open Research.Models
@@ -20,7 +19,10 @@ let shape: VaeShape = {
 
 let private fullEpochs = 20
 
-let epochs profile = Profile.pick profile 2 5 fullEpochs
+let private epochs profile = Profile.pick profile 2 5 fullEpochs
+
+/// How the training falls short of the source's, for captions and claims.
+let shortenedBy unit' profile = shortened unit' (epochs profile) fullEpochs
 
 let vae (profile: Profile) : VaeRun = {
     Data = DataSetId.BinarizedMnist
@@ -28,7 +30,7 @@ let vae (profile: Profile) : VaeRun = {
     Shape = shape
     Prior = StandardPrior
     Posterior = DiagonalPosterior
-    Objective = "elbo", elbo
+    Loss = Loss.elbo
     Samples = 0
     Optimiser = OptimiserSettings.Adam 3e-4
     Batch = 64
@@ -37,203 +39,132 @@ let vae (profile: Profile) : VaeRun = {
 }
 
 /// One training per seed.
-let trainings (plan: Plan) : RunRequest list = [
-    for seed in plan.Seeds -> VaeRun.request plan $"ift1.seed{seed}" seed (vae plan.Profile)
-]
+let trainings (plan: Plan) : Trained list = VaeTraining.each plan "ift1" (vae plan.Profile)
 
-/// The source's validation -ELBO after epochs 1 to 20.
-let private source = [|
-    166.34
-    143.85
-    129.87
-    121.76
-    117.33
-    114.27
-    111.24
-    108.97
-    107.30
-    106.16
-    105.19
-    104.81
-    103.79
-    103.10
-    102.76
-    102.39
-    102.09
-    101.48
-    101.70
-    100.94
-|]
+let private origin (plan: Plan) =
+    plan.Origin([ DataSetId.BinarizedMnist ], plan.Seeds.Length, shortenedBy "epochs" plan.Profile)
 
-/// The source asks for at most this after epoch 20.
+/// The source's validation -ELBO after epochs 1 to 20; it asks for at most `required` after the last.
+let private source =
+    Array.concat [
+        [| 166.34; 143.85; 129.87; 121.76; 117.33; 114.27; 111.24; 108.97; 107.30; 106.16 |]
+        [| 105.19; 104.81; 103.79; 103.10; 102.76; 102.39; 102.09; 101.48; 101.70; 100.94 |]
+    ]
+
 let private required = 102.0
+
+/// Minus the ELBO on the validation images after each epoch, one value a seed.
+let private byEpoch (results: Results) : float list[] =
+    let curves = [ for t in trainings results.Plan -> results.Curve "validation" "nelbo" t.Training ]
+    [| for epoch in 0 .. curves.Head.Length - 1 -> [ for curve in curves -> snd curve[epoch] ] |]
+
+let private curve (ours: float list[]) =
+    Panel.axes "" (Axis.linear "epoch") (Axis.linear "validation $-$ELBO (nats)") [
+        Seeds.line "ours" [ for e in 1 .. ours.Length -> float e, ours[e - 1] ]
+        Reference("source", [| for e in 1..fullEpochs -> float e, source[e - 1] |])
+        Level("required", required)
+    ]
+    |> Figure.single
+        "ift1.curve"
+        "Binarized MNIST: minus the ELBO on the validation images after each epoch, with the source's curve and the value it requires after epoch 20."
+
+let private table (ours: float list[]) =
+    [ 1; 2; 5; 10; 15; 20 ]
+    |> Table.over "ift1.table" "Binarized MNIST: minus the ELBO on the validation images (nats)." [
+        Column.right "Epoch" (string >> Text)
+        Column.right "Source" (fun epoch -> Source(source[epoch - 1], 2))
+        Column.right "Ours" (fun epoch ->
+            if epoch <= ours.Length then
+                Seeds.cell 2 ours[epoch - 1]
+            else
+                Missing $"this profile trains for {ours.Length} epochs")
+    ]
+
+let private ift1 (results: Results) : Section =
+    let ours = byEpoch results
+    let last, best = Array.last ours, ours |> Array.map Seeds.mean |> Array.min
+
+    {
+        Section.empty "ift1" (origin results.Plan) with
+            Figures = [ curve ours ]
+            Tables = [ table ours ]
+            Values = [
+                Seeds.value "ift1.elbo" 2 last
+                Value.integer "ift1.epochs" ours.Length
+                Value.number "ift1.worst" 2 (List.max last)
+            ]
+            Claims = [
+                Claim.that "IFT P1.1" "ift1.elbo" "validation $-$ELBO after epoch 20, worst seed"
+                |> Claim.beside source[fullEpochs - 1]
+                |> Claim.judgedBy (AtMost required) [ List.max last ]
+                |> Claim.noting "the rule is the source's requirement, applied to the worst seed"
+            ]
+            Guards = [
+                Guard.that
+                    "ift1.falls"
+                    "the mean validation bound after the last epoch is the best of all epochs but for half a nat"
+                |> Guard.holds (Seeds.mean last <= best + 0.5)
+                |> Guard.found [ "last", last; "best", [ best ] ]
+            ]
+    }
 
 let private sourceLogP = -95.59
 
-let private byEpoch (results: Results) (request: RunRequest) =
-    results.Curve "validation" "nelbo" request |> Array.map snd
-
-let private ift1: Experiment = {
-    Row = "ift1"
-    Title = "VAE on binarized MNIST"
-    Runs = trainings
-    Report =
-        fun plan results ->
-            let full = plan.Profile = Paper
-            let runs = trainings plan
-            let curves = runs |> List.map (byEpoch results)
-            let epochs = curves.Head.Length
-            let at epoch = curves |> List.map (fun c -> c[epoch - 1])
-            let best = List.min [ for e in 1..epochs -> Seeds.mean (at e) ]
-
-            let origin =
-                plan.Origin([ DataSetId.BinarizedMnist ], runs.Length, shortened "epochs" epochs fullEpochs)
-
-            let last = at epochs
-
-            let rows = [
-                for e in [ 1; 2; 5; 10; 15; 20 ] do
-                    [
-                        Text(string e)
-                        Source(source[e - 1], 2)
-                        (if e <= epochs then
-                             Seeds.cell 2 (at e)
-                         else
-                             Missing $"this profile trains for {epochs} epochs")
-                    ]
-            ]
-
-            {
-                Row = "ift1"
-                Origin = origin
-                Figures = [
-                    Figure.single
-                        "ift1.curve"
-                        "Binarized MNIST: minus the ELBO on the validation images after each epoch, with the source's curve and the value it requires after epoch 20."
-                        (Panel.axes "" (Axis.linear "epoch") (Axis.linear "validation $-$ELBO (nats)") [
-                            Seeds.line "ours" [ for e in 1..epochs -> float e, at e ]
-                            Reference("source", [| for e in 1..fullEpochs -> float e, source[e - 1] |])
-                            Level("required", required)
-                        ])
-                ]
-                Tables = [
-                    {
-                        Id = "ift1.table"
-                        Caption = "Binarized MNIST: minus the ELBO on the validation images (nats)."
-                        Columns = [ Table.right "Epoch"; Table.right "Source"; Table.right "Ours" ]
-                        Rows = rows
-                        Note = ""
-                    }
-                ]
-                Values = [
-                    Seeds.value "ift1.elbo" 2 last
-                    Value.integer "ift1.epochs" epochs
-                    Value.number "ift1.worst" 2 (List.max last)
-                ]
-                Claims = [
-                    Claim.judge
-                        origin
-                        "ift1.elbo"
-                        "IFT P1.1"
-                        "validation $-$ELBO after epoch 20, worst seed"
-                        (Some source[fullEpochs - 1])
-                        (Rule.atMost required)
-                        [ List.max last ]
-                        "the rule is the source's requirement, applied to the worst seed"
-                ]
-                Guards = [
-                    Guard.check
-                        origin
-                        "ift1.falls"
-                        "the mean validation bound after the last epoch is the best of all epochs but for half a nat"
-                        (Seeds.mean last <= best + 0.5)
-                        $"last {Seeds.mean last:F2}, best {best:F2}"
-                ]
-            }
-    Sample =
-        Some(fun plan results count noise ->
-            let run = vae plan.Profile
-            let built = VaeRun.load run (results.Of (trainings plan).Head) plan.Device
-            VaeRun.sampleMeans built count noise |> Pictures.images (plan.Data run.Data).Train 1.0)
-}
+let private samples profile = Profile.pick profile 20 200 200
 
 /// Log-likelihood of the test images under a trained model. K = 200 samples as the source; few images when short.
-let private evaluate (plan: Plan) (training: RunRequest) : RunRequest =
-    let images = Profile.pick plan.Profile 64 1000 10000
-    let samples = Profile.pick plan.Profile 20 200 200
-
-    let run = vae plan.Profile
-
-    let measure (context: RunContext) (built: BuiltVae) =
-        let model, x = built.Model(), VaeRun.sampleOf (plan.Test run.Data) images
-        let logP = VaeRun.logEvidence run model x samples context.Noise |> Array.map float
-        let bound = VaeRun.evaluate run 1 model x context.Noise "test" 0L |> Map.ofList
-
-        [ "logp", Array.average logP; "elbo", -bound["nelbo"]; "images", float logP.Length ]
-
-    let name = training.Key.Name.Replace("ift1", "ift2")
+let private evaluate (plan: Plan) (trained: Trained) : RunRequest =
+    let images, samples = Profile.pick plan.Profile 64 1000 10000, samples plan.Profile
+    let name = trained.Training.Key.Name.Replace("ift1", "ift2")
     let configuration = [ "samples", string samples; "images", string images ]
-    VaeRun.measurement plan name configuration 1 run training measure
+    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+        let x = Rows.sample (plan.Test trained.Run.Data) images
+        let logP = Evaluation.logEvidence built x samples context.Noise |> Array.map float
+        let asTheyAre = VaeImages.asTheyAre x
+        let bound = Evaluation.nelbo shape.Latent (built.Model()) asTheyAre context.Noise "test" 0L |> Map.ofList
+        [ "logp", Array.average logP; "elbo", -bound["nelbo"]; "images", float logP.Length ])
 
-let private ift2: Experiment = {
-    Row = "ift2"
-    Title = "log p(x) by importance sampling"
-    Runs = fun plan -> trainings plan |> List.collect (fun t -> [ t; evaluate plan t ])
-    Report =
-        fun plan results ->
-            let runs = trainings plan |> List.map (evaluate plan)
-            let logP = runs |> List.map (results.Value "logp")
-            let bounds = runs |> List.map (results.Value "elbo")
-            let gaps = List.map2 (-) logP bounds
-            let images = int (results.Value "images" runs.Head)
-            let samples = Profile.pick plan.Profile 20 200 200
-            let epochs = shortened "epochs" (epochs plan.Profile) fullEpochs
-            let origin = plan.Origin([ DataSetId.BinarizedMnist ], runs.Length, epochs)
+let private ift2 (results: Results) : Section =
+    let plan = results.Plan
+    let runs = trainings plan |> List.map (evaluate plan)
+    let of' name = runs |> List.map (results.Value name)
+    let logP, gaps = of' "logp", List.map2 (-) (of' "logp") (of' "elbo")
+    let none = Missing "the source states no number"
+    let table =
+        [
+            "$\\log p(x)$, importance sampling", Source(sourceLogP, 2), logP
+            "ELBO", none, of' "elbo"
+            "difference", none, gaps
+        ]
+        |> Table.over
+            "ift2.table"
+            $"""Binarized MNIST, test images ({int (of' "images").Head}): the importance-sampling estimate of $\log p(x)$ with $K={samples plan.Profile}$, the ELBO, and the difference (nats)."""
+            [
+                Column.text "" (fun (title, _, _) -> title)
+                Column.right "Source" (fun (_, source, _) -> source)
+                Column.right "Ours" (fun (_, _, ours) -> Seeds.cell 2 ours)
+            ]
 
-            {
-                Row = "ift2"
-                Origin = origin
-                Figures = []
-                Tables = [
-                    {
-                        Id = "ift2.table"
-                        Caption =
-                            $"Binarized MNIST, test images ({images}): the importance-sampling estimate of $\\log p(x)$ with $K={samples}$, the ELBO, and the difference (nats)."
-                        Columns = [ Table.left ""; Table.right "Source"; Table.right "Ours" ]
-                        Rows = [
-                            [
-                                Text "$\\log p(x)$, importance sampling"
-                                Source(sourceLogP, 2)
-                                Seeds.cell 2 logP
-                            ]
-                            [ Text "ELBO"; Missing "the source states no number"; Seeds.cell 2 bounds ]
-                            [ Text "difference"; Missing "the source states no number"; Seeds.cell 2 gaps ]
-                        ]
-                        Note = ""
-                    }
-                ]
-                Values = [ Seeds.value "ift2.logp" 2 logP; Seeds.value "ift2.gap" 2 gaps ]
-                Claims = [
-                    Claim.judge
-                        origin
-                        "ift2.logp"
-                        "IFT P1.2"
-                        "$\\log p(x)$ of the test images, $K=200$"
-                        (Some sourceLogP)
-                        (Rule.within 1.0 sourceLogP)
-                        logP
-                        "one nat covers the spread between seeds of a model of this size"
-                ]
-                Guards = [
-                    Guard.check
-                        origin
-                        "ift2.tighter"
-                        "the importance-sampling estimate exceeds the ELBO for every seed"
-                        (List.forall (fun g -> g > 0.0) gaps)
-                        (gaps |> List.map (fun g -> $"{g:F2}") |> String.concat ", ")
-                ]
-            }
-    Sample = None
-}
+    {
+        Section.empty "ift2" (origin plan) with
+            Tables = [ table ]
+            Values = [ Seeds.value "ift2.logp" 2 logP; Seeds.value "ift2.gap" 2 gaps ]
+            Claims = [
+                Claim.that "IFT P1.2" "ift2.logp" "$\\log p(x)$ of the test images, $K=200$"
+                |> Claim.beside sourceLogP
+                |> Claim.judgedBy (Within(1.0, sourceLogP)) logP
+                |> Claim.noting "one nat covers the spread between seeds of a model of this size"
+            ]
+            Guards = [
+                Guard.that "ift2.tighter" "the importance-sampling estimate exceeds the ELBO for every seed"
+                |> Guard.every (fun g -> g > 0.0) "gaps" gaps
+            ]
+    }
 
-let experiments = [ ift1; ift2 ]
+let experiments = [
+    {
+        Experiment.row "ift1" (fun plan -> [ for t in trainings plan -> t.Training ]) ift1 with
+            Sample = Some(VaeTraining.sampler (trainings >> List.head))
+    }
+    Experiment.row "ift2" (fun plan -> trainings plan |> List.collect (fun t -> [ t.Training; evaluate plan t ])) ift2
+]

@@ -4,7 +4,6 @@ module Research.Experiments.Ift.Cifar
 
 open System
 open TorchSharp
-open Research.Core
 open Research.Host
 open Research.Models
 open Research.Report
@@ -23,23 +22,19 @@ type private Outcome = {
     Samples: Png.Image[]
 }
 
-let private pictures (plan: Plan) (images: Tensor) =
-    Pictures.images (plan.Data DataSetId.Cifar10).Train 1.0 ((images + 1.0) / 2.0)
-
-let private outcome (plan: Plan) (results: Results) (runs: Runs) : Outcome =
-    let tensor name = results.Tensor "scores" name runs.Scores
-    let numbers name = (tensor name).data<float>().ToArray()
+let private outcome (results: Results) (runs: Runs) : Outcome =
+    let numbers name = results.Numbers "scores" name runs.Scores
     let curve name = results.Curve "train" name runs.Training
-    let steps = numbers "step"
+    let samples = results.Tensor "scores" "samples" runs.Scores
 
     {
         Configuration = runs.Configuration
         // The critic's loss is minus the metric.
         Metric = curve "critic" |> Array.map (fun (step, loss) -> step, -loss)
-        Frechet = Array.zip steps (numbers "fid")
-        Inception = Array.zip steps (numbers "is")
+        Frechet = Array.zip (numbers "step") (numbers "fid")
+        Inception = Array.zip (numbers "step") (numbers "is")
         Finite = Seq.append (curve "critic") (curve "generator") |> Seq.forall (snd >> Double.IsFinite)
-        Samples = pictures plan (tensor "samples")
+        Samples = GanRun.pictures results.Plan DataSetId.Cifar10 samples
     }
 
 /// Spearman's rank correlation; NaN for fewer than three points.
@@ -47,17 +42,12 @@ let rankCorrelation (xs: float[]) (ys: float[]) : float =
     if xs.Length < 3 then
         nan
     else
-        let ranks (values: float[]) =
-            values
-            |> Array.map (fun v ->
-                float (
-                    values
-                    |> Array.sumBy (fun w ->
-                        if w < v then 2
-                        elif w = v then 1
-                        else 0)
-                ))
-
+        let ranks (values: float[]) = [|
+            for v in values ->
+                let below = values |> Array.filter (fun w -> w < v)
+                let equal = values |> Array.filter (fun w -> w = v)
+                float (2 * below.Length + equal.Length)
+        |]
         let centred values = let mean = Array.average values in values |> Array.map (fun v -> v - mean)
         let a, b = centred (ranks xs), centred (ranks ys)
         let dot u v = Array.fold2 (fun sum x y -> sum + x * y) 0.0 u v
@@ -68,200 +58,128 @@ let private metricAtEvaluations (o: Outcome) =
     o.Frechet
     |> Array.pairwise
     |> Array.map (fun ((before, _), (now, _)) ->
-        o.Metric
-        |> Array.filter (fun (step, _) -> step > before && step <= now)
-        |> Array.averageBy snd)
+        o.Metric |> Array.filter (fun (step, _) -> step > before && step <= now) |> Array.averageBy snd)
 
+/// How well the critic's metric follows FID.
 let private follows (o: Outcome) = rankCorrelation (metricAtEvaluations o) (o.Frechet[1..] |> Array.map snd)
 
 let private last (curve: (float * float)[]) = snd curve[curve.Length - 1]
 
 let private figure (o: Outcome) =
     let c = o.Configuration
-
-    let metric =
-        if c.Adversary.Name = "jsd" then
-            "JSD metric"
-        else
-            "W1 metric"
-
-    Figure.grid
+    let panel label curve =
+        Panel.axes "" (Axis.linear "generator step") (Axis.linear label) [ Line("", curve, None) ]
+        |> Panel.withLegend NoLegend
+    [ panel $"{c.Adversary.Name.ToUpperInvariant()} metric" o.Metric; panel "FID, own features" o.Frechet ]
+    |> Figure.grid
         $"ift4.{c.Id}"
         $"CIFAR-10, {c.Id} (critic: {penalty c}). Left: the critic's metric on training batches. Right: the FID of the averaged generator, untrained at step 0."
         2
+
+let private samples (results: Results) (outcomes: Outcome list) =
+    let columns = 12
+    let data = (results.Plan.Train DataSetId.Cifar10).narrow(0L, 0L, int64 columns) / 255.0
+    ("data", Pictures.images results.Plan DataSetId.Cifar10 1.0 data)
+    :: [ for o in outcomes -> o.Configuration.Id, o.Samples[.. columns - 1] ]
+    |> Pictures.rows
+        "ift4.samples"
+        "CIFAR-10: training images, and samples of each configuration's averaged generator after the last step, the same latents in every row."
+
+/// A row: the configuration, or none for the training images themselves.
+let private table (results: Results) (reference: RunRequest) (outcomes: Outcome list) : Table =
+    let words header of' other = Column.text header (Option.map of' >> Option.defaultValue other)
+    let column header of' other = Column.right header (Option.map of' >> Option.defaultValue other)
+    let ofData name = Number(results.Value name reference, 2)
+
+    List.map Some outcomes @ [ None ]
+    |> Table.over
+        "ift4.table"
+        "CIFAR-10: scores of the averaged generator after the last step in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; and Spearman's correlation between the critic's metric and FID over the evaluations."
         [
-            Panel.axes "" (Axis.linear "generator step") (Axis.linear metric) [ Line("", o.Metric, None) ]
-            |> Panel.withLegend NoLegend
-            Panel.axes "" (Axis.linear "generator step") (Axis.linear "FID, own features") [
-                Line("", o.Frechet, None)
-            ]
-            |> Panel.withLegend NoLegend
+            words "Configuration" (fun o -> o.Configuration.Id) "training images"
+            words "Critic" (fun o -> penalty o.Configuration) ""
+            column "Source IS" (fun o -> Source(o.Configuration.SourceInception, 2)) (Text "")
+            column "IS" (fun o -> Number(last o.Inception, 2)) (ofData "is")
+            column "Source FID" (fun o -> Source(o.Configuration.SourceFrechet, 1)) (Text "")
+            column "FID" (fun o -> Number(last o.Frechet, 2)) (ofData "fid")
+            column
+                "Correlation"
+                (fun o ->
+                    if Double.IsNaN(follows o) then
+                        Missing "too few evaluations"
+                    else
+                        Number(follows o, 2))
+                (Text "")
         ]
 
-let private claims (origin: Origin) (o: Outcome) =
-    let c = o.Configuration
-
-    let claim id what reference value = {
-        Claim.judge
-            origin
-            $"ift4.{c.Id}.{id}"
-            "IFT P2.7"
-            what
-            (Some reference)
-            (Rule.atMost reference)
-            [ value ]
-            "" with
-            Rule = "Inception's features at full scale only"
-            Verdict = NotComparable
-    }
-
+let private claims (o: Outcome) =
+    let claim id what reference value =
+        Claim.that "IFT P2.7" $"ift4.{o.Configuration.Id}.{id}" $"{what} of {o.Configuration.Id}"
+        |> Claim.beside reference
+        |> Claim.judgedBy (NotJudged "Inception's features at full scale only") [ value ]
     [
-        claim "is" $"inception score of {c.Id}" c.SourceInception (last o.Inception)
-        claim "fid" $"FID of {c.Id}" c.SourceFrechet (last o.Frechet)
+        claim "is" "inception score" o.Configuration.SourceInception (last o.Inception)
+        claim "fid" "FID" o.Configuration.SourceFrechet (last o.Frechet)
     ]
 
-let private table (results: Results) (reference: RunRequest) (outcomes: Outcome list) : Table =
-    let correlation o =
-        let value = follows o
-
+let private report (results: Results) : Section =
+    let plan = results.Plan
+    let scale, (setting, runs) = scale plan, runs plan
+    let outcomes = runs |> List.map (outcome results)
+    let best = outcomes |> List.minBy (fun o -> last o.Frechet)
+    let worst = outcomes |> List.maxBy (fun o -> last o.Frechet)
+    let wasserstein = outcomes |> List.filter (fun o -> o.Configuration.Adversary.Name = "w1")
+    let correlation id value =
         if Double.IsNaN value then
-            Missing "too few evaluations"
+            Value.text id "(too few evaluations)"
         else
-            Number(value, 2)
+            Value.number id 2 value
 
     {
-        Id = "ift4.table"
-        Caption =
-            "CIFAR-10: scores of the averaged generator after the last step in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; and Spearman's correlation between the critic's metric and FID over the evaluations."
-        Columns = [
-            Table.left "Configuration"
-            Table.left "Critic"
-            Table.right "Source IS"
-            Table.right "IS"
-            Table.right "Source FID"
-            Table.right "FID"
-            Table.right "Correlation"
-        ]
-        Rows = [
-            for o in outcomes do
-                [
-                    Text o.Configuration.Id
-                    Text(penalty o.Configuration)
-                    Source(o.Configuration.SourceInception, 2)
-                    Number(last o.Inception, 2)
-                    Source(o.Configuration.SourceFrechet, 1)
-                    Number(last o.Frechet, 2)
-                    correlation o
-                ]
-            [
-                Text "training images"
-                Text ""
-                Text ""
-                Number(results.Value "is" reference, 2)
-                Text ""
-                Number(results.Value "fid" reference, 2)
-                Text ""
+        Section.empty "ift4" (plan.Origin([ DataSetId.Cifar10 ], 1, Some(differences plan))) with
+            Figures = samples results outcomes :: List.map figure outcomes
+            Tables = [ table results setting.Reference outcomes ]
+            Values = [
+                Value.integer "ift4.width" scale.Width
+                Value.integer "ift4.steps" scale.Steps
+                Value.integer "ift4.batch" scale.Batch
+                Value.integer "ift4.rate" (int scale.Rate)
+                Value.number "ift4.ema" 3 scale.Ema
+                Value.integer "ift4.judged" scale.Samples
+                Value.number "ift4.accuracy" 1 (100.0 * results.Value "accuracy" setting.Reference)
+                Value.text "ift4.best" best.Configuration.Id
+                Value.number "ift4.bestfid" 2 (last best.Frechet)
+                Value.text "ift4.worst" worst.Configuration.Id
+                Value.number "ift4.worstfid" 2 (last worst.Frechet)
+                correlation "ift4.w1follows" (wasserstein |> List.map follows |> List.min)
+                correlation "ift4.untamedfollows" (follows outcomes.Head)
             ]
-        ]
-        Note = ""
+            Claims = List.collect claims outcomes
+            Guards = [
+                Guard.that "ift4.stable" "every recorded loss of the five trainings is finite"
+                |> Guard.holds (outcomes |> List.forall _.Finite)
+                |> Guard.found [ "steps", [ float scale.Steps ] ]
+                Guard.that "ift4.improves" "every configuration ends with a lower FID than its untrained generator"
+                |> Guard.holds (outcomes |> List.forall (fun o -> last o.Frechet < snd o.Frechet[0]))
+                |> Guard.found [ for o in outcomes -> o.Configuration.Id, [ snd o.Frechet[0]; last o.Frechet ] ]
+            ]
     }
 
-let private sample (plan: Plan) (results: Results) (count: int) (noise: Noise) =
+let private allRuns (plan: Plan) =
+    let setting, runs = runs plan
+    [ setting.Judged; setting.Reference ] @ List.collect (fun r -> [ r.Training; r.Scores ]) runs
+
+/// Of the configuration with the least FID.
+let private sample (results: Results) (count: int) (noise: Noise) =
     use _ = torch.NewDisposeScope()
     use _ = torch.no_grad ()
-    let scale, runs = scale plan, (runs plan).Gans
-    let best = runs |> List.minBy (fun r -> results.Value "fid" r.Scores)
-    let networks = (gan scale best.Configuration).Networks
-    let file = GanRun.snapshotFile (int64 scale.Steps)
-    let generator = GanRun.load networks (results.Of best.Training) file plan.Device
+    let plan = results.Plan
+    let best = snd (runs plan) |> List.minBy (fun r -> results.Value "fid" r.Scores)
+    let run = gan (scale plan) best.Configuration
+    let file = GanRun.snapshotFile (int64 run.Steps)
+    let generator = GanRun.load run.Networks (results.Of best.Training) file plan.Device
     GanScores.estimateStatistics generator noise 0L plan.Device
     let z = GanRun.latents generator noise "sample" 0L count plan.Device
-    (generator.Apply Running z).flatten 1L |> pictures plan
+    (generator.Apply Running z).flatten 1L |> GanRun.pictures plan DataSetId.Cifar10
 
-let private ift4: Experiment = {
-    Row = "ift4"
-    Title = "Five CIFAR-10 GANs"
-    Runs =
-        fun plan ->
-            let all = runs plan
-
-            [ all.Judged; all.Reference ]
-            @ (all.Gans |> List.collect (fun r -> [ r.Training; r.Scores ]))
-    Report =
-        fun plan results ->
-            let all, scale = runs plan, scale plan
-            let outcomes = all.Gans |> List.map (outcome plan results)
-            let origin = plan.Origin([ DataSetId.Cifar10 ], 1, Some(differences plan))
-            let best = outcomes |> List.minBy (fun o -> last o.Frechet)
-            let columns = 12
-            let data = (plan.Train DataSetId.Cifar10).narrow(0L, 0L, int64 columns) / 255.0
-
-            let rows = [|
-                yield! Pictures.images (plan.Data DataSetId.Cifar10).Train 1.0 data
-                for o in outcomes do
-                    yield! o.Samples[.. columns - 1]
-            |]
-
-            let captions = "data" :: [ for o in outcomes -> o.Configuration.Id ]
-            let worst = outcomes |> List.maxBy (fun o -> last o.Frechet)
-
-            let untamed, wasserstein =
-                outcomes.Head, outcomes |> List.filter (fun o -> o.Configuration.Adversary.Name = "w1")
-
-            let correlation id value =
-                if Double.IsNaN value then
-                    Value.text id "(too few evaluations)"
-                else
-                    Value.number id 2 value
-
-            let improves o = last o.Frechet < snd o.Frechet[0]
-
-            {
-                Row = "ift4"
-                Origin = origin
-                Figures = [
-                    Figure.single
-                        "ift4.samples"
-                        "CIFAR-10: training images, and samples of each configuration's averaged generator after the last step, the same latents in every row."
-                        (Panel.images "" columns rows |> Panel.withCaptions captions [])
-                    yield! outcomes |> List.map figure
-                ]
-                Tables = [ table results all.Reference outcomes ]
-                Values = [
-                    Value.integer "ift4.width" scale.Width
-                    Value.integer "ift4.steps" scale.Steps
-                    Value.integer "ift4.batch" scale.Batch
-                    Value.integer "ift4.rate" (int scale.Rate)
-                    Value.number "ift4.ema" 3 scale.Ema
-                    Value.integer "ift4.judged" scale.Samples
-                    Value.number "ift4.accuracy" 1 (100.0 * results.Value "accuracy" all.Reference)
-                    Value.text "ift4.best" best.Configuration.Id
-                    Value.number "ift4.bestfid" 2 (last best.Frechet)
-                    Value.text "ift4.worst" worst.Configuration.Id
-                    Value.number "ift4.worstfid" 2 (last worst.Frechet)
-                    correlation "ift4.w1follows" (wasserstein |> List.map follows |> List.min)
-                    correlation "ift4.untamedfollows" (follows untamed)
-                ]
-                Claims = outcomes |> List.collect (claims origin)
-                Guards = [
-                    Guard.check
-                        origin
-                        "ift4.stable"
-                        "every recorded loss of the five trainings is finite"
-                        (outcomes |> List.forall _.Finite)
-                        $"{scale.Steps} steps each"
-                    Guard.check
-                        origin
-                        "ift4.improves"
-                        "every configuration ends with a lower FID than its untrained generator"
-                        (outcomes |> List.forall improves)
-                        (outcomes
-                         |> List.map (fun o ->
-                             $"{o.Configuration.Id}: {snd o.Frechet[0]:F1} to {last o.Frechet:F1}")
-                         |> String.concat ", ")
-                ]
-            }
-    Sample = Some sample
-}
-
-let experiments = [ ift4 ]
+let experiment = { Experiment.row "ift4" allRuns report with Sample = Some sample }

@@ -70,10 +70,7 @@ let private judge width epochs : JudgeRun = {
 
 /// The source's width and length need a GPU; on a CPU both are cut so that all five end in the profile's time.
 let scale (plan: Plan) : Scale =
-    let onGpu = plan.Device.``type`` <> DeviceType.CPU
-
-    match plan.Profile with
-    | Paper when onGpu -> {
+    let full = {
         Width = fullWidth
         Steps = fullSteps
         Every = 2000
@@ -83,40 +80,32 @@ let scale (plan: Plan) : Scale =
         Samples = 10000
         Judge = judge 64 20
         Threads = 1
-      }
+    }
+
+    match plan.Profile with
+    | Paper when plan.Device.``type`` <> DeviceType.CPU -> full
     | Paper -> {
-        Width = 16
-        Steps = 1200
-        Every = 200
-        Batch = 64
-        Rate = 2.0
-        Ema = 0.99
-        Samples = 2000
-        Judge = judge 24 6
-        Threads = 1
+        full with
+            Width = 16
+            Steps = 1200
+            Every = 200
+            Rate = 2.0
+            Ema = 0.99
+            Samples = 2000
+            Judge = judge 24 6
       }
     | Quick -> {
-        Width = 8
-        Steps = 240
-        Every = 60
-        Batch = 32
-        Rate = 4.0
-        Ema = 0.95
-        Samples = 500
-        Judge = judge 8 1
-        Threads = 1
+        full with
+            Width = 8
+            Steps = 240
+            Every = 60
+            Batch = 32
+            Rate = 4.0
+            Ema = 0.95
+            Samples = 500
+            Judge = judge 8 1
       }
-    | Smoke -> {
-        Width = 4
-        Steps = 2
-        Every = 1
-        Batch = 64
-        Rate = 1.0
-        Ema = 0.5
-        Samples = 100
-        Judge = judge 4 1
-        Threads = 1
-      }
+    | Smoke -> { full with Width = 4; Steps = 2; Every = 1; Ema = 0.5; Samples = 100; Judge = judge 4 1 }
 
 let gan (scale: Scale) (c: Configuration) : GanRun = {
     Data = DataSetId.Cifar10
@@ -137,39 +126,26 @@ let gan (scale: Scale) (c: Configuration) : GanRun = {
 /// The runs behind one configuration: its training, and its scores.
 type Runs = { Configuration: Configuration; Training: RunRequest; Scores: RunRequest }
 
-/// The classifier, what samples are compared with, and all configurations.
-type AllRuns = { Judged: RunRequest; Reference: RunRequest; Gans: Runs list }
-
-/// One seed: the source has one run of each configuration, and five are what the time allows.
-let runs (plan: Plan) : AllRuns =
+/// What samples are scored by, and all configurations. One seed: the source has one run of each configuration, and five
+/// are what the time allows.
+let runs (plan: Plan) : GanScores.Setting * Runs list =
     let scale = scale plan
     let judged = Judge.training plan scale.Judge scale.Threads
-    let reference = Judge.reference plan scale.Judge scale.Samples scale.Threads judged
-
-    {
+    let setting: GanScores.Setting = {
+        Judge = scale.Judge
         Judged = judged
-        Reference = reference
-        Gans = [
-            for c in configurations do
-                let run = gan scale c
-                let training = GanRun.request plan $"ift4.{c.Id}" 1L scale.Threads run
-
-                {
-                    Configuration = c
-                    Training = training
-                    Scores =
-                        GanScores.request
-                            plan
-                            run
-                            scale.Judge
-                            scale.Samples
-                            scale.Threads
-                            training
-                            judged
-                            reference
-                }
-        ]
+        Reference = Judge.reference plan scale.Judge scale.Samples scale.Threads judged
+        Samples = scale.Samples
+        Threads = scale.Threads
     }
+
+    setting,
+    [
+        for c in configurations do
+            let run = gan scale c
+            let training = GanRun.request plan $"ift4.{c.Id}" 1L scale.Threads run
+            { Configuration = c; Training = training; Scores = GanScores.request plan setting run training }
+    ]
 
 /// In what the runs differ from the source's protocol.
 let differences (plan: Plan) : string =

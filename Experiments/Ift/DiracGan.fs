@@ -4,7 +4,6 @@ module Research.Experiments.Ift.DiracGan
 
 open System
 open Research.Core
-open Research.Host
 open Research.Report
 open Research.Experiments
 open Research.Experiments.Ift.DiracTheory
@@ -19,24 +18,23 @@ type private Played = {
     Value: string -> float
 }
 
-let private played (plan: Plan) (results: Results) order (game: Game) =
-    let value name = results.Value name (DiracRuns.request plan order game)
-
-    {
-        Game = game
-        Spectrum = spectrum order game
-        Predicted = predicted order game
-        Count = fun kind -> int (value (outcomeText kind))
-        Value = value
-    }
+let private played (results: Results) order : Played list = [
+    for game in games ->
+        let value name = results.Value name (DiracRuns.request results.Plan order game)
+        {
+            Game = game
+            Spectrum = spectrum order game
+            Predicted = predicted order game
+            Count = fun kind -> int (value (outcomeText kind))
+            Value = value
+        }
+]
 
 let private measuredOutcome (p: Played) =
     [ Converges; Cycles; Diverges ]
     |> List.filter (fun kind -> p.Count kind > 0)
     |> List.map (fun kind -> $"{outcomeText kind} ({p.Count kind})")
     |> String.concat ", "
-
-let private agrees count (p: Played) = p.Count p.Predicted = count
 
 /// Every `stride`-th of the first points, so that TeX draws smooth turns.
 let private phase (stride: int) (orbit: (float * float * float)[]) = [|
@@ -49,271 +47,194 @@ let private phase (stride: int) (orbit: (float * float * float)[]) = [|
 let private styles =
     "no penalty solid blue, R1 0.01 dashed vermillion, R1 0.1 dotted green, GP 0.01 dash-dotted purple, GP 0.1 sparsely dashed orange"
 
-let private phaseFigure plan results metric =
+/// A figure of a metric's five games, a panel each, and one panel of all.
+let private figure (results: Results) metric kind caption (x, y) ofGame (title, axes, ofAll) =
     let mine = games |> List.filter (fun g -> g.Metric = metric)
-    // About twenty points a turn.
-    let stride = int (period Alternating mine.Head / 20.0)
-    let orbit game = DiracRuns.orbit results (DiracRuns.request plan Alternating game)
+    let orbit game = DiracRuns.orbit results (DiracRuns.request results.Plan Alternating game)
 
-    let radius game =
-        let points = orbit game 0
-
-        [|
-            for n in 0..5 .. points.Length - 1 ->
-                let theta, psi0, _ = points[n]
-                float n, sqrt (theta * theta + psi0 * psi0)
-        |]
-
-    let panels = [
+    [
         for game in mine do
-            Panel.axes (penaltyName game.Penalty) (Axis.linear "$\\theta$") (Axis.linear "$\\psi_0$") [
-                for i in 0 .. DiracRuns.kept - 1 -> Line($"start {i + 1}", phase stride (orbit game i), None)
-            ]
+            Panel.axes (penaltyName game.Penalty) (Axis.linear x) (Axis.linear y) (ofGame (orbit game))
             |> Panel.withLegend NoLegend
-        Panel.axes "radius, start 1" (Axis.linear "iteration") (Axis.log "$r$" |> Axis.between 1e-4 10.0) [
-            for game in mine -> Line(penaltyName game.Penalty, radius game, None)
+        Panel.axes title (Axis.linear "iteration") axes [
+            for game in mine -> Line(penaltyName game.Penalty, ofAll (orbit game 0), None)
         ]
         |> Panel.withLegend NoLegend
     ]
-
-    let key = (metricName metric).ToLowerInvariant()
-
-    Figure.grid
-        $"ift3.{key}-phase"
-        $"Dirac-GAN with the {metricName metric} metric: the first {stride * 395} iterations in the plane of generator and critic, three initialisations, and the radius $r=\\sqrt{{\\theta^2+\\psi_0^2}}$ over all iterations: {styles}."
+    |> Figure.grid
+        $"ift3.{(metricName metric).ToLowerInvariant()}-{kind}"
+        $"Dirac-GAN with the {metricName metric} metric: {caption}"
         3
-        panels
 
-let private timeFigure plan results metric =
-    let mine = games |> List.filter (fun g -> g.Metric = metric)
-    let orbit game = DiracRuns.orbit results (DiracRuns.request plan Alternating game) 0
+let private phaseFigure results metric =
+    // About twenty points a turn.
+    let stride = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 20.0)
+    let radius (orbit: (float * float * float)[]) = [|
+        for n in 0..5 .. orbit.Length - 1 ->
+            let theta, psi0, _ = orbit[n]
+            float n, sqrt (theta * theta + psi0 * psi0)
+    |]
+
+    figure
+        results
+        metric
+        "phase"
+        $"the first {stride * 395} iterations in the plane of generator and critic, three initialisations, and the radius $r=\\sqrt{{\\theta^2+\\psi_0^2}}$ over all iterations: {styles}."
+        ("$\\theta$", "$\\psi_0$")
+        (fun orbit -> [ for i in 0 .. DiracRuns.kept - 1 -> Line($"start {i + 1}", phase stride (orbit i), None) ])
+        ("radius, start 1", (Axis.log "$r$" |> Axis.between 1e-4 10.0), radius)
+
+let private timeFigure results metric =
     let over (values: float[]) = values |> Array.mapi (fun n v -> float n, v)
 
-    let panels = [
-        for game in mine do
-            let points = orbit game
+    figure
+        results
+        metric
+        "time"
+        $"$\\theta$ over the iterations without averaging (blue) and averaged with weight {inv decay} on the past (dashed), and $\\psi_1$; first initialisation. In the last panel: {styles}."
+        ("iteration", "$\\theta$")
+        (fun orbit -> [
+            Line("off", over (orbit 0 |> Array.map (fun (theta, _, _) -> theta)), None)
+            Line("averaged", over (DiracRuns.averagedTheta (orbit 0)), None)
+        ])
+        ("the critic's offset",
+         Axis.linear "$\\psi_1$",
+         fun orbit -> over (orbit |> Array.map (fun (_, _, psi1) -> psi1)))
 
-            Panel.axes (penaltyName game.Penalty) (Axis.linear "iteration") (Axis.linear "$\\theta$") [
-                Line("off", over (points |> Array.map (fun (theta, _, _) -> theta)), None)
-                Line("averaged", over (DiracRuns.averagedTheta points), None)
-            ]
-            |> Panel.withLegend NoLegend
-        Panel.axes "the critic's offset" (Axis.linear "iteration") (Axis.linear "$\\psi_1$") [
-            for game in mine ->
-                Line(penaltyName game.Penalty, over (orbit game |> Array.map (fun (_, _, c) -> c)), None)
-        ]
-        |> Panel.withLegend NoLegend
-    ]
-
-    let key = (metricName metric).ToLowerInvariant()
-
-    Figure.grid
-        $"ift3.{key}-time"
-        $"Dirac-GAN with the {metricName metric} metric: $\\theta$ over the iterations without averaging (blue) and averaged with weight {inv decay} on the past (dashed), and $\\psi_1$; first initialisation. In the last panel: {styles}."
-        3
-        panels
-
-let private outcomes (all: Played list) count : Table = {
-    Id = "ift3.outcomes"
-    Caption =
+let private outcomes (all: Played list) count : Table =
+    List.allPairs all [ false; true ]
+    |> Table.over
+        "ift3.outcomes"
         $"The twenty Dirac-GANs under alternating updates: the source's word, the theory's, and what {count} initialisations did (their number in brackets), by the criterion stated with the theory; the largest $\\abs{{\\theta}}$ or averaged $\\abs{{\\bar\\theta}}$ of the last 500 iterations, median."
-    Columns = [
-        Table.left "Metric"
-        Table.left "Penalty"
-        Table.left "EMA"
-        Table.left "Source"
-        Table.left "Predicted"
-        Table.left "Measured"
-        Table.right "Last $\\abs{\\theta}$"
-    ]
-    Rows = [
-        for p in all do
-            for ema in [ false; true ] do
-                [
-                    Text(metricName p.Game.Metric)
-                    Text(penaltyName p.Game.Penalty)
-                    Text(if ema then inv decay else "off")
-                    Text(sourceWording p.Game)
-                    Text(outcomeText p.Predicted)
-                    Text(measuredOutcome p)
-                    Scientific(p.Value(if ema then "ripple" else "amplitude"), 2)
-                ]
-    ]
-    Note = "Averaging does not enter the game, so a game's outcome stands in both of its rows."
-}
+        [
+            Column.text "Metric" (fun (p, _) -> metricName p.Game.Metric)
+            Column.text "Penalty" (fun (p, _) -> penaltyName p.Game.Penalty)
+            Column.text "EMA" (fun (_, averaged) -> if averaged then inv decay else "off")
+            Column.text "Source" (fun (p, _) -> sourceWording p.Game)
+            Column.text "Predicted" (fun (p, _) -> outcomeText p.Predicted)
+            Column.text "Measured" (fun (p, _) -> measuredOutcome p)
+            Column.scientific "Last $\\abs{\\theta}$" 2 (fun (p, averaged) ->
+                p.Value(if averaged then "ripple" else "amplitude"))
+        ]
+    |> Table.withNote "Averaging does not enter the game, so a game's outcome stands in both of its rows."
 
-let private rates (all: Played list) : Table = {
-    Id = "ift3.rates"
-    Caption =
-        "Alternating updates, predicted and measured (medians): modulus of the eigenvalues an iteration, period in iterations, amplitude of the limit cycle in $\\theta$, and what averaging leaves of it."
-    Columns = [
-        Table.left "Game"
-        Table.right "$\\abs\\lambda$"
-        Table.right "measured"
-        Table.right "Period"
-        Table.right "measured"
-        Table.right "Amplitude"
-        Table.right "measured"
-        Table.right "$\\abs H$"
-        Table.right "measured"
-    ]
-    Rows = [
-        for p in all do
-            let converging = p.Predicted = Converges
+let private turns (p: Played) = 2.0 * Math.PI / p.Spectrum.Angle
 
-            [
-                Text(name p.Game)
-                match cycleAmplitude p.Game with
-                | None ->
-                    Number(p.Spectrum.Modulus, 5)
-                    Number(p.Value "rate", 5)
-                | Some _ ->
-                    Missing "not defined for this game"
-                    Missing "not defined for this game"
-                Number(2.0 * Math.PI / p.Spectrum.Angle, 1)
-                Number(p.Value "period", 1)
-                match cycleAmplitude p.Game with
-                | Some amplitude ->
-                    Number(amplitude, 3)
-                    Number(p.Value "amplitude", 3)
-                | None ->
-                    Missing "not defined for this game"
-                    Missing "not defined for this game"
-                if converging then
-                    Missing "not defined for this game"
-                    Missing "not defined for this game"
+let private rates (all: Played list) : Table =
+    /// The theory's and the measured number of the games that have one.
+    let pair header decimals defined theory name =
+        let column header (value: Played -> float) =
+            Column.right header (fun p ->
+                if defined p then
+                    Number(value p, decimals)
                 else
-                    Number(averagingGain p.Game, 3)
-                    Number(p.Value "gain", 3)
-            ]
-    ]
-    Note = ""
-}
+                    Missing "not defined for this game")
+        [ column header theory; column "measured" (fun p -> p.Value name) ]
+    let cycles p = (cycleAmplitude p.Game).IsSome
 
-let private simultaneous (all: Played list) : Table = {
-    Id = "ift3.simultaneous"
-    Caption =
+    all
+    |> Table.over
+        "ift3.rates"
+        "Alternating updates, predicted and measured (medians): modulus of the eigenvalues an iteration, period in iterations, amplitude of the limit cycle in $\\theta$, and what averaging leaves of it."
+        [
+            Column.text "Game" (fun p -> name p.Game)
+            yield! pair "$\\abs\\lambda$" 5 (cycles >> not) _.Spectrum.Modulus "rate"
+            yield! pair "Period" 1 (fun _ -> true) turns "period"
+            yield! pair "Amplitude" 3 cycles (fun p -> (cycleAmplitude p.Game).Value) "amplitude"
+            yield! pair "$\\abs H$" 3 (fun p -> p.Predicted <> Converges) (fun p -> averagingGain p.Game) "gain"
+        ]
+
+let private simultaneous (all: Played list) : Table =
+    all
+    |> Table.over
+        "ift3.simultaneous"
         "The same games under simultaneous updates: modulus of the eigenvalues, predicted and measured outcome, and the largest radius of the last 500 iterations, median."
-    Columns = [
-        Table.left "Game"
-        Table.right "$\\abs\\lambda$"
-        Table.left "Predicted"
-        Table.left "Measured"
-        Table.right "Last $r$"
-    ]
-    Rows = [
-        for p in all ->
-            [
-                Text(name p.Game)
-                Number(p.Spectrum.Modulus, 5)
-                Text(outcomeText p.Predicted)
-                Text(measuredOutcome p)
-                Scientific(p.Value "last", 2)
-            ]
-    ]
-    Note = ""
-}
+        [
+            Column.text "Game" (fun p -> name p.Game)
+            Column.number "$\\abs\\lambda$" 5 _.Spectrum.Modulus
+            Column.text "Predicted" (fun p -> outcomeText p.Predicted)
+            Column.text "Measured" measuredOutcome
+            Column.scientific "Last $r$" 2 (fun p -> p.Value "last")
+        ]
 
 /// Relative difference of a measured value from the theory's.
 let private off measured theory = abs (measured / theory - 1.0)
 
-let private guards origin count (all: Played list) (sideBySide: Played list) =
-    let list f (games: Played list) =
-        games |> List.map (fun p -> $"{name p.Game}: {f p}") |> String.concat "; "
-
-    let linear =
-        all |> List.filter (fun p -> p.Game.Metric = W1 && (cycleAmplitude p.Game).IsNone)
-
+let private guards count (all: Played list) (sideBySide: Played list) =
+    let linear = all |> List.filter (fun p -> p.Game.Metric = W1 && (cycleAmplitude p.Game).IsNone)
     let r1 = all |> List.filter (fun p -> p.Predicted = Converges)
     let jsd = all |> List.filter (fun p -> p.Game.Metric = Jsd)
     let penalised = all |> List.filter (fun p -> (cycleAmplitude p.Game).IsSome)
     let idle = all |> List.find (fun p -> p.Game = { Metric = W1; Penalty = NoPenalty })
-    let turn (p: Played) = off (p.Value "period") (2.0 * Math.PI / p.Spectrum.Angle)
+    let rate (p: Played) = off (p.Value "rate") p.Spectrum.Modulus
+    let turn (p: Played) = off (p.Value "period") (turns p)
     let amplitude (p: Played) = off (p.Value "amplitude") (cycleAmplitude p.Game).Value
     let spread (p: Played) = p.Value "amplitude.most" / p.Value "amplitude.least"
-    let check id text holds evidence = Guard.check origin id text holds evidence
+    let gain = off (idle.Value "gain") (averagingGain idle.Game)
+    let weak = sideBySide |> List.filter (fun p -> p.Game.Metric = W1 && coefficient p.Game.Penalty <= 0.01)
+    let each f (games: Played list) = [ for p in games -> name p.Game, [ f p ] ]
 
     [
-        check
-            "ift3.agree"
-            "every initialisation of every alternating game ends as predicted"
-            (all |> List.forall (agrees count))
-            (list measuredOutcome all)
-        check
-            "ift3.rates"
-            "measured decay rates with R1 agree with the predicted modulus within 0.01 %"
-            (r1 |> List.forall (fun p -> off (p.Value "rate") p.Spectrum.Modulus < 1e-4))
-            (list (fun p -> $"""{p.Value "rate":F6} for {p.Spectrum.Modulus:F6}""") r1)
-        check
-            "ift3.periods"
-            "the median periods of W1 without penalty and with R1 agree with theory within 1 %"
-            (linear |> List.forall (fun p -> turn p < 0.01))
-            (list (fun p -> $"{turn p:E1}") linear)
-        check
-            "ift3.jsd-periods"
-            "the median periods of JSD are within 10 % of the linear theory's"
-            (jsd |> List.forall (fun p -> turn p < 0.1))
-            (list (fun p -> $"{turn p:E1}") jsd)
-        check
-            "ift3.ellipse"
-            "W1 without penalty keeps its quadratic form within 1e-9 in every orbit"
-            (idle.Value "drift" < 1e-9)
-            $"""{idle.Value "drift":E1}"""
-        check
+        Guard.that "ift3.agree" "every initialisation of every alternating game ends as predicted"
+        |> Guard.holds (all |> List.forall (fun p -> p.Count p.Predicted = count))
+        |> Guard.found (all |> each (fun p -> float (p.Count p.Predicted)))
+        Guard.that "ift3.rates" "measured decay rates with R1 agree with the predicted modulus within 0.01 %"
+        |> Guard.holds (r1 |> List.forall (fun p -> rate p < 1e-4))
+        |> Guard.found (each rate r1)
+        Guard.that "ift3.periods" "the median periods of W1 without penalty and with R1 agree with theory within 1 %"
+        |> Guard.holds (linear |> List.forall (fun p -> turn p < 0.01))
+        |> Guard.found (each turn linear)
+        Guard.that "ift3.jsd-periods" "the median periods of JSD are within 10 % of the linear theory's"
+        |> Guard.holds (jsd |> List.forall (fun p -> turn p < 0.1))
+        |> Guard.found (each turn jsd)
+        Guard.that "ift3.ellipse" "W1 without penalty keeps its quadratic form within 1e-9 in every orbit"
+        |> Guard.holds (idle.Value "drift" < 1e-9)
+        |> Guard.found [ "drift", [ idle.Value "drift" ] ]
+        Guard.that
             "ift3.cycle"
             "the amplitude of GP's limit cycle is within 10 % of theory and differs by at most 10 % between initialisations"
-            (penalised |> List.forall (fun p -> amplitude p < 0.1 && spread p < 1.1))
-            (list (fun p -> $"off {amplitude p:F3}, spread {spread p:F3}") penalised)
-        check
+        |> Guard.holds (penalised |> List.forall (fun p -> amplitude p < 0.1 && spread p < 1.1))
+        |> Guard.found (each amplitude penalised @ each spread penalised)
+        Guard.that
             "ift3.average"
             "for W1 without penalty averaging leaves the predicted fraction of the amplitude within 10 %"
-            (off (idle.Value "gain") (averagingGain idle.Game) < 0.1)
-            $"""{idle.Value "gain":F4} for {averagingGain idle.Game:F4}"""
-        check
+        |> Guard.holds (gain < 0.1)
+        |> Guard.found [ "off by", [ gain ] ]
+        Guard.that
             "ift3.simultaneous"
             "under simultaneous updates W1 diverges from every initialisation without penalty, with R1 0.01 and with GP 0.01"
-            (sideBySide
-             |> List.filter (fun p -> p.Game.Metric = W1 && coefficient p.Game.Penalty <= 0.01)
-             |> List.forall (fun p -> p.Count Diverges = count))
-            (list measuredOutcome sideBySide)
+        |> Guard.holds (weak |> List.forall (fun p -> p.Count Diverges = count))
+        |> Guard.found (weak |> each (fun p -> float (p.Count Diverges)))
     ]
 
-let private report (plan: Plan) (results: Results) : Section =
-    let count = DiracRuns.initialisations plan
-    let origin = plan.Origin([], 1, None)
-    let all = games |> List.map (played plan results Alternating)
-    let sideBySide = games |> List.map (played plan results Simultaneous)
-    let find metric penalty = all |> List.find (fun p -> p.Game = { Metric = metric; Penalty = penalty })
+let private report (results: Results) : Section =
+    let count = DiracRuns.initialisations results.Plan
+    let all, sideBySide = played results Alternating, played results Simultaneous
+    let value metric penalty name =
+        (all |> List.find (fun p -> p.Game = { Metric = metric; Penalty = penalty })).Value name
 
     {
-        Row = "ift3"
-        Origin = origin
-        Figures = [
-            for metric in [ Jsd; W1 ] do
-                phaseFigure plan results metric
-                timeFigure plan results metric
-        ]
-        Tables = [ outcomes all count; rates all; simultaneous sideBySide ]
-        Values = [
-            Value.integer "ift3.initialisations" count
-            Value.number "ift3.slow" 5 ((find Jsd (R1 0.01)).Value "rate")
-            Value.number "ift3.fast" 5 ((find Jsd (R1 0.1)).Value "rate")
-            Value.number "ift3.cycle-low" 2 ((find W1 (Gp 0.01)).Value "amplitude")
-            Value.number "ift3.cycle-high" 2 ((find Jsd (Gp 0.1)).Value "amplitude")
-            Value.number "ift3.gain" 3 ((find W1 NoPenalty).Value "gain")
-        ]
-        Claims = []
-        Guards = guards origin count all sideBySide
+        Section.empty "ift3" (results.Plan.Origin([], 1, None)) with
+            Figures = [
+                for metric in [ Jsd; W1 ] do
+                    phaseFigure results metric
+                    timeFigure results metric
+            ]
+            Tables = [ outcomes all count; rates all; simultaneous sideBySide ]
+            Values = [
+                Value.integer "ift3.initialisations" count
+                Value.number "ift3.slow" 5 (value Jsd (R1 0.01) "rate")
+                Value.number "ift3.fast" 5 (value Jsd (R1 0.1) "rate")
+                Value.number "ift3.cycle-low" 2 (value W1 (Gp 0.01) "amplitude")
+                Value.number "ift3.cycle-high" 2 (value Jsd (Gp 0.1) "amplitude")
+                Value.number "ift3.gain" 3 (value W1 NoPenalty "gain")
+            ]
+            Guards = guards count all sideBySide
     }
 
-let experiment: Experiment = {
-    Row = "ift3"
-    Title = "Twenty Dirac-GAN configurations"
-    Runs =
-        fun plan -> [
-            for order in [ Alternating; Simultaneous ] do
-                for game in games -> DiracRuns.request plan order game
-        ]
-    Report = report
-    Sample = None
-}
+let private runs (plan: Plan) = [
+    for order in [ Alternating; Simultaneous ] do
+        for game in games -> DiracRuns.request plan order game
+]
+
+let experiment = Experiment.row "ift3" runs report

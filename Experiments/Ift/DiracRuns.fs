@@ -24,13 +24,11 @@ let private play (game: Game) order (start: Tensor) : float[][] =
     let orbit = Array.zeroCreate (iterations + 1)
     let mutable state = start
     orbit[0] <- state.data<float>().ToArray()
-
     for n in 1..iterations do
         use _ = torch.NewDisposeScope()
         use previous = state
         state <- (diracStep game.Metric game.Penalty order eta previous).MoveToOuterDisposeScope()
         orbit[n] <- state.data<float>().ToArray()
-
     orbit
 
 let private median (values: float[]) =
@@ -44,83 +42,69 @@ let private averaged (theta: float[]) =
     |> Array.tail
     |> Array.scan (fun average now -> decay * average + (1.0 - decay) * now) theta[0]
 
-let private measure (game: Game) order (orbit: float[][]) (context: RunContext) =
-    let count = orbit[0].Length / 3
-    let theta i = orbit |> Array.map (fun s -> s[3 * i])
-    let psi0 i = orbit |> Array.map (fun s -> s[3 * i + 1])
+/// What is measured on the orbit of one initialisation.
+let private measureOne (game: Game) order (theta: float[]) (psi0: float[]) =
     let largest (from: int) (values: float[]) = values[from .. from + window] |> Array.map abs |> Array.max
     let turn = int (ceil (period order game))
+    let radius = Array.map2 (fun (a: float) b -> sqrt (a * a + b * b)) theta psi0
+    let first', last' = largest 0 radius, largest (iterations - window) radius
+    // Angle turned between two consecutive states, summed: no unwrapping of whole turns is needed.
+    let angle =
+        Seq.sum (
+            seq {
+                for n in first .. last - 1 ->
+                    let cross = psi0[n] * theta[n + 1] - theta[n] * psi0[n + 1]
+                    let dot = psi0[n] * psi0[n + 1] + theta[n] * theta[n + 1]
+                    atan2 cross dot
+            }
+        )
+    let highest from = radius[from .. from + turn] |> Array.max
+    // A whole number of turns apart, so that the ellipse's shape cancels.
+    let turns = floor (float (last - turn - first) / period order game)
+    let later = first + int (round (turns * period order game))
+    let ellipse n = psi0[n] * psi0[n] + theta[n] * theta[n] - eta * slope game.Metric * psi0[n] * theta[n]
 
+    {|
+        Outcome = outcome first' last'
+        Ratio = last' / first'
+        Last = last'
+        Period = 2.0 * Math.PI * float (last - first) / abs angle
+        Rate = Math.Pow(highest later / highest first, 1.0 / float (later - first))
+        Amplitude = largest (iterations - window) theta
+        Ripple = largest (iterations - window) (averaged theta)
+        Drift = Seq.init iterations (fun n -> abs (ellipse (n + 1) / ellipse 0 - 1.0)) |> Seq.max
+    |}
+
+let private measure (game: Game) order (orbit: float[][]) : (string * float) list =
+    let component' index = orbit |> Array.map (fun state -> state[index])
     let each = [|
-        for i in 0 .. count - 1 do
-            let theta, psi0 = theta i, psi0 i
-            let radius = Array.map2 (fun (a: float) b -> sqrt (a * a + b * b)) theta psi0
-            let first', last' = largest 0 radius, largest (iterations - window) radius
-
-            // Angle turned between two consecutive states, summed: no unwrapping of whole turns is needed.
-            let angle =
-                Seq.sum (
-                    seq {
-                        for n in first .. last - 1 ->
-                            let cross = psi0[n] * theta[n + 1] - theta[n] * psi0[n + 1]
-                            let dot = psi0[n] * psi0[n + 1] + theta[n] * theta[n + 1]
-                            atan2 cross dot
-                    }
-                )
-
-            let highest from = radius[from .. from + turn] |> Array.max
-            // A whole number of turns apart, so that the ellipse's shape cancels.
-            let turns = floor (float (last - turn - first) / period order game)
-            let later = first + int (round (turns * period order game))
-            let rate = Math.Pow(highest later / highest first, 1.0 / float (later - first))
-
-            let ellipse n =
-                psi0[n] * psi0[n] + theta[n] * theta[n] - eta * slope game.Metric * psi0[n] * theta[n]
-
-            let drift = Seq.init iterations (fun n -> abs (ellipse (n + 1) / ellipse 0 - 1.0)) |> Seq.max
-            let amplitude = largest (iterations - window) theta
-
-            {|
-                Outcome = outcome first' last'
-                Ratio = last' / first'
-                Last = last'
-                Period = 2.0 * Math.PI * float (last - first) / abs angle
-                Rate = rate
-                Amplitude = amplitude
-                Ripple = largest (iterations - window) (averaged theta)
-                Drift = drift
-            |}
+        for i in 0 .. orbit[0].Length / 3 - 1 -> measureOne game order (component' (3 * i)) (component' (3 * i + 1))
     |]
-
     let share kind = each |> Array.filter (fun e -> e.Outcome = kind) |> Array.length |> float
-
     let medianOf f = each |> Array.map f |> median
 
-    context.Run.SaveValues(
-        readOnlyDict [
-            "converges", share Converges
-            "cycles", share Cycles
-            "diverges", share Diverges
-            "ratio", medianOf _.Ratio
-            "last", medianOf _.Last
-            "period", medianOf _.Period
-            "rate", medianOf _.Rate
-            "amplitude", medianOf _.Amplitude
-            "amplitude.least", each |> Array.map _.Amplitude |> Array.min
-            "amplitude.most", each |> Array.map _.Amplitude |> Array.max
-            "ripple", medianOf _.Ripple
-            "gain", medianOf (fun e -> e.Ripple / e.Amplitude)
-            "drift", each |> Array.map _.Drift |> Array.max
-        ]
-    )
+    [
+        "converges", share Converges
+        "cycles", share Cycles
+        "diverges", share Diverges
+        "ratio", medianOf _.Ratio
+        "last", medianOf _.Last
+        "period", medianOf _.Period
+        "rate", medianOf _.Rate
+        "amplitude", medianOf _.Amplitude
+        "amplitude.least", each |> Array.map _.Amplitude |> Array.min
+        "amplitude.most", each |> Array.map _.Amplitude |> Array.max
+        "ripple", medianOf _.Ripple
+        "gain", medianOf (fun e -> e.Ripple / e.Amplitude)
+        "drift", each |> Array.map _.Drift |> Array.max
+    ]
 
-    let orbits = [|
-        for n in 0..iterations do
-            yield! orbit[n][.. 3 * min kept count - 1]
-    |]
-
-    let shape = [| int64 (iterations + 1); int64 (min kept count); 3L |]
-    context.SaveTensors("orbits", [ NamedTensor("orbits", torch.tensor (orbits, ReadOnlySpan shape)) ])
+/// The first orbits, `[iterations + 1, kept, 3]`.
+let private keep (orbit: float[][]) : NamedTensor =
+    let count = min kept (orbit[0].Length / 3)
+    let states = orbit |> Array.collect (fun state -> state[.. 3 * count - 1])
+    let shape = [| int64 (iterations + 1); int64 count; 3L |]
+    NamedTensor("orbits", torch.tensor (states, ReadOnlySpan shape))
 
 let private orderName order =
     match order with
@@ -130,15 +114,11 @@ let private orderName order =
 /// One game from every initialisation; the games share their initialisations.
 let request (plan: Plan) (order: UpdateOrder) (game: Game) : RunRequest =
     let count = initialisations plan
-
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-
+    let play (context: RunContext) =
         let start = context.Noise.Normal("start", 0L, [| int64 count; 3L |], torch.float64) * 0.7
-
         let orbit = play game order start
-        measure game order orbit context
-
+        context.SaveTensors("orbits", [ keep orbit ])
+        measure game order orbit
     let configuration = [
         "metric", metricName game.Metric
         "penalty", penaltyName game.Penalty
@@ -148,16 +128,14 @@ let request (plan: Plan) (order: UpdateOrder) (game: Game) : RunRequest =
         "iterations", string iterations
         "initialisations", string count
     ]
-
     let words = (name game).ToLowerInvariant().Replace(",", "").Replace(' ', '-')
-    plan.Run($"ift3.{orderName order}.{words}", configuration, 1L, None, 1, work)
+    plan.Measure($"ift3.{orderName order}.{words}", configuration, 1L, None, 1, play)
 
 /// theta, psi0, psi1 of one kept initialisation, by iteration.
 let orbit (results: Results) (request: RunRequest) (index: int) : (float * float * float)[] =
     let tensor = results.Tensor "orbits" "orbits" request
     let count = int (tensor.size 1)
     let flat = tensor.data<float>().ToArray()
-
     [|
         for n in 0 .. flat.Length / (3 * count) - 1 do
             let at = 3 * (n * count + index)

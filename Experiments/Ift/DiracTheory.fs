@@ -64,12 +64,10 @@ type Spectrum = { Modulus: float; Angle: float }
 let spectrum (order: UpdateOrder) (game: Game) : Spectrum =
     let kappa = eta * slope game.Metric
     let a = 1.0 - 2.0 * eta * coefficient game.Penalty
-
     let determinant, trace =
         match order with
         | Alternating -> a, 1.0 + a - kappa * kappa
         | Simultaneous -> a + kappa * kappa, 1.0 + a
-
     let modulus = sqrt determinant
     { Modulus = modulus; Angle = acos (trace / (2.0 * modulus)) }
 
@@ -95,7 +93,6 @@ let averagingGain (game: Game) : float =
 /// the simultaneous update feeds more.
 let predicted (order: UpdateOrder) (game: Game) : Outcome =
     let growth = Math.Pow((spectrum order game).Modulus, 4500.0)
-
     match game.Penalty with
     | Gp _ when growth <= 1.0 -> Cycles
     | _ when abs (growth - 1.0) < 1e-9 -> Cycles

@@ -3,42 +3,19 @@
 /// for all three. Bound, likelihood, gap and the time of a step. Run it: `./reproduce --only ift9`.
 module Research.Experiments.Ift.FlowPosterior
 
-open System.Collections.Generic
-open System.Diagnostics
 open TorchSharp
-open Research.Core
 open Research.Host
 open Research.Models
 open Research.Report
 open Research.Experiments
 
-let private posteriors = [
-    "diagonal", DiagonalPosterior
-    "planar", PlanarPosterior 8
-    "iaf", IafPosterior(2, 300)
-]
+/// A posterior that is compared: its key, its name in the report, its shape.
+type private Compared = { Key: string; Label: string; Shape: PosteriorShape }
 
-let private label name =
-    match name with
-    | "planar" -> "planar, 8 maps"
-    | "iaf" -> "IAF, 2 steps"
-    | _ -> "diagonal"
-
-/// The digits at the homework's size, each posterior stopped by its own validation bound, as the homework stops.
-let private digits (profile: Profile) : VaeRun = {
-    BinarizedMnist.vae profile with
-        Data = DataSetId.Digits
-        Shape = {
-            Data = 64
-            Latent = 16
-            Hidden = [ 256; 256 ]
-            Activation = LeakyRelu 0.01
-            Likelihood = GreyLevels 17
-            Variance = LogVariance
-        }
-        Optimiser = OptimiserSettings.Adamax 1e-3
-        Length = EarlyStop(Profile.pick profile 2 40 1000, 20)
-}
+let private diagonal = { Key = "diagonal"; Label = "diagonal"; Shape = DiagonalPosterior }
+let private planar = { Key = "planar"; Label = "planar, 8 maps"; Shape = PlanarPosterior 8 }
+let private iaf = { Key = "iaf"; Label = "IAF, 2 steps"; Shape = IafPosterior(2, 300) }
+let private posteriors = [ diagonal; planar; iaf ]
 
 /// How the three posteriors of a comparison come about.
 type private Setting =
@@ -49,13 +26,38 @@ type private Setting =
     /// With their decoder on the digits.
     | Digits
 
+let private settings = [ HeldDecoder; Together; Digits ]
+
+/// For keys, and for the report.
+let private names setting =
+    match setting with
+    | HeldDecoder -> "held", "MNIST, decoder held"
+    | Together -> "mnist", "MNIST, trained together"
+    | Digits -> "digits", "digits, trained together"
+
 let private heldEpochs profile = Profile.pick profile 1 2 10
 
-let private vae setting (profile: Profile) =
+let private vae setting (profile: Profile) : VaeRun =
+    let mnist = BinarizedMnist.vae profile
+
     match setting with
-    | HeldDecoder
-    | Together -> BinarizedMnist.vae profile
-    | Digits -> digits profile
+    | HeldDecoder -> { mnist with Length = Epochs(heldEpochs profile) }
+    | Together -> mnist
+    // At the homework's size, each posterior stopped by its own validation bound, as the homework stops.
+    | Digits -> {
+        mnist with
+            Data = DataSetId.Digits
+            Shape = {
+                Data = 64
+                Latent = 16
+                Hidden = [ 256; 256 ]
+                Activation = LeakyRelu 0.01
+                Likelihood = GreyLevels 17
+                Variance = LogVariance
+            }
+            Optimiser = OptimiserSettings.Adamax 1e-3
+            Length = EarlyStop(Profile.pick profile 2 40 1000, 20)
+      }
 
 /// Flows trained with their decoder on binarized MNIST take longer than all else here: they have one seed.
 let private seeds (plan: Plan) setting =
@@ -64,276 +66,178 @@ let private seeds (plan: Plan) setting =
     | HeldDecoder
     | Digits -> plan.Seeds
 
-/// What changes results and the posteriors' names do not say.
-let private flow posterior =
+/// Of one seed. The diagonal posterior trained with the decoder on binarized MNIST is ift1's own run. For a held decoder
+/// the learning rate falls from a third of ift1's to zero, or what is compared would be the noise of Adam's steps, of
+/// which a flow's many outputs have more.
+let rec private train (plan: Plan) setting (posterior: Compared) (seed: int64) : Trained =
+    let run = { vae setting plan.Profile with Posterior = posterior.Shape }
+    // What changes results and the posteriors' names do not say.
     let start = "begins as the identity; closed-form divergence of the base"
+    let flow =
+        match posterior.Shape with
+        | DiagonalPosterior -> []
+        | PlanarPosterior _ -> [ "flow", start ]
+        | IafPosterior _ -> [ "flow", $"{start}; every output sees the context" ]
+    let training parameters learns =
+        VaeTraining.training
+            plan
+            run
+            (VaeRun.build run parameters)
+            (Descent(parameters, run.Optimiser, learns))
+            (VaeTraining.data plan run)
 
-    match posterior with
-    | DiagonalPosterior -> []
-    | PlanarPosterior _ -> [ "flow", start ]
-    | IafPosterior _ -> [ "flow", $"{start}; every output sees the context" ]
-
-/// With the decoder; the diagonal one on binarized MNIST is ift1's own run.
-let private together (plan: Plan) setting (name, posterior) (seed: int64) : VaeRun * RunRequest =
-    let run = { vae setting plan.Profile with Posterior = posterior }
-
-    let id =
-        match setting, posterior with
-        | Digits, _ -> $"ift9.digits.{name}.seed{seed}"
-        | _, DiagonalPosterior -> $"ift1.seed{seed}"
-        | _ -> $"ift9.mnist.{name}.seed{seed}"
-
-    run, VaeRun.requestOf plan id seed run (flow posterior) (VaeRun.plainSetup plan run)
-
-/// Encoder and flow for ift1's decoder. The learning rate falls from a third of ift1's to zero, or what is compared
-/// would be the noise of Adam's steps, of which a flow's many outputs have more.
-let private held (plan: Plan) (name, posterior) (seed: int64) : VaeRun * RunRequest =
-    let run = {
-        vae HeldDecoder plan.Profile with
-            Posterior = posterior
-            Length = Epochs(heldEpochs plan.Profile)
-    }
-
-    let extra = flow posterior @ [ "decoder", "held"; "rate", "falls linearly from 1/3 to 0" ]
-
-    run,
-    VaeRun.requestOf plan $"ift9.held.{name}.seed{seed}" seed run extra {
-        VaeRun.plainSetup plan run with
-            Learns = fun parameter -> not (parameter.StartsWith "decoder.")
-            Rate = fun progress -> (1.0 - progress) / 3.0
-            StartFrom = Some(snd (together plan Together posteriors.Head seed))
-    }
-
-let private training plan setting posterior seed =
-    match setting with
-    | HeldDecoder -> held plan posterior seed
-    | Together
-    | Digits -> together plan setting posterior seed
-
-let private settingName setting =
-    match setting with
-    | HeldDecoder -> "held"
-    | Together -> "mnist"
-    | Digits -> "digits"
+    match setting, posterior.Shape with
+    | Together, DiagonalPosterior -> VaeTraining.request plan $"ift1.seed{seed}" seed run
+    | Together, _
+    | Digits, _ ->
+        VaeTraining.requestOf
+            plan
+            $"ift9.{fst (names setting)}.{posterior.Key}.seed{seed}"
+            seed
+            run
+            flow
+            []
+            (fun _ parameters -> training parameters (fun _ -> true))
+    | HeldDecoder, _ ->
+        let start = (train plan Together diagonal seed).Training
+        let extra = flow @ [ "decoder", "held"; "rate", "falls linearly from 1/3 to 0" ]
+        VaeTraining.requestOf
+            plan
+            $"ift9.held.{posterior.Key}.seed{seed}"
+            seed
+            run
+            extra
+            [ start ]
+            (fun context parameters ->
+                let training = training parameters (fun name -> not (name.StartsWith "decoder."))
+                ModelFile.loadShared "model" (context.Dependency start.Key) parameters
+                { training with Schedule = fun progress -> (1.0 - progress) / 3.0 })
 
 let private samples profile = Profile.pick profile 20 200 200
 
-let private evaluation (plan: Plan) setting (name, posterior) seed : RunRequest =
-    let run, training = training plan setting (name, posterior) seed
-    let samples = samples plan.Profile
-    let images = Profile.pick plan.Profile 64 1000 10000
+let private evaluation (plan: Plan) setting (posterior: Compared) seed : RunRequest =
+    let trained = train plan setting posterior seed
+    let samples, images = samples plan.Profile, Profile.pick plan.Profile 64 1000 10000
+    let name = $"ift9.test.{fst (names setting)}.{posterior.Key}.seed{seed}"
+    let configuration = [ "samples", string samples; "images", string images ]
+    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+        let test = Rows.sample (plan.Test trained.Run.Data) images
+        let logP = Evaluation.logEvidence built test samples context.Noise |> Array.averageBy float
+        let latent, asTheyAre = trained.Run.Shape.Latent, VaeImages.asTheyAre test
+        let bound = Evaluation.nelbo latent (built.Model()) asTheyAre context.Noise "test" 0L |> Map.ofList
+        [ "logp", logP; "elbo", -bound["nelbo"]; "kl", bound["kl"]; "gap", logP + bound["nelbo"] ])
 
-    let measure (context: RunContext) (built: BuiltVae) =
-        let model, test = built.Model(), VaeRun.sampleOf (plan.Test run.Data) images
-        let levels = (plan.Data run.Data).Test.Levels
-        let logP = VaeRun.logEvidence run model test samples context.Noise |> Array.averageBy float
-        let bound = VaeRun.evaluate run levels model test context.Noise "test" 0L |> Map.ofList
-
-        [ "logp", logP; "elbo", -bound["nelbo"]; "kl", bound["kl"]; "gap", logP + bound["nelbo"] ]
-
-    VaeRun.measurement
-        plan
-        $"ift9.test.{settingName setting}.{name}.seed{seed}"
-        [ "samples", string samples; "images", string images ]
-        1
-        run
-        training
-        measure
-
-/// Milliseconds of one training step of each posterior on binarized MNIST's shapes, rounds interleaved so that a
-/// machine whose speed drifts slows all alike.
+/// Median milliseconds of one training step of each posterior on binarized MNIST's shapes.
 let private timing (plan: Plan) : RunRequest =
     let rounds, steps = Profile.pick plan.Profile (2, 2) (7, 10) (15, 40)
-
     let work (context: RunContext) =
-        let stepper (name, posterior) =
-            let run = { BinarizedMnist.vae plan.Profile with Posterior = posterior }
-
-            use generator = context.Noise.For("initialisation", 0L)
-            let built = VaeRun.build run generator context.Device
-            let descent = Descent(built.Parameters, run.Optimiser)
-            let x = context.Noise.Uniform("timing", 0L, [| 64L; 784L |], device = context.Device).round()
-
-            name,
-            fun () ->
-                use _ = torch.NewDisposeScope()
-                let eps = context.Noise.Normal("timing", 1L, [| 64L; 100L |], device = context.Device)
-                descent.LowerTerms((fun () -> elbo (built.Model()) x eps), allowUnused = true) |> ignore
-
-        let steppers = posteriors |> List.map stepper
-
-        let measured = [
-            for _ in 0..rounds do
-                for name, step in steppers do
-                    let watch = Stopwatch.StartNew()
-
-                    for _ in 1..steps do
-                        step ()
-
-                    name, watch.Elapsed.TotalMilliseconds / float steps
-        ]
-
-        let median (values: float list) = (List.sort values)[values.Length / 2]
-
+        let x = context.Noise.Uniform("timing", 0L, [| 64L; 784L |], device = context.Device).round()
+        let eps = context.Noise.Normal("timing", 1L, [| 64L; 100L |], device = context.Device)
+        let stepper posterior =
+            let run = { BinarizedMnist.vae plan.Profile with Posterior = posterior.Shape }
+            posterior.Key, VaeTraining.stepper run context x eps
         context.Run.SaveValues(
             readOnlyDict [
-                for name, times in List.groupBy fst measured do
-                    // The first round warms up.
-                    name, median (times |> List.map snd |> List.tail)
+                for name, times in Timing.rounds rounds steps (List.map stepper posteriors) -> name, Timing.median times
             ]
         )
 
     plan.Run("ift9.time", [ "rounds", string rounds; "steps", string steps ], 1L, None, 1, work)
 
-let private settings = [ HeldDecoder; Together; Digits ]
-
 let private runs (plan: Plan) : RunRequest list = [
     for setting in settings do
         for posterior in posteriors do
             for seed in seeds plan setting do
-                snd (training plan setting posterior seed)
+                (train plan setting posterior seed).Training
                 evaluation plan setting posterior seed
     timing plan
 ]
 
-let private report (plan: Plan) (results: Results) : Section =
-    let epochs = BinarizedMnist.epochs plan.Profile
-    let cut = shortened "epochs" epochs 20
+let private elbo = Metric.value "ELBO" "nats" 2 "elbo"
+let private logP = Metric.value "$\\log p(x)$" "nats" 2 "logp"
+let private gap = Metric.value "Gap" "nats" 2 "gap"
 
-    let origin =
-        plan.Origin(
-            [ for setting in settings -> (vae setting plan.Profile).Data ] |> List.distinct,
-            plan.Seeds.Length,
-            cut
-        )
-
-    let values setting posterior (name: string) =
-        seeds plan setting
-        |> List.map (fun seed -> results.Value name (evaluation plan setting posterior seed))
-
-    let cell setting posterior name =
-        Claim.meanSe (values setting posterior name) |> fun (mean, se) -> MeanSe(mean, se, 2)
-
-    let milliseconds name = results.Value name (timing plan)
-    let diagonal = posteriors.Head
-
-    let curve setting (name, posterior) =
-        let perEpoch = float ((plan.Data DataSetId.BinarizedMnist).Train.Count + 63) / 64.0 |> floor
-
-        let all =
-            seeds plan setting
-            |> List.map (fun seed ->
-                results.Curve "validation" "nelbo" (snd (training plan setting (name, posterior) seed)))
-
-        Line(
-            label name,
-            [|
-                for i in 0 .. all.Head.Length - 1 ->
-                    fst all.Head[i] / perEpoch, all |> List.averageBy (fun c -> snd c[i])
-            |],
-            None
-        )
-
-    let elbo posterior = Seeds.mean (values Together posterior "elbo")
-    let gaps posterior = values HeldDecoder posterior "gap"
-    let smaller posterior = List.forall2 (<) (gaps posterior) (gaps diagonal)
-    let written posterior = gaps posterior |> List.map (fun g -> $"{g:F2}") |> String.concat ", "
-
-    let describe setting =
-        match setting with
-        | HeldDecoder -> "MNIST, decoder held"
-        | Together -> "MNIST, trained together"
-        | Digits -> "digits, trained together"
-
-    let validation = Axis.linear "validation $-$ELBO (nats)"
-
-    {
-        Row = "ift9"
-        Origin = origin
-        Figures = [
-            {
-                Id = "ift9.curve"
-                Columns = 2
-                Caption =
-                    "Binarized MNIST: minus the ELBO on the validation images with three posteriors. Left: for one decoder, which is held, and encoders that start from its own (mean over seeds). Right: trained together with the decoder from random parameters (first seed)."
-                Panels = [
-                    Panel.axes
-                        "decoder held"
-                        (Axis.linear "epoch")
-                        validation
-                        (posteriors |> List.map (curve HeldDecoder))
-                    Panel.axes
-                        "trained together"
-                        (Axis.linear "epoch")
-                        validation
-                        (posteriors |> List.map (curve Together))
-                ]
-            }
-        ]
-        Tables = [
-            {
-                Id = "ift9.table"
-                Caption =
-                    $"Diagonal and flow posteriors on test images of binarized MNIST, with ift1's decoder held or trained together with it (first seed), and of the digits: ELBO, the importance-sampling estimate of $\\log p(x)$ with $K={samples plan.Profile}$, their difference (nats), and the median time of a training step on binarized MNIST."
-                Columns = [
-                    Table.left "Data"
-                    Table.left "Posterior"
-                    Table.right "ELBO"
-                    Table.right "$\\log p(x)$"
-                    Table.right "Gap"
-                    Table.right "Step (ms)"
-                ]
-                Rows = [
-                    for setting in settings do
-                        for name, posterior in posteriors do
-                            [
-                                Text(describe setting)
-                                Text(label name)
-                                cell setting (name, posterior) "elbo"
-                                cell setting (name, posterior) "logp"
-                                cell setting (name, posterior) "gap"
-                                (if setting = Together then
-                                     Number(milliseconds name, 1)
-                                 else
-                                     Missing "timed in the second block only")
-                            ]
-                ]
-                Note = ""
-            }
-        ]
-        Values = [
-            for name, posterior in posteriors do
-                Value.meanSe $"ift9.{name}.gap" 2 <|| Claim.meanSe (gaps (name, posterior))
-
-                Value.meanSe $"ift9.{name}.together" 2
-                <|| Claim.meanSe (values Together (name, posterior) "elbo")
-            Value.integer "ift9.epochs" (heldEpochs plan.Profile)
-            Value.number "ift9.planar.cost" 2 (milliseconds "planar" / milliseconds "diagonal")
-            Value.number "ift9.iaf.cost" 2 (milliseconds "iaf" / milliseconds "diagonal")
-        ]
-        Claims = []
-        Guards = [
-            Guard.checkFull
-                origin
-                "ift9.together"
-                "trained together, the planar flow's test ELBO is below the diagonal posterior's and the IAF's within a nat of it"
-                (elbo posteriors[1] < elbo diagonal && abs (elbo posteriors[2] - elbo diagonal) < 1.0)
-                $"diagonal {elbo diagonal:F2}; planar {elbo posteriors[1]:F2}; IAF {elbo posteriors[2]:F2}"
-            Guard.checkFull
-                origin
-                "ift9.smaller"
-                "with the decoder held, the gap of the IAF posterior and of the planar posterior is smaller than the diagonal one's for every seed"
-                (smaller posteriors[1] && smaller posteriors[2])
-                $"diagonal {written diagonal}; planar {written posteriors[1]}; IAF {written posteriors[2]}"
-        ]
-    }
-
-let experiments: Experiment list = [
-    {
-        Row = "ift9"
-        Title = "VAE with a flow posterior"
-        Runs = runs
-        Report = report
-        Sample = None
-    }
+let private measured (plan: Plan) setting posterior = [
+    for seed in seeds plan setting -> evaluation plan setting posterior seed
 ]
+
+let private milliseconds (results: Results) posterior = results.Value posterior.Key (timing results.Plan)
+
+let private figure (results: Results) =
+    let plan = results.Plan
+    let curve setting posterior =
+        let perEpoch = float ((plan.Data DataSetId.BinarizedMnist).Train.Count + 63) / 64.0 |> floor
+        let mean =
+            Seeds.curve [
+                for seed in seeds plan setting ->
+                    results.Curve "validation" "nelbo" (train plan setting posterior seed).Training
+            ]
+        Line(posterior.Label, mean |> Array.map (fun (step, nelbo) -> step / perEpoch, nelbo), None)
+    let panel title setting =
+        List.map (curve setting) posteriors
+        |> Panel.axes title (Axis.linear "epoch") (Axis.linear "validation $-$ELBO (nats)")
+
+    [ panel "decoder held" HeldDecoder; panel "trained together" Together ]
+    |> Figure.grid
+        "ift9.curve"
+        "Binarized MNIST: minus the ELBO on the validation images with three posteriors. Left: for one decoder, which is held, and encoders that start from its own (mean over seeds). Right: trained together with the decoder from random parameters (first seed)."
+        2
+
+let private table (results: Results) =
+    let measured = Column.metric results (fun (setting, posterior) -> measured results.Plan setting posterior)
+
+    List.allPairs settings posteriors
+    |> Table.over
+        "ift9.table"
+        $"Diagonal and flow posteriors on test images of binarized MNIST, with ift1's decoder held or trained together with it (first seed), and of the digits: ELBO, the importance-sampling estimate of $\\log p(x)$ with $K={samples results.Plan.Profile}$, their difference (nats), and the median time of a training step on binarized MNIST."
+        [
+            Column.text "Data" (fst >> names >> snd)
+            Column.text "Posterior" (fun (_, posterior) -> posterior.Label)
+            measured elbo
+            measured logP
+            measured gap
+            Column.right "Step (ms)" (fun (setting, posterior) ->
+                if setting = Together then
+                    Number(milliseconds results posterior, 1)
+                else
+                    Missing "timed in the second block only")
+        ]
+
+let private report (results: Results) : Section =
+    let plan = results.Plan
+    let data = settings |> List.map (fun setting -> (vae setting plan.Profile).Data) |> List.distinct
+    let origin = plan.Origin(data, plan.Seeds.Length, BinarizedMnist.shortenedBy "epochs" plan.Profile)
+    let of' metric setting posterior = Metric.each results metric (measured plan setting posterior)
+    let together posterior = Seeds.mean (of' elbo Together posterior)
+    let smaller posterior = List.forall2 (<) (of' gap HeldDecoder posterior) (of' gap HeldDecoder diagonal)
+    let cost posterior = milliseconds results posterior / milliseconds results diagonal
+    let found metric setting = [ for posterior in posteriors -> posterior.Key, of' metric setting posterior ]
+
+    {
+        Section.empty "ift9" origin with
+            Figures = [ figure results ]
+            Tables = [ table results ]
+            Values = [
+                for posterior in posteriors do
+                    Seeds.value $"ift9.{posterior.Key}.gap" 2 (of' gap HeldDecoder posterior)
+                    Seeds.value $"ift9.{posterior.Key}.together" 2 (of' elbo Together posterior)
+                Value.integer "ift9.epochs" (heldEpochs plan.Profile)
+                Value.number "ift9.planar.cost" 2 (cost planar)
+                Value.number "ift9.iaf.cost" 2 (cost iaf)
+            ]
+            FullOnly = true
+            Guards = [
+                Guard.that
+                    "ift9.together"
+                    "trained together, the planar flow's test ELBO is below the diagonal posterior's and the IAF's within a nat of it"
+                |> Guard.holds (together planar < together diagonal && abs (together iaf - together diagonal) < 1.0)
+                |> Guard.found (found elbo Together)
+                Guard.that
+                    "ift9.smaller"
+                    "with the decoder held, the gap of the IAF posterior and of the planar posterior is smaller than the diagonal one's for every seed"
+                |> Guard.holds (smaller planar && smaller iaf)
+                |> Guard.found (found gap HeldDecoder)
+            ]
+    }
+
+let experiment = Experiment.row "ift9" runs report

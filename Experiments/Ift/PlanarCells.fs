@@ -14,34 +14,28 @@ let private targets () = [ arcs.Value; sine.Value ]
 /// Numbers of layers.
 let depths = [ 2; 8; 32 ]
 
+/// A row of the tables.
+type Cell = { Target: Target; Layers: int }
+
 /// Every target with every number of layers, in the order of the tables.
-let all () : (Target * int) list = [
+let all () : Cell list = [
     for target in targets () do
-        for layers in depths -> target, layers
+        for layers in depths -> { Target = target; Layers = layers }
 ]
+
+let find target layers = all () |> List.find (fun c -> c.Target.Name = target && c.Layers = layers)
 
 /// What is measured on the centred chain of a finished training, as a run of its own: `measure` may save tensors and
 /// returns the values.
-let evaluation
-    (plan: Plan)
-    (trained: RunRequest)
-    (configuration: (string * string) list)
-    (measure: RunContext -> PlanarChain -> (string * float) list)
-    : RunRequest =
-    let work (context: RunContext) =
-        use _ = torch.no_grad ()
-        use _ = torch.NewDisposeScope()
-        let chain = PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key)
-        context.Run.SaveValues(readOnlyDict (measure context chain))
-
-    plan.Run(
+let evaluation (plan: Plan) (trained: RunRequest) configuration measure : RunRequest =
+    plan.Measure(
         trained.Key.Name + ".evaluation",
         configuration,
         trained.Key.Seed,
         None,
         1,
-        work,
-        dependencies = [ trained ]
+        (fun context -> measure context (PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key))),
+        [ trained ]
     )
 
 /// The mean of values `[N]` under a name, and its standard error as `se`.
@@ -53,19 +47,17 @@ let meanSe (name: string) (values: Tensor) : (string * float) list = [
 /// Half the side of the square about the origin that the figures show.
 let frame = 5.0
 
-/// The target's density on the frame.
-let densityMap (density: Tensor -> Tensor) : DensityMap = Pictures.density -frame frame 100 density
+/// Points of a density map to a side.
+let resolution = 100
 
 /// A row for each target: its density, then what was fitted with each number of layers.
-let panels (fitted: Target -> int -> Series) : Panel list =
+let panels (fitted: Cell -> Series) : Panel list =
     let plane title series =
         let axis = Axis.linear "" |> Axis.between -frame frame
         Panel.axes title axis axis [ series ] |> Panel.withLegend NoLegend
-
     [
         for target in targets () do
-            plane target.Name (Density(densityMap (density target)))
-
+            plane target.Name (Density(Pictures.density -frame frame resolution (density target)))
             for layers in depths do
-                plane $"$k={layers}$" (fitted target layers)
+                plane $"$k={layers}$" (fitted { Target = target; Layers = layers })
     ]

@@ -9,165 +9,115 @@ open Research.Models
 open Research.Report
 open Research.Experiments
 open Research.Experiments.Ift.PlanarTargets
+open Research.Experiments.Ift.PlanarCells
 
 let private lossSamples = 50000
 
 /// As many as the source shows.
 let private shown = 500
 
-let private training plan target layers seed =
-    PlanarFit.request plan PlanarFit.FromDensity target PlanarFit.Centred layers seed
+let private training (plan: Plan) (cell: Cell) seed =
+    PlanarFit.request plan PlanarFit.FromDensity cell.Target PlanarFit.Centred cell.Layers seed
 
 /// The loss over fresh draws of the base, the share of them that leaves |z1| <= 5, and draws to show.
-let private evaluate (plan: Plan) (target: Target) (layers: int) (seed: int64) : RunRequest =
+let private evaluate (plan: Plan) (cell: Cell) (seed: int64) : RunRequest =
     let measure (context: RunContext) chain =
         let z0 = context.Noise.Normal("evaluation", 0L, [| int64 lossSamples; 2L |])
         let z, logDet = (PlanarChain.transform chain).Forward z0
-        let outside = (z.select (1L, 0L)).abs().gt(Scalar.op_Implicit PlanarCells.frame).double()
+        let outside = (z.select (1L, 0L)).abs().gt(scalar frame).double()
         context.SaveTensors("samples", [ NamedTensor("samples", z.narrow (0L, 0L, int64 shown)) ])
-
         [
-            yield! PlanarCells.meanSe "loss" ((logStandardNormal z0 - logDet + target.Energy z).double())
+            yield! meanSe "loss" ((logStandardNormal z0 - logDet + cell.Target.Energy z).double())
             "outside", outside.mean().ToDouble()
         ]
+    let configuration = [ "samples", string lossSamples; "shown", string shown ]
+    evaluation plan (training plan cell seed) configuration measure
 
-    PlanarCells.evaluation
-        plan
-        (training plan target layers seed)
-        [ "samples", string lossSamples; "shown", string shown ]
-        measure
+let private runs (plan: Plan) = [
+    for cell in all () do
+        for seed in PlanarFit.seeds plan do
+            training plan cell seed
+            evaluate plan cell seed
+]
 
-let private points (results: Results) (request: RunRequest) =
-    let flat = (results.Tensor "samples" "samples" request).data<float32>().ToArray()
-    [| for i in 0..2 .. flat.Length - 2 -> float flat[i], float flat[i + 1] |]
+let private evaluations (plan: Plan) cell = PlanarFit.seeds plan |> List.map (evaluate plan cell)
 
-type private Cell = {
-    Target: Target
-    Layers: int
-    /// Per seed.
-    Loss: float list
-    Se: float
-    Outside: float list
-}
+let private loss = Metric.value "Loss" "nats" 3 "loss"
+let private outside = Metric.value "Outside" "" 3 "outside"
 
-let private figure plan results (seed: int64) =
-    let inside target layers =
-        points results (evaluate plan target layers seed)
-        |> Array.filter (fun (x, y) -> abs x <= PlanarCells.frame && abs y <= PlanarCells.frame)
-
-    Figure.grid
+let private figure (results: Results) =
+    let inside cell =
+        (evaluations results.Plan cell).Head
+        |> results.Numbers "samples" "samples"
+        |> Array.chunkBySize 2
+        |> Array.map (fun z -> z[0], z[1])
+        |> Array.filter (fun (x, y) -> abs x <= frame && abs y <= frame)
+    panels (fun cell -> Scatter("", inside cell))
+    |> Figure.grid
         "ift8.samples"
         $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them, first seed, on $[-5,5]^2$. Flows with many layers fitted to sine also send samples beyond the frame."
         4
-        (PlanarCells.panels (fun target layers -> Scatter("", inside target layers)))
 
-let private report (plan: Plan) (results: Results) : Section =
-    let seeds = PlanarFit.seeds plan
-    let origin = plan.Origin([], seeds.Length, None)
+/// How far the mean loss is above its infimum.
+let private gap results (cell: Cell) (bound: float) = Metric.mean results loss (evaluations results.Plan cell) - bound
 
-    let cells = [
-        for target, layers in PlanarCells.all () do
-            let runs = seeds |> List.map (evaluate plan target layers)
+let private table (results: Results) =
+    let bounded ofBound otherwise (cell: Cell) =
+        cell.Target.Bound
+        |> Option.map (fun bound -> Number(ofBound cell bound, 3))
+        |> Option.defaultValue otherwise
 
-            {
-                Target = target
-                Layers = layers
-                Loss = runs |> List.map (results.Value "loss")
-                Se = runs |> List.map (results.Value "se") |> List.max
-                Outside = runs |> List.map (results.Value "outside")
-            }
-    ]
+    all ()
+    |> Table.over
+        "ift8.table"
+        $"Density matching: the loss over {lossSamples} fresh draws of the base (nats), its infimum $-\\log Z$, and the share of samples with $\\abs{{z_1}}>5$."
+        [
+            Column.text "Target" _.Target.Name
+            Column.right "$k$" (fun cell -> Text(string cell.Layers))
+            Column.metric results (evaluations results.Plan) loss
+            Column.right "Infimum" (bounded (fun _ bound -> bound) (Text "$-\\infty$"))
+            Column.right "Gap" (bounded (gap results) (Missing "the loss on sine has no lower bound"))
+            Column.metric results (evaluations results.Plan) outside
+        ]
 
-    let find target layers = cells |> List.find (fun c -> c.Target.Name = target && c.Layers = layers)
+let private report (results: Results) : Section =
+    let plan = results.Plan
+    let of' metric target layers = Metric.each results metric (evaluations plan (find target layers))
+    let error = Metric.value "se" "nats" 3 "se"
     let bound = arcs.Value.Bound.Value
-    let gap layers = Seeds.mean (find "arcs" layers).Loss - bound
+    let gap layers = gap results (find "arcs" layers) bound
+    // On sine the density of the strip |z1| <= 5 alone would give this.
     let strip = -log(10.0 * 0.4 * sqrt (2.0 * System.Math.PI))
-    let sineLoss = List.min (find "sine" 32).Loss
-
-    let aboveBound =
-        cells
-        |> List.forall (fun c ->
-            match c.Target.Bound with
-            | Some bound -> c.Loss |> List.forall (fun loss -> loss >= bound - 5.0 * c.Se)
-            | None -> true)
+    let sineLoss, escaped = List.min (of' loss "sine" 32), Seeds.mean (of' outside "sine" 32)
+    let aboveBound layers =
+        let slack = 5.0 * List.max (of' error "arcs" layers)
+        of' loss "arcs" layers |> List.forall (fun loss -> loss >= bound - slack)
 
     {
-        Row = "ift8"
-        Origin = origin
-        Figures = [ figure plan results seeds.Head ]
-        Tables = [
-            {
-                Id = "ift8.table"
-                Caption =
-                    $"Density matching: the loss over {lossSamples} fresh draws of the base (nats), its infimum $-\\log Z$, and the share of samples with $\\abs{{z_1}}>5$."
-                Columns = [
-                    Table.left "Target"
-                    Table.right "$k$"
-                    Table.right "Loss"
-                    Table.right "Infimum"
-                    Table.right "Gap"
-                    Table.right "Outside"
-                ]
-                Rows = [
-                    for c in cells ->
-                        [
-                            Text c.Target.Name
-                            Text(string c.Layers)
-                            Seeds.cell 3 c.Loss
-                            match c.Target.Bound with
-                            | Some bound ->
-                                Number(bound, 3)
-                                Number(Seeds.mean c.Loss - bound, 3)
-                            | None ->
-                                Text "$-\\infty$"
-                                Missing "the loss on sine has no lower bound"
-                            Seeds.cell 3 c.Outside
-                        ]
-                ]
-                Note = ""
-            }
-        ]
-        Values = [
-            Value.number "ift8.bound" 4 bound
-            Value.number "ift8.arcs-gap" 3 (gap 32)
-            Value.number "ift8.arcs-gap-2" 3 (gap 2)
-            Value.number "ift8.sine" 3 sineLoss
-            Value.number "ift8.strip" 4 strip
-            Value.number "ift8.outside" 1 (100.0 * Seeds.mean (find "sine" 32).Outside)
-        ]
-        Claims = []
-        Guards = [
-            Guard.check
-                origin
-                "ift8.above"
-                "no loss on arcs is below -log Z by more than five standard errors"
-                aboveBound
-                (String.concat ", " [ for k in PlanarCells.depths -> $"k={k}: gap {gap k:F4}" ])
-            Guard.check
-                origin
-                "ift8.close"
-                "with 32 layers the loss on arcs is within 0.25 of -log Z"
-                (gap 32 < 0.25)
-                $"gap {gap 32:F3}"
-            Guard.check
-                origin
-                "ift8.unbounded"
-                "with 32 layers the lowest loss on sine over the seeds is below the bound of the strip |z1| <= 5, with samples outside of it"
-                (sineLoss < strip && Seeds.mean (find "sine" 32).Outside > 0.0)
-                $"loss {sineLoss:F3}, bound of the strip {strip:F3}"
-        ]
+        Section.empty "ift8" (plan.Origin([], (PlanarFit.seeds plan).Length, None)) with
+            Figures = [ figure results ]
+            Tables = [ table results ]
+            Values = [
+                Value.number "ift8.bound" 4 bound
+                Value.number "ift8.arcs-gap" 3 (gap 32)
+                Value.number "ift8.arcs-gap-2" 3 (gap 2)
+                Value.number "ift8.sine" 3 sineLoss
+                Value.number "ift8.strip" 4 strip
+                Value.number "ift8.outside" 1 (100.0 * escaped)
+            ]
+            Guards = [
+                Guard.that "ift8.above" "no loss on arcs is below -log Z by more than five standard errors"
+                |> Guard.holds (List.forall aboveBound depths)
+                |> Guard.found [ "gaps", List.map gap depths ]
+                Guard.that "ift8.close" "with 32 layers the loss on arcs is within 0.25 of -log Z"
+                |> Guard.holds (gap 32 < 0.25)
+                |> Guard.found [ "gap", [ gap 32 ] ]
+                Guard.that
+                    "ift8.unbounded"
+                    "with 32 layers the lowest loss on sine over the seeds is below the bound of the strip |z1| <= 5, with samples outside of it"
+                |> Guard.holds (sineLoss < strip && escaped > 0.0)
+                |> Guard.found [ "loss", [ sineLoss ]; "bound of the strip", [ strip ] ]
+            ]
     }
 
-let experiment: Experiment = {
-    Row = "ift8"
-    Title = "Planar flows fitted to densities"
-    Runs =
-        fun plan -> [
-            for target, layers in PlanarCells.all () do
-                for seed in PlanarFit.seeds plan do
-                    training plan target layers seed
-                    evaluate plan target layers seed
-        ]
-    Report = report
-    Sample = None
-}
+let experiment = Experiment.row "ift8" runs report

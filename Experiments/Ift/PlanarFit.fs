@@ -29,9 +29,7 @@ let private offset built =
     | Centred -> PlanarChain.centred
 
 let batch = 128
-let private fullSteps = 20000
-
-let steps (plan: Plan) = Profile.pick plan.Profile 500 fullSteps fullSteps
+let steps (plan: Plan) = Profile.pick plan.Profile 500 20000 20000
 
 /// Three seeds: a fit takes seconds.
 let seeds (plan: Plan) : int64 list = Profile.pick plan.Profile [ 1L ] [ 1L; 2L; 3L ] [ 1L; 2L; 3L ]
@@ -42,15 +40,10 @@ let private trainingSamples = 100 * batch
 let heldOutSamples = 20000
 
 /// Loss and gradients over batches of one size: the fused kernel on the plane and the CPU, operators elsewhere.
-let valueAndGradient
-    (energy: Tensor -> Tensor)
-    (fused: IPlaneEnergy)
-    (chain: PlanarChain)
-    : ValueAndGradient =
+let valueAndGradient (energy: Tensor -> Tensor) (fused: IPlaneEnergy) (chain: PlanarChain) : ValueAndGradient =
     if chain.U.device_type = DeviceType.CPU && chain.U.size 1 = 2L then
         let kernel = PlanarKernel(int (chain.U.size 0), batch, chain.Offset)
         let gradients = [| chain.U; chain.W; chain.B |] |> Array.map (fun p -> torch.zeros_like p)
-
         fun z -> kernel.ValueAndGradient(chain.U, chain.W, chain.B, z, fused, gradients), gradients
     else
         PlanarChain.composed energy chain
@@ -65,43 +58,32 @@ let private train objective (target: Target) built (layers: int) (steps: int) (c
     use generator = context.Noise.For("initialisation", 0L)
     let parameters = Parameters(generator, device)
     let chain = PlanarChain.create parameters "flow" (offset built) layers 2
-    let optimiser = Optimiser.Create(OptimiserSettings.RmsProp 5e-4, parameters.All)
-
+    let descent = Descent(parameters, OptimiserSettings.RmsProp 5e-4)
     let energy, fused =
         match objective with
         | FromSamples -> standardNormal, PlaneEnergies.StandardNormal
         | FromDensity -> target.Energy, target.Fused
-
     let lossOf = valueAndGradient energy fused chain
-    let samples = target.Sample context.Noise "training" trainingSamples
-    let data = samples.``to`` device
-
+    let data = (target.Sample context.Noise "training" trainingSamples).``to`` device
+    /// A batch, and what its loss lacks.
+    let next (at: StepContext) =
+        match objective with
+        | FromSamples -> Rows.pick data (at.Batch(trainingSamples, batch)), 0.0
+        | FromDensity ->
+            let z0 = at.Noise.Normal("base", at.Step, [| int64 batch; 2L |], device = device)
+            z0, meanLogBase z0
     let step (at: StepContext) : IReadOnlyList<Term> =
-        let z, offset =
-            match objective with
-            | FromSamples ->
-                let rows = torch.tensor (at.Batch(trainingSamples, batch), device = device)
-                data.index_select (0L, rows), 0.0
-            | FromDensity ->
-                let z0 = at.Noise.Normal("base", at.Step, [| int64 batch; 2L |], device = device)
-                z0, meanLogBase z0
-
+        let z, offset = next at
         let loss, gradients = lossOf z
-        optimiser.Step gradients
+        descent.Step gradients
         [| Term("loss", loss + offset) |]
 
-    let job =
-        TrainingJob(
-            State = ModelFile.tensors parameters,
-            StepsPerEpoch = int64 (trainingSamples / batch),
-            TotalSteps = int64 steps,
-            EvaluateEvery = 1000L,
-            Step = step
-        )
-            .WithOptimiser(optimiser)
-
-    context.Train job |> ignore
-    ModelFile.save context parameters
+    {
+        Training.create [ descent ] (int64 (trainingSamples / batch)) (Steps steps) step with
+            EvaluateEvery = Some 1000
+    }
+    |> Training.run context
+    |> ignore
 
 /// A training: `model.safetensors` and the loss at every 100 steps.
 let request (plan: Plan) objective (target: Target) built (layers: int) (seed: int64) : RunRequest =
@@ -109,7 +91,10 @@ let request (plan: Plan) objective (target: Target) built (layers: int) (seed: i
         match objective with
         | FromSamples -> "ift7"
         | FromDensity -> "ift8"
-
+    let variant =
+        match built with
+        | AsPrinted -> ".as-printed"
+        | Centred -> ""
     let configuration = [
         "objective", string objective
         "target", target.Name
@@ -120,20 +105,8 @@ let request (plan: Plan) objective (target: Target) built (layers: int) (seed: i
         "steps", string (steps plan)
         "samples", string trainingSamples
     ]
-
-    let variant =
-        match built with
-        | AsPrinted -> ".as-printed"
-        | Centred -> ""
-
-    plan.Run(
-        $"{row}.{target.Name}.k{layers}{variant}.seed{seed}",
-        configuration,
-        seed,
-        None,
-        1,
-        train objective target built layers (steps plan)
-    )
+    let name = $"{row}.{target.Name}.k{layers}{variant}.seed{seed}"
+    plan.Run(name, configuration, seed, None, 1, train objective target built layers (steps plan))
 
 /// The trained chain on the CPU.
 let load (built: Constraint) (trained: RunDirectory) : PlanarChain =
@@ -142,6 +115,7 @@ let load (built: Constraint) (trained: RunDirectory) : PlanarChain =
     { U = tensor "u"; W = tensor "w"; B = tensor "b"; Offset = offset built }
 
 /// Mean loss over the last 200 steps.
-let lastLoss (results: Results) (training: RunRequest) : float =
-    let curve = results.Curve "train" "loss" training |> Array.map snd
-    Array.average curve[max 0 (curve.Length - 2) ..]
+let lastLoss: Metric<RunRequest> =
+    Metric.create "Training" "nats" 3 (fun results training ->
+        let curve = results.Curve "train" "loss" training |> Array.map snd
+        Array.average curve[max 0 (curve.Length - 2) ..])

@@ -9,203 +9,140 @@ open Research.Models
 open Research.Report
 open Research.Experiments
 open Research.Experiments.Ift.PlanarTargets
+open Research.Experiments.Ift.PlanarCells
 
 /// The source's mean training loss over the last 200 iterations.
-let private source target layers =
-    match target, layers with
+let private source (cell: Cell) =
+    match cell.Target.Name, cell.Layers with
     | "arcs", 2 -> 3.4643
     | "arcs", 8 -> 2.7259
     | "arcs", 32 -> 2.7233
     | "sine", 2 -> 3.5468
     | "sine", 8 -> 3.0403
     | "sine", 32 -> 2.9112
-    | other -> invalidArg (nameof target) $"the source has no cell {other}"
+    | other -> invalidArg (nameof cell) $"the source has no cell {other}"
 
-let private training built plan target layers seed =
-    PlanarFit.request plan PlanarFit.FromSamples target built layers seed
-
-let private centred = training PlanarFit.Centred
+let private training built (plan: Plan) (cell: Cell) seed =
+    PlanarFit.request plan PlanarFit.FromSamples cell.Target built cell.Layers seed
 
 /// log q(x) of the fitted density, `[n,2] -> [n]`.
 let private logDensity (chain: PlanarChain) (x: Tensor) : Tensor =
     flowLogProb logStandardNormal (PlanarChain.transform chain) x
 
-/// Likelihood of fresh samples, and what the fitted density leaves inside [-10,10]^2: a density integrates to 1.
-let private evaluate (plan: Plan) (target: Target) (layers: int) (seed: int64) : RunRequest =
+/// Likelihood of fresh samples, and the fitted density on the frame of the figures.
+let private evaluate (plan: Plan) (cell: Cell) (seed: int64) : RunRequest =
     let measure (context: RunContext) chain =
-        let x = target.Sample context.Noise "held-out" PlanarFit.heldOutSamples
-        let map = PlanarCells.densityMap (fun z -> (logDensity chain z).exp())
-        let values = torch.tensor [| for value in Seq.cast<float> map.Values -> float32 value |]
-        context.SaveTensors("density", [ NamedTensor("density", values.view (100L, 100L)) ])
-        PlanarCells.meanSe "nll" ((logDensity chain x).double().neg())
+        let x = cell.Target.Sample context.Noise "held-out" PlanarFit.heldOutSamples
+        let points = Pictures.gridPoints -frame frame resolution torch.CPU
+        let density = (logDensity chain points).exp().view(int64 resolution, int64 resolution)
+        context.SaveTensors("density", [ NamedTensor("density", density) ])
+        meanSe "nll" ((logDensity chain x).double().neg())
+    let configuration = [ "samples", string PlanarFit.heldOutSamples ]
+    evaluation plan (training PlanarFit.Centred plan cell seed) configuration measure
 
-    PlanarCells.evaluation
-        plan
-        (centred plan target layers seed)
-        [ "samples", string PlanarFit.heldOutSamples ]
-        measure
+let private runs (plan: Plan) = [
+    for cell in all () do
+        for seed in PlanarFit.seeds plan do
+            training PlanarFit.Centred plan cell seed
+            training PlanarFit.AsPrinted plan cell seed
+            evaluate plan cell seed
+]
 
-let private learned (results: Results) (request: RunRequest) : DensityMap =
-    let values = (results.Tensor "density" "density" request).data<float32>().ToArray()
+let private each (results: Results) metric run (cell: Cell) =
+    Metric.each results metric [ for seed in PlanarFit.seeds results.Plan -> run results.Plan cell seed ]
 
-    {
-        Values = Array2D.init 100 100 (fun row column -> float values[row * 100 + column])
-        X = -PlanarCells.frame, PlanarCells.frame
-        Y = -PlanarCells.frame, PlanarCells.frame
-    }
+/// Training loss, one a seed.
+let private trained built results cell = each results PlanarFit.lastLoss (training built) cell
 
-/// The figures of one cell, one value per seed.
-type private Cell = {
-    Target: Target
-    Layers: int
-    Training: float list
-    /// Training loss with the constraint as the source prints it.
-    AsPrinted: float list
-    HeldOut: float list
-    /// Standard error of one held-out mean.
-    HeldOutSe: float
-}
+let private heldOut results cell = each results (Metric.value "Held-out" "nats" 3 "nll") evaluate cell
 
-let private report (plan: Plan) (results: Results) : Section =
-    let seeds = PlanarFit.seeds plan
-    let origin = plan.Origin([], seeds.Length, None)
+/// How far the mean held-out loss is above its floor.
+let private gap results (cell: Cell) = Seeds.mean (heldOut results cell) - cell.Target.Entropy
 
-    let cells = [
-        for target, layers in PlanarCells.all () do
-            let last built =
-                seeds |> List.map (training built plan target layers >> PlanarFit.lastLoss results)
+let private figure (results: Results) =
+    panels (fun cell ->
+        evaluate results.Plan cell (PlanarFit.seeds results.Plan).Head
+        |> results.Numbers "density" "density"
+        |> Pictures.map -frame frame resolution
+        |> Density)
+    |> Figure.grid
+        "ift7.densities"
+        "The true density (left) and the densities of planar flows with $k$ layers fitted to its samples, first seed, on $[-5,5]^2$; each panel has its own scale, brightest at its maximum."
+        4
 
-            let held = seeds |> List.map (evaluate plan target layers)
+let private table (results: Results) =
+    all ()
+    |> Table.over
+        "ift7.table"
+        "Negative log-likelihood of planar flows fitted to samples (nats): training loss, mean over the last 200 of the iterations, and held-out samples. The entropy is the floor of the expectation of both."
+        [
+            Column.text "Target" _.Target.Name
+            Column.right "$k$" (fun cell -> Text(string cell.Layers))
+            Column.right "Source" (fun cell -> Source(source cell, 4))
+            Column.right "Training" (trained PlanarFit.Centred results >> Seeds.cell 3)
+            Column.right "Held-out" (heldOut results >> Seeds.cell 3)
+            Column.number "Entropy" 3 _.Target.Entropy
+            Column.number "Gap" 3 (gap results)
+            Column.right "As printed" (trained PlanarFit.AsPrinted results >> Seeds.cell 3)
+        ]
+    |> Table.withNote
+        "Gap: held-out minus entropy. As printed: training loss when the constraint on $u$ is built in exactly as the source prints it."
 
-            {
-                Target = target
-                Layers = layers
-                Training = last PlanarFit.Centred
-                AsPrinted = last PlanarFit.AsPrinted
-                HeldOut = held |> List.map (results.Value "nll")
-                HeldOutSe = held |> List.map (results.Value "se") |> List.max
-            }
-    ]
-
-    let panels =
-        PlanarCells.panels (fun target layers ->
-            Density(learned results (evaluate plan target layers seeds.Head)))
-
-    let gap cell = Seeds.mean cell.HeldOut - cell.Target.Entropy
-    let find target layers = cells |> List.find (fun c -> c.Target.Name = target && c.Layers = layers)
-
-    let printed target = Seeds.mean (find target 32).AsPrinted
-
-    let aboveEntropy =
-        cells
-        |> List.forall (fun c ->
-            c.HeldOut |> List.forall (fun nll -> nll >= c.Target.Entropy - 5.0 * c.HeldOutSe))
-
+let private report (results: Results) : Section =
+    let plan = results.Plan
+    let gap target = gap results (find target 32)
+    let printed target = Seeds.mean (trained PlanarFit.AsPrinted results (find target 32))
+    let centred target = Seeds.mean (trained PlanarFit.Centred results (find target 32))
+    let aboveEntropy (cell: Cell) =
+        let error = each results (Metric.value "se" "nats" 3 "se") evaluate cell |> List.max
+        heldOut results cell |> List.forall (fun nll -> nll >= cell.Target.Entropy - 5.0 * error)
     let falling target =
-        let nll layers = (find target layers).HeldOut |> Seeds.mean
-        nll 2 > nll 8 && nll 8 > nll 32
-
-    let evidence = [ for c in cells -> $"{c.Target.Name} k={c.Layers}: {Seeds.mean c.HeldOut:F4}" ]
+        depths
+        |> List.map (find target >> heldOut results >> Seeds.mean)
+        |> List.pairwise
+        |> List.forall (fun (fewer, more) -> fewer > more)
+    let likelihoods = [ for c in all () -> $"{c.Target.Name} k={c.Layers}", heldOut results c ]
 
     {
-        Row = "ift7"
-        Origin = origin
-        Figures = [
-            Figure.grid
-                "ift7.densities"
-                "The true density (left) and the densities of planar flows with $k$ layers fitted to its samples, first seed, on $[-5,5]^2$; each panel has its own scale, brightest at its maximum."
-                4
-                panels
-        ]
-        Tables = [
-            {
-                Id = "ift7.table"
-                Caption =
-                    "Negative log-likelihood of planar flows fitted to samples (nats): training loss, mean over the last 200 of the iterations, and held-out samples. The entropy is the floor of the expectation of both."
-                Columns = [
-                    Table.left "Target"
-                    Table.right "$k$"
-                    Table.right "Source"
-                    Table.right "Training"
-                    Table.right "Held-out"
-                    Table.right "Entropy"
-                    Table.right "Gap"
-                    Table.right "As printed"
-                ]
-                Rows = [
-                    for c in cells ->
-                        [
-                            Text c.Target.Name
-                            Text(string c.Layers)
-                            Source(source c.Target.Name c.Layers, 4)
-                            Seeds.cell 3 c.Training
-                            Seeds.cell 3 c.HeldOut
-                            Number(c.Target.Entropy, 3)
-                            Number(gap c, 3)
-                            Seeds.cell 3 c.AsPrinted
-                        ]
-                ]
-                Note =
-                    "Gap: held-out minus entropy. As printed: training loss when the constraint on $u$ is built in exactly as the source prints it."
-            }
-        ]
-        Values = [
-            Value.number "ift7.arcs-entropy" 4 arcs.Value.Entropy
-            Value.number "ift7.sine-entropy" 4 sine.Value.Entropy
-            Value.number "ift7.arcs-gap" 3 (gap (find "arcs" 32))
-            Value.number "ift7.sine-gap" 3 (gap (find "sine" 32))
-            Value.number "ift7.arcs-printed" 2 (printed "arcs")
-            Value.number "ift7.sine-printed" 2 (printed "sine")
-            Value.integer "ift7.steps" (PlanarFit.steps plan)
-            Value.integer "ift7.held-out" PlanarFit.heldOutSamples
-        ]
-        Claims = [
-            for c in cells ->
-                let reference = source c.Target.Name c.Layers
-
-                Claim.judge
-                    origin
-                    $"ift7.{c.Target.Name}.k{c.Layers}"
-                    "IFT P3.4"
-                    $"training NLL, {c.Target.Name}, $k={c.Layers}$"
-                    (Some reference)
-                    (Rule.atMost (reference + 0.05))
-                    c.Training
-                    "the source's samples are lost, ours are drawn exactly from the same densities; the constraint is centred, a choice made after the printed form fell short at 32 layers"
-        ]
-        Guards = [
-            Guard.check
-                origin
-                "ift7.floor"
-                "no held-out NLL is below the entropy by more than five standard errors"
-                aboveEntropy
-                (String.concat ", " evidence)
-            Guard.check
-                origin
-                "ift7.depth"
-                "for both targets the mean held-out NLL falls from 2 to 8 and from 8 to 32 layers"
-                (falling "arcs" && falling "sine")
-                (String.concat ", " evidence)
-            Guard.check
-                origin
-                "ift7.start"
-                "with 32 layers the centred constraint gives a lower mean training loss than the printed one, on both targets"
-                ([ "arcs"; "sine" ] |> List.forall (fun t -> Seeds.mean (find t 32).Training < printed t))
-                (String.concat ", " [ for t in [ "arcs"; "sine" ] -> $"{t} as printed: {printed t:F3}" ])
-        ]
+        Section.empty "ift7" (plan.Origin([], (PlanarFit.seeds plan).Length, None)) with
+            Figures = [ figure results ]
+            Tables = [ table results ]
+            Values = [
+                Value.number "ift7.arcs-entropy" 4 arcs.Value.Entropy
+                Value.number "ift7.sine-entropy" 4 sine.Value.Entropy
+                Value.number "ift7.arcs-gap" 3 (gap "arcs")
+                Value.number "ift7.sine-gap" 3 (gap "sine")
+                Value.number "ift7.arcs-printed" 2 (printed "arcs")
+                Value.number "ift7.sine-printed" 2 (printed "sine")
+                Value.integer "ift7.steps" (PlanarFit.steps plan)
+                Value.integer "ift7.held-out" PlanarFit.heldOutSamples
+            ]
+            Claims = [
+                for c in all () ->
+                    Claim.that
+                        "IFT P3.4"
+                        $"ift7.{c.Target.Name}.k{c.Layers}"
+                        $"training NLL, {c.Target.Name}, $k={c.Layers}$"
+                    |> Claim.beside (source c)
+                    |> Claim.judgedBy (AtMost(source c + 0.05)) (trained PlanarFit.Centred results c)
+                    |> Claim.noting
+                        "the source's samples are lost, ours are drawn exactly from the same densities; the constraint is centred, a choice made after the printed form fell short at 32 layers"
+            ]
+            Guards = [
+                Guard.that "ift7.floor" "no held-out NLL is below the entropy by more than five standard errors"
+                |> Guard.holds (List.forall aboveEntropy (all ()))
+                |> Guard.found likelihoods
+                Guard.that
+                    "ift7.depth"
+                    "for both targets the mean held-out NLL falls from 2 to 8 and from 8 to 32 layers"
+                |> Guard.holds (falling "arcs" && falling "sine")
+                |> Guard.found likelihoods
+                Guard.that
+                    "ift7.start"
+                    "with 32 layers the centred constraint gives a lower mean training loss than the printed one, on both targets"
+                |> Guard.holds (centred "arcs" < printed "arcs" && centred "sine" < printed "sine")
+                |> Guard.found [ "as printed", [ printed "arcs"; printed "sine" ] ]
+            ]
     }
 
-let experiment: Experiment = {
-    Row = "ift7"
-    Title = "Planar flows fitted to samples"
-    Runs =
-        fun plan -> [
-            for target, layers in PlanarCells.all () do
-                for seed in PlanarFit.seeds plan do
-                    centred plan target layers seed
-                    training PlanarFit.AsPrinted plan target layers seed
-                    evaluate plan target layers seed
-        ]
-    Report = report
-    Sample = None
-}
+let experiment = Experiment.row "ift7" runs report

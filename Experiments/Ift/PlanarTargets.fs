@@ -24,9 +24,7 @@ let private quadrature (energy: Tensor -> Tensor) =
     use _ = torch.NewDisposeScope()
     let n, half = 1200, 6.0
     let cell = 2.0 * half / float n
-
     let axis = torch.linspace (-half + cell / 2.0, half - cell / 2.0, int64 n, torch.float64)
-
     let x, y = axis.repeat [| int64 n |], axis.repeat_interleave (int64 n)
     let u = energy (torch.stack ([| x; y |], 1L))
     let weights = (u.neg ()).exp() * (cell * cell)
@@ -39,7 +37,6 @@ let private pairs (points: (float * float) seq) : Tensor =
             float32 x
             float32 y
     |]
-
     torch.tensor (flat, ReadOnlySpan [| int64 (flat.Length / 2); 2L |])
 
 /// Rejection. In polar coordinates the density is r exp(-((r-2)/0.4)^2/2) times the two bumps in z1 = r cos(angle).
@@ -53,26 +50,17 @@ let private sampleArcs (noise: Noise) (stream: string) (count: int) : Tensor =
     let bumps x = bump (x - 2.0) + bump (x + 2.0)
     let largestBumps = 1.0 + exp (-2.0 * 4.0 / 0.36)
     let block = 4096
-
     let draw (part: int64) = [|
         let shape = [| int64 block |]
-
-        let uniform name =
-            noise.Uniform($"{stream}.{name}", part, shape, torch.float64).data<float>().ToArray()
-
-        let radius =
-            noise.Normal($"{stream}.radius", part, shape, torch.float64).data<float>().ToArray()
-
+        let uniform name = noise.Uniform($"{stream}.{name}", part, shape, torch.float64).data<float>().ToArray()
+        let radius = noise.Normal($"{stream}.radius", part, shape, torch.float64).data<float>().ToArray()
         let angle, accept = uniform "angle", uniform "accept"
-
         for i in 0 .. block - 1 do
             let r = 2.0 + 0.5 * radius[i]
             let x, y = r * cos (2.0 * Math.PI * angle[i]), r * sin (2.0 * Math.PI * angle[i])
-
             if r > 0.0 && accept[i] * largestRatio * largestBumps < ratio r * bumps x then
                 x, y
     |]
-
     let points = Seq.initInfinite int64 |> Seq.collect draw |> Seq.take count
     (pairs points).MoveToOuterDisposeScope()
 
@@ -87,7 +75,6 @@ let private sampleSine (noise: Noise) (stream: string) (count: int) : Tensor =
 let arcs: Lazy<Target> =
     lazy
         let logZ, entropy = quadrature energyArcs
-
         {
             Name = "arcs"
             Energy = energyArcs

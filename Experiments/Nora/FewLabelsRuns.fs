@@ -14,7 +14,7 @@ let set = DataSetId.Mnist
 let shape: M2Shape = { Data = 784; Classes = 10; Latent = 50; Hidden = 500 }
 
 /// Test errors (%) of M2 in the table 1 of its paper, by number of labels.
-let source = [ 100, 11.97; 600, 4.94; 1000, 3.60 ]
+let source = Map [ 100, 11.97; 600, 4.94; 1000, 3.60 ]
 
 /// Passes through the data in the program that its authors published.
 let sourcePasses = 3000
@@ -53,10 +53,8 @@ let private order = [ Labels; Generator; Annealed; Everything ]
 let stages method labels (profile: Profile) =
     // Half the length for time's sake: the question of few labels is that of 100.
     let annealed = if labels <= 100 then 12000 else 6000
-
     match method with
-    | SemiSupervised ->
-        Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; annealed; 1000 ]
+    | SemiSupervised -> Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; annealed; 1000 ]
     | FromRandom -> Profile.pick profile [ 0; 0; 0; 20 ] [ 0; 0; 0; 1200 ] [ 0; 0; 0; 5000 ]
     // It has long reached a training loss near zero when it ends.
     | Supervised -> Profile.pick profile [ 20 ] [ 1000 ] [ 2000 ]
@@ -88,7 +86,6 @@ let floor = 0.01
 /// The loss of a stage, `progress` of it over. The weight 0.1 is the source's alpha = 0.1 N over N.
 let private lossOf stage (progress: float) (share: float) : M2Loss =
     let source = { LabelledShare = share; Weight = 0.1; KlWeight = 1.0; Floor = 0.0 }
-
     match stage with
     | Labels
     | Everything -> source
@@ -102,126 +99,111 @@ let private lossOf stage (progress: float) (share: float) : M2Loss =
 
 let settings = OptimiserSettings.Adam 1e-3
 
-/// The share of the learning rate at a step: in the last fifth it falls linearly to zero, as the test error follows
-/// every step of a constant rate by a point up or down.
-let private rate (steps: int) (step: int64) : float = min 1.0 (5.0 * (1.0 - float step / float steps))
+/// The share of the learning rate: in the last fifth it falls linearly to zero, as the test error follows every step of
+/// a constant rate by a point up or down.
+let private schedule (progress: float) : float = min 1.0 (5.0 * (1.0 - progress))
 
-let labelCounts (profile: Profile) = Profile.pick profile [ 100 ] [ 100 ] (List.map fst source)
+let labelCounts (profile: Profile) = Profile.pick profile [ 100 ] [ 100 ] [ 100; 600; 1000 ]
 
 /// Row numbers of the labelled examples, equally many of each class, and of all others; both chosen by the seed.
 let split (classes: int) (labels: byte[]) (count: int) (seed: int64) : int64[] * int64[] =
     // Training permutes by epochs from 0 up, so this order is one of its own.
     let order = Noise(seed).Permutation(-1L, labels.Length)
-
-    let ofClass c =
-        order |> Seq.filter (fun row -> int labels[int row] = c) |> Seq.truncate (count / classes)
-
+    let ofClass c = order |> Seq.filter (fun row -> int labels[int row] = c) |> Seq.truncate (count / classes)
     let labelled = [| for c in 0 .. classes - 1 -> ofClass c |> Array.ofSeq |] |> Array.concat
     let taken = HashSet labelled
     labelled, order |> Array.filter (taken.Contains >> not)
 
-/// Share of wrong classes among images, in percent.
-let private errorRate (m: M2) (images: Tensor) (classes: byte[]) : float =
+/// Share of wrong classes, in percent. `predicted: int64 [N]`; of so many of the first images.
+let private wrong (predicted: Tensor) (part: ImageSet) : float =
+    let truth = (Rows.labels part predicted.device).narrow(0L, 0L, predicted.size 0)
+    100.0 * ((predicted.ne truth).double().mean()).ToDouble()
+
+let private errorRate (m: M2) (images: Tensor) (part: ImageSet) : float =
     use _ = torch.no_grad ()
-    let truth = torch.tensor (classes |> Array.map int64, device = images.device)
-    let wrong = (M2.logLabel m (images / 255.0)).argmax(1L).ne truth
-    100.0 * (wrong.double().mean()).ToDouble()
+    wrong ((M2.logLabel m (images / 255.0)).argmax 1L) part
 
 /// The same by the generative half alone: the class of least L(x,y), on the first thousand images.
-let private generativeErrorRate (m: M2) (images: Tensor) (classes: byte[]) (noise: Noise) : float =
-    use _ = torch.no_grad ()
+let private generativeErrorRate (m: M2) (images: Tensor) (part: ImageSet) (noise: Noise) : float =
     let count = min 1000L (images.size 0)
     let x = images.narrow (0L, 0L, count) / 255.0
-
-    let truth =
-        torch.tensor (Array.truncate (int count) classes |> Array.map int64, device = images.device)
-
     let shape = [| int64 m.Shape.Classes; count; int64 m.Shape.Latent |]
     let costs = M2.everyLabel m x (noise.Normal("generative", 0L, shape, device = images.device))
-    100.0 * ((costs.neg ()).argmax(1L).ne(truth).double().mean()).ToDouble()
+    wrong ((costs.neg ()).argmax 1L) part
 
-let private train (plan: Plan) method labels (context: RunContext) =
-    let data, device = plan.Data set, context.Device
-    let images, test = plan.Train set, plan.Test set
-    let labelled, unlabelled = split shape.Classes data.Train.Labels labels context.Key.Seed
-    let share = float labels / float data.Train.Count
-    use generator = context.Noise.For("initialisation", 0L)
-    let parameters = Parameters(generator, device)
-    let m2 = M2.create parameters shape
-
-    // The baseline learns and keeps its classifier only.
-    let learns (key: string) = method <> Supervised || key.StartsWith "classifier."
-    let descent = Descent(parameters, settings, learns)
-    let stages = stages method labels plan.Profile
-    let steps = List.sum stages
+/// The examples of a training, whose labels are few: pixels are drawn anew as Bernoulli(value/255) for every batch.
+type private Examples(plan: Plan, labels: int, seed: int64) =
+    let images, all = plan.Train set, (plan.Data set).Train.Labels
+    let labelled, unlabelled = split shape.Classes all labels seed
     // A Noise remembers one permutation: passes through the few labels have a Noise of their own.
-    let labelOrder = Noise context.Key.Seed
-
+    let labelOrder = Noise seed
     let pixels (at: StepContext) stream (rows: int64[]) =
-        let x = images.index_select (0L, torch.tensor (rows, device = device)) / 255.0
-        at.Noise.Uniform(stream, at.Step, x.shape, device = device).lt(x).``to`` torch.float32
+        let x = Rows.pick images rows / 255.0
+        at.Noise.Uniform(stream, at.Step, x.shape, device = x.device).lt(x).``to`` torch.float32
 
-    let labelledBatch (at: StepContext) size =
+    member _.Unlabelled = unlabelled.Length
+    /// N_l/N.
+    member _.Share = float labels / float all.Length
+    /// So many labelled examples, x and y.
+    member _.Few (at: StepContext) size =
         let perPass = int64 (labels / size)
         let order = labelOrder.Permutation(at.Step / perPass, labels)
         let start = int (at.Step % perPass) * size
         let rows = order[start .. start + size - 1] |> Array.map (fun i -> labelled[int i])
-        let classes = rows |> Array.map (fun row -> int64 data.Train.Labels[int row])
-        pixels at "labelled.binarise" rows, torch.tensor (classes, device = device)
-
-    let unlabelledBatch (at: StepContext) size =
+        let classes = rows |> Array.map (fun row -> int64 all[int row])
+        pixels at "labelled.binarise" rows, torch.tensor (classes, device = images.device)
+    /// So many unlabelled examples.
+    member _.Many (at: StepContext) size =
         at.Batch(unlabelled.Length, size)
         |> Array.map (fun i -> unlabelled[int i])
         |> pixels at "unlabelled.binarise"
 
-    let terms (at: StepContext) : Terms =
-        let stage, progress = stageOf stages at.Step
-        let loss = lossOf stage progress share
-        let few, many = batch stage
-        let x, y = labelledBatch at few
-        let latent = int64 shape.Latent
-        let normal stream shape = at.Noise.Normal(stream, at.Step, shape, device = device)
-        let uniform stream shape = at.Noise.Uniform(stream, at.Step, shape, device = device)
+/// What a step descends, in a stage of which `progress` is over.
+let private terms (m2: M2) (examples: Examples) (stage, progress) (at: StepContext) : Terms =
+    let loss, (few, many) = lossOf stage progress examples.Share, batch stage
+    let x, y = examples.Few at few
+    let latent, device = int64 shape.Latent, x.device
+    let normal stream shape = at.Noise.Normal(stream, at.Step, shape, device = device)
+    let uniform stream shape = at.Noise.Uniform(stream, at.Step, shape, device = device)
 
-        match stage with
-        | Labels -> [ "classifier", M2.crossEntropy m2 x y ]
-        | Generator ->
-            let unlabelled = unlabelledBatch at many
-            let drawn = M2.sampleLabel m2 unlabelled (uniform "class" [| int64 many; 1L |])
-            let eps = normal "unlabelled.posterior" [| int64 (few + many); latent |]
-            let x, y = torch.cat [| x; unlabelled |], torch.cat [| y; drawn |]
-            [ "unlabelled", (M2.labelled m2 loss.KlWeight x y eps).mean() ]
-        | Annealed
-        | Everything ->
-            let eps = normal "labelled.posterior" [| int64 few; latent |]
-            let each = normal "unlabelled.posterior" [| int64 shape.Classes; int64 many; latent |]
-            let u = uniform "unlabelled.classes" [| int64 many; int64 shape.Classes |]
-            M2.loss m2 loss (x, y, eps) (unlabelledBatch at many, each, u)
+    match stage with
+    | Labels -> [ "classifier", M2.crossEntropy m2 x y ]
+    | Generator ->
+        let unlabelled = examples.Many at many
+        let drawn = M2.sampleLabel m2 unlabelled (uniform "class" [| int64 many; 1L |])
+        let eps = normal "unlabelled.posterior" [| int64 (few + many); latent |]
+        let x, y = torch.cat [| x; unlabelled |], torch.cat [| y; drawn |]
+        [ "unlabelled", (M2.labelled m2 loss.KlWeight x y eps).mean() ]
+    | Annealed
+    | Everything ->
+        let eps = normal "labelled.posterior" [| int64 few; latent |]
+        let each = normal "unlabelled.posterior" [| int64 shape.Classes; int64 many; latent |]
+        let u = uniform "unlabelled.classes" [| int64 many; int64 shape.Classes |]
+        M2.loss m2 loss (x, y, eps) (examples.Many at many, each, u)
 
+let private train (plan: Plan) method labels (context: RunContext) =
+    use generator = context.Noise.For("initialisation", 0L)
+    let parameters = Parameters(generator, context.Device)
+    let m2 = M2.create parameters shape
+    // The baseline learns its classifier only.
+    let learns (key: string) = method <> Supervised || key.StartsWith "classifier."
+    let descent = Descent(parameters, settings, learns)
+    let stages = stages method labels plan.Profile
+    let steps = List.sum stages
+    let examples = Examples(plan, labels, context.Key.Seed)
     let step (at: StepContext) =
-        descent.Rate(rate steps at.Step)
-        descent.LowerTerms((fun () -> terms at), allowUnused = true)
+        descent.LowerTerms((fun () -> terms m2 examples (stageOf stages at.Step) at), allowUnused = true)
+    // Whole batches of the largest size: smaller ones take a part of each epoch's order.
+    let perEpoch = int64 (examples.Unlabelled / snd (batch Generator))
 
-    let state = [|
-        for named in ModelFile.tensors parameters do
-            if learns named.Name then
-                named
-    |]
-
-    let job =
-        TrainingJob(
-            State = state,
-            // Whole batches of the largest size: smaller ones take a part of each epoch's order.
-            StepsPerEpoch = int64 (unlabelled.Length / (snd (batch Generator))),
-            TotalSteps = int64 steps,
-            EvaluateEvery = int64 (max 1 (steps / 10)),
-            Step = step,
-            Evaluate = fun _ -> readOnlyDict [ "test/error", errorRate m2 test data.Test.Labels ]
-        )
-            .WithOptimiser(descent.Optimiser)
-
-    context.Train job |> ignore
-    context.SaveTensors("model", state)
+    {
+        Training.create [ descent ] perEpoch (Steps steps) step with
+            Schedule = schedule
+            EvaluateEvery = Some(max 1 (steps / 10))
+            Evaluate = Some(fun _ -> [ "test/error", errorRate m2 (plan.Test set) (plan.Data set).Test ])
+    }
+    |> Training.run context
+    |> ignore
 
 let training (plan: Plan) method labels seed : RunRequest =
     plan.Run(
@@ -245,59 +227,34 @@ let training (plan: Plan) method labels seed : RunRequest =
 let styles = 8
 
 /// Means of p(x|y,z): one row for each z from the prior, one column for each class.
-let private everyClass (m: M2) (rows: int) (noise: Noise) (device: torch.Device) : Tensor =
-    use _ = torch.no_grad ()
-    let z = noise.Normal("style", 0L, [| int64 rows; int64 shape.Latent |], device = device)
+let private everyClass (m: M2) (noise: Noise) (device: torch.Device) : Tensor =
+    let z = noise.Normal("style", 0L, [| int64 styles; int64 shape.Latent |], device = device)
     let classes = torch.arange (int64 shape.Classes, torch.int64, device)
-    M2.meanImage m (classes.repeat [| int64 rows |]) (z.repeat_interleave (int64 shape.Classes, 0L))
+    M2.meanImage m (classes.repeat [| int64 styles |]) (z.repeat_interleave (int64 shape.Classes, 0L))
 
 let evaluation (plan: Plan) method labels seed : RunRequest =
     let training = training plan method labels seed
-
-    let work (context: RunContext) =
-        use _ = torch.NewDisposeScope()
-        use generator = new torch.Generator(0UL)
-        let parameters = Parameters(generator, context.Device)
-        let m2 = M2.create parameters shape
-        // The baseline saved its classifier only.
-        ModelFile.loadShared (context.Dependency training.Key) parameters
-
-        let test = plan.Test set
-        let error = errorRate m2 test (plan.Data set).Test.Labels
-
-        context.Run.SaveValues(
-            readOnlyDict [
-                "error", error
-                if method <> Supervised then
-                    "generative", generativeErrorRate m2 test (plan.Data set).Test.Labels context.Noise
-            ]
-        )
-
+    let measure (context: RunContext) =
+        let build parameters = M2.create parameters shape
+        let m2 = ModelFile.restore build (context.Dependency training.Key) context.Device
+        let images, test = plan.Test set, (plan.Data set).Test
         if method = SemiSupervised then
-            let images = everyClass m2 styles context.Noise context.Device
+            let images = everyClass m2 context.Noise context.Device
             context.SaveTensors("pictures", [ NamedTensor("classes", images) ])
-
-    plan.Run(
-        training.Key.Name.Replace("nora6", "nora6.test"),
-        [ "styles", string styles ],
-        seed,
-        Some set,
-        1,
-        work,
-        dependencies = [ training ]
-    )
-
-/// Every number of labels with M2 and without; 100 labels from a random start too.
-let private cases (profile: Profile) = [
-    for labels in labelCounts profile do
-        SemiSupervised, labels
-        Supervised, labels
-    FromRandom, 100
-]
+        [
+            "error", errorRate m2 images test
+            if method <> Supervised then
+                "generative", generativeErrorRate m2 images test context.Noise
+        ]
+    let name = training.Key.Name.Replace("nora6", "nora6.test")
+    plan.Measure(name, [ "styles", string styles ], seed, Some set, 1, measure, [ training ])
 
 let runs (plan: Plan) : RunRequest list = [
-    for method, labels in cases plan.Profile do
-        for seed in plan.Seeds do
-            training plan method labels seed
-            evaluation plan method labels seed
+    let both method labels seed = [ training plan method labels seed; evaluation plan method labels seed ]
+    for labels in labelCounts plan.Profile do
+        for method in [ SemiSupervised; Supervised ] do
+            for seed in plan.Seeds do
+                yield! both method labels seed
+    for seed in plan.Seeds do
+        yield! both FromRandom 100 seed
 ]

@@ -2,7 +2,6 @@
 /// 100 estimates for each number of samples, beside the exact ones. Run it: `./reproduce --only nora3`.
 module Research.Experiments.Nora.GradientVariance
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -18,16 +17,11 @@ let private square (x: Tensor) = x.square ()
 /// Estimates of the gradient, each the mean over n samples: `repetitions` of them, in blocks of about a million
 /// numbers so that memory does not grow with n.
 let private estimates (noise: Noise) (stream: string) estimator (n: int) : float[] =
-    let rows = max 1 (min repetitions (1_000_000 / n))
-
-    [|
-        for index, start in Seq.indexed (seq { 0..rows .. repetitions - 1 }) do
-            use _ = torch.NewDisposeScope()
-            let shape = [| int64 (min rows (repetitions - start)); int64 n |]
-            let eps = noise.Normal($"{stream}.{n}", int64 index, shape, torch.float64)
-            let gradients: Tensor = estimator square (torch.tensor theta) eps
-            yield! gradients.detach().mean([| 1L |]).data<float>().ToArray()
-    |]
+    blockwise (int64 (max 1 (1_000_000 / n))) (int64 repetitions) (fun block _ rows ->
+        let eps = noise.Normal($"{stream}.{n}", block, [| rows; int64 n |], torch.float64)
+        let gradients: Tensor = estimator square (torch.tensor theta) eps
+        gradients.detach().mean([| 1L |]).data<float>().ToArray())
+    |> Array.concat
 
 let private variance (values: float[]) =
     let mean = Array.average values
@@ -36,25 +30,17 @@ let private variance (values: float[]) =
 let private scoreName n = $"score.{n}"
 let private pathwiseName n = $"pathwise.{n}"
 
-let private measure (context: RunContext) =
-    let values = Dictionary()
-
-    for n in sampleCounts do
-        values[scoreName n] <- variance (estimates context.Noise "score" scoreGradient n)
-        values[pathwiseName n] <- variance (estimates context.Noise "pathwise" pathwiseGradient n)
-
-    context.Run.SaveValues values
-
 let private runs (plan: Plan) : RunRequest list = [
-    for seed in plan.Seeds ->
-        plan.Run(
-            $"nora3.seed{seed}",
-            [ "theta", inv theta; "repetitions", string repetitions; "N", $"%A{sampleCounts}" ],
-            seed,
-            None,
-            1,
-            measure
+    let configuration = [ "theta", inv theta; "repetitions", string repetitions; "N", $"%A{sampleCounts}" ]
+    let work (context: RunContext) =
+        context.Run.SaveValues(
+            readOnlyDict [
+                for n in sampleCounts do
+                    scoreName n, variance (estimates context.Noise "score" scoreGradient n)
+                    pathwiseName n, variance (estimates context.Noise "pathwise" pathwiseGradient n)
+            ]
         )
+    for seed in plan.Seeds -> plan.Run($"nora3.seed{seed}", configuration, seed, None, 1, work)
 ]
 
 /// E p(eps)^m of a polynomial in standard normal noise, coefficients from the constant up: even moments of the noise
@@ -63,9 +49,7 @@ let moment (m: int) (polynomial: float[]) =
     let times (a: float[]) (b: float[]) =
         Array.init (a.Length + b.Length - 1) (fun k ->
             Seq.sum (seq { for i in max 0 (k - b.Length + 1) .. min k (a.Length - 1) -> a[i] * b[k - i] }))
-
     let moments = Array.create m polynomial |> Array.reduce times
-
     moments
     |> Array.mapi (fun k c ->
         if k % 2 = 1 then
@@ -96,121 +80,98 @@ let private geometricMean (values: float list) = exp (values |> List.averageBy (
 
 /// Three standard errors of the logarithm of that mean ratio, from the exact moments: fixed by theory, not by a run.
 let private tolerance =
-    let variances =
-        sampleCounts |> List.sumBy (fun n -> scoreError n ** 2.0 + pathwiseError n ** 2.0)
-
+    let variances = sampleCounts |> List.sumBy (fun n -> scoreError n ** 2.0 + pathwiseError n ** 2.0)
     3.0 * sqrt variances / float sampleCounts.Length
 
-let private experiment: Experiment = {
-    Row = "nora3"
-    Title = "Variance of two gradient estimators"
-    Runs = runs
-    Report =
-        fun plan results ->
-            let runs = runs plan
-            let origin = plan.Origin([], runs.Length, None)
-            let each name n = runs |> List.map (results.Value(name n))
-            let mean name n = List.average (each name n)
+/// One of the two estimators: its measured variances' names, their exact values and relative standard errors.
+type private Estimator = { Title: string; Name: int -> string; Exact: int -> float; Error: int -> float }
 
-            let ratios = [
-                for run in runs ->
-                    geometricMean [
-                        for n in sampleCounts ->
-                            results.Value (scoreName n) run / results.Value (pathwiseName n) run
-                    ]
-            ]
+let private score = { Title = "Score"; Name = scoreName; Exact = scoreVarianceOfSquare theta; Error = scoreError }
 
-            // How many standard errors each measured variance is from the exact one.
-            let deviations = [
-                for n in sampleCounts do
-                    for v in each scoreName n do
-                        (v / scoreVarianceOfSquare theta n - 1.0) / scoreError n
-
-                    for v in each pathwiseName n do
-                        (v / pathwiseVarianceOfSquare n - 1.0) / pathwiseError n
-            ]
-
-            let furthest = deviations |> List.map abs |> List.max
-            let points f = [| for n in sampleCounts -> float n, f n |]
-
-            let measured label name error =
-                ErrorBars(
-                    label,
-                    points (mean name),
-                    [| for n in sampleCounts -> mean name n * error n / sqrt (float runs.Length) |]
-                )
-
-            {
-                Row = "nora3"
-                Origin = origin
-                Figures = [
-                    Figure.single
-                        "nora3.variance"
-                        "Variance of the score and of the reparameterised estimate of the gradient of $\\E[(\\theta+\\varepsilon)^2]$ at $\\theta=10$ against the number $N$ of samples in each estimate: measured from 100 estimates, with the standard error that theory predicts, and exact (dashed)."
-                        (Panel.axes
-                            ""
-                            (Axis.log "number of samples $N$")
-                            (Axis.log "variance of the estimate")
-                            [
-                                measured "score" scoreName scoreError
-                                measured "reparameterised" pathwiseName pathwiseError
-                                Reference("exact", points (scoreVarianceOfSquare theta))
-                                Reference("", points pathwiseVarianceOfSquare)
-                            ])
-                ]
-                Tables = [
-                    {
-                        Id = "nora3.table"
-                        Caption =
-                            "Variances of the two gradient estimates at $\\theta=10$, from 100 estimates of $N$ samples each, and the exact ones."
-                        Columns = [
-                            Table.right "$N$"
-                            Table.right "Score"
-                            Table.right "exact"
-                            Table.right "Reparameterised"
-                            Table.right "exact"
-                            Table.right "Ratio"
-                        ]
-                        Rows = [
-                            for n in sampleCounts ->
-                                [
-                                    Number(float n, 0)
-                                    Scientific(mean scoreName n, 3)
-                                    Scientific(scoreVarianceOfSquare theta n, 3)
-                                    Scientific(mean pathwiseName n, 3)
-                                    Scientific(pathwiseVarianceOfSquare n, 3)
-                                    Number(mean scoreName n / mean pathwiseName n, 0)
-                                ]
-                        ]
-                        Note = ""
-                    }
-                ]
-                Values = [
-                    Value.number "nora3.exact" 2 exactRatio
-                    Seeds.value "nora3.ratio" 0 ratios
-                    Value.number "nora3.furthest" 1 furthest
-                ]
-                Claims = [
-                    Claim.judge
-                        origin
-                        "nora3.ratio"
-                        "NORA"
-                        "variance of the score gradient over that of the reparameterised one, geometric mean over $N$"
-                        (Some exactRatio)
-                        (Rule.between (exactRatio * exp -tolerance) (exactRatio * exp tolerance))
-                        ratios
-                        "the reference of nora3 is the ratio of the exact variances, the rule three of its standard errors by theory"
-                ]
-                Guards = [
-                    Guard.check
-                        origin
-                        "nora3.agree"
-                        "no measured variance is more than four standard errors from the exact one"
-                        (furthest <= 4.0)
-                        $"furthest {furthest:F1}"
-                ]
-            }
-    Sample = None
+let private pathwise = {
+    Title = "Reparameterised"
+    Name = pathwiseName
+    Exact = pathwiseVarianceOfSquare
+    Error = pathwiseError
 }
 
-let experiments = [ experiment ]
+let private each (results: Results) estimator n = runs results.Plan |> List.map (results.Value(estimator.Name n))
+
+let private mean results estimator n = List.average (each results estimator n)
+
+let private figure (results: Results) =
+    let points f = [| for n in sampleCounts -> float n, f n |]
+    let seeds = sqrt (float results.Plan.Seeds.Length)
+    let measured e =
+        let errors = [| for n in sampleCounts -> mean results e n * e.Error n / seeds |]
+        ErrorBars(e.Title.ToLowerInvariant(), points (mean results e), errors)
+
+    Panel.axes "" (Axis.log "number of samples $N$") (Axis.log "variance of the estimate") [
+        measured score
+        measured pathwise
+        Reference("exact", points score.Exact)
+        Reference("", points pathwise.Exact)
+    ]
+    |> Figure.single
+        "nora3.variance"
+        "Variance of the score and of the reparameterised estimate of the gradient of $\\E[(\\theta+\\varepsilon)^2]$ at $\\theta=10$ against the number $N$ of samples in each estimate: measured from 100 estimates, with the standard error that theory predicts, and exact (dashed)."
+
+let private table (results: Results) =
+    let mean = mean results
+
+    sampleCounts
+    |> Table.over
+        "nora3.table"
+        "Variances of the two gradient estimates at $\\theta=10$, from 100 estimates of $N$ samples each, and the exact ones."
+        [
+            Column.number "$N$" 0 float
+            for e in [ score; pathwise ] do
+                Column.scientific e.Title 3 (mean e)
+                Column.scientific "exact" 3 e.Exact
+            Column.number "Ratio" 0 (fun n -> mean score n / mean pathwise n)
+        ]
+
+let private report (results: Results) : Section =
+    let plan = results.Plan
+    let exact = score.Exact 1 / pathwise.Exact 1
+    let ratios = [
+        for run in runs plan ->
+            let ratio n = results.Value (score.Name n) run / results.Value (pathwise.Name n) run
+            geometricMean (List.map ratio sampleCounts)
+    ]
+    // How many standard errors each measured variance is from the exact one.
+    let deviations = [
+        for n in sampleCounts do
+            for e in [ score; pathwise ] do
+                for v in each results e n do
+                    (v / e.Exact n - 1.0) / e.Error n
+    ]
+    let furthest = deviations |> List.map abs |> List.max
+
+    {
+        Section.empty "nora3" (plan.Origin([], plan.Seeds.Length, None)) with
+            Figures = [ figure results ]
+            Tables = [ table results ]
+            Values = [
+                Value.number "nora3.exact" 2 exact
+                Seeds.value "nora3.ratio" 0 ratios
+                Value.number "nora3.furthest" 1 furthest
+            ]
+            Claims = [
+                Claim.that
+                    "NORA"
+                    "nora3.ratio"
+                    "variance of the score gradient over that of the reparameterised one, geometric mean over $N$"
+                |> Claim.beside exact
+                |> Claim.judgedBy (Between(exact * exp -tolerance, exact * exp tolerance)) ratios
+                |> Claim.noting
+                    "the reference of nora3 is the ratio of the exact variances, the rule three of its standard errors by theory"
+            ]
+            Guards = [
+                Guard.that "nora3.agree" "no measured variance is more than four standard errors from the exact one"
+                |> Guard.holds (furthest <= 4.0)
+                |> Guard.found [ "deviations", deviations ]
+            ]
+    }
+
+let experiment = Experiment.row "nora3" runs report

@@ -230,6 +230,28 @@ let private extent (shown: (float * float)[]) =
     else
         Array.min across, Array.max across
 
+/// Whether a lone point's name would lie over that of one before it: they are closer than a name is long and high.
+let private isCrowded (shown: (float * float)[]) (before: Series list) (series: Series) =
+    let span (values: float[]) = max 1e-12 (Array.max values - Array.min values)
+    let point = Series.shown >> Array.head
+    let x, y = point series
+
+    before
+    |> List.filter Series.isLone
+    |> List.exists (fun other ->
+        let x', y' = point other
+        abs (x - x') < 0.15 * span (Array.map fst shown) && abs (y - y') < 0.1 * span (Array.map snd shown))
+
+/// The same trace with its name in the legend instead of at the point.
+let private inLegend (trace: Trace) : Trace =
+    match trace with
+    | :? Scatter as marks ->
+        marks.mode <- "markers"
+        marks.showlegend <- true
+    | _ -> ()
+
+    trace
+
 /// Values and layout of a panel's chart as JSON that may stand in a page; each series takes the colour of its number.
 /// Series of which nothing can be seen are left out. The page's script adds what all charts share: fonts, margins,
 /// the grid and where the legend stands; the panel's title is the page's.
@@ -240,7 +262,13 @@ let json (colours: int list) (panel: AxesPanel) : string =
     let data =
         List.zip colours panel.Series
         |> List.filter (snd >> visible panel)
-        |> List.collect (fun (colour, series) -> traces extent colour series)
+        |> List.collect (fun (colour, series) ->
+            let before = panel.Series |> List.takeWhile (fun other -> not (obj.ReferenceEquals(other, series)))
+
+            if Series.isLone series && isCrowded shown before series then
+                traces extent colour series |> List.map inLegend
+            else
+                traces extent colour series)
 
     let escaped = JsonSerializerSettings(StringEscapeHandling = StringEscapeHandling.EscapeHtml)
     JsonConvert.SerializeObject({| data = data; layout = layout panel shown |}, escaped)

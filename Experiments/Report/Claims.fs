@@ -10,32 +10,33 @@ type Verdict =
     | Differs
     | NotComparable
 
-/// When a measured mean counts as the source's value. Stated before the run:
-/// the text is printed, the function decides, both live in the experiment.
-type Rule = {
-    Text: string
-    /// Mean and standard error (NaN with one seed) to verdict.
-    Holds: float -> float -> bool
-}
+/// When a measured mean counts as the source's value. Stated before the run.
+type Rule =
+    | AtMost of limit: float
+    /// At most so far from the reference.
+    | Within of tolerance: float * reference: float
+    /// In [low, high].
+    | Between of low: float * high: float
+    /// Shown beside the source's value and not judged, for this reason.
+    | NotJudged of reason: string
 
 module Rule =
     /// A minus sign, not a hyphen.
     let private number (x: float) = (Markup.coordinate x).Replace('-', '\u2212')
 
-    /// The mean is at most `limit`.
-    let atMost (limit: float) = { Text = $"mean at most {number limit}"; Holds = fun mean _ -> mean <= limit }
+    let text (rule: Rule) =
+        match rule with
+        | AtMost limit -> $"mean at most {number limit}"
+        | Within(tolerance, reference) -> $"mean within {number tolerance} of {number reference}"
+        | Between(low, high) -> $"mean between {number low} and {number high}"
+        | NotJudged reason -> reason
 
-    /// The mean is at most `tolerance` away from `reference`.
-    let within (tolerance: float) (reference: float) = {
-        Text = $"mean within {number tolerance} of {number reference}"
-        Holds = fun mean _ -> abs (mean - reference) <= tolerance
-    }
-
-    /// The mean lies in [low, high].
-    let between (low: float) (high: float) = {
-        Text = $"mean between {number low} and {number high}"
-        Holds = fun mean _ -> low <= mean && mean <= high
-    }
+    let holds (rule: Rule) (mean: float) =
+        match rule with
+        | AtMost limit -> mean <= limit
+        | Within(tolerance, reference) -> abs (mean - reference) <= tolerance
+        | Between(low, high) -> low <= mean && mean <= high
+        | NotJudged _ -> false
 
 /// A figure of a source beside ours.
 type Claim = {
@@ -44,75 +45,69 @@ type Claim = {
     /// E.g. `IFT P1.1`.
     Source: string
     What: string
+    /// None when the source states no number.
     Reference: float option
+    Rule: Rule
+    /// One a seed.
+    Values: float list
+    /// What a reader must know beside the numbers; empty for nothing.
+    Note: string
+}
+
+/// A claim, held against its rule.
+type Judgement = {
+    Claim: Claim
     Mean: float
     /// Standard error over seeds; NaN with fewer than two.
     Se: float
-    Seeds: int
-    Rule: string
     Verdict: Verdict
-    Profile: string
-    Data: string
-    Device: string
+    Origin: Origin
+    /// Why it is not comparable, then the claim's note.
     Note: string
 }
 
 module Claim =
-    /// Mean and standard error (Bessel's correction) of one value per seed;
-    /// the error is NaN with fewer than two.
-    let meanSe (values: float seq) =
-        let values = Seq.toArray values
-        let n = float values.Length
+    /// What a source says, before there are values to judge.
+    let that source id what : Claim = {
+        Id = id
+        Source = source
+        What = what
+        Reference = None
+        Rule = NotJudged ""
+        Values = []
+        Note = ""
+    }
 
-        if values.Length = 0 then
-            nan, nan
-        else
-            let mean = Array.average values
+    /// The source's own number.
+    let beside (reference: float) (claim: Claim) = { claim with Reference = Some reference }
 
-            if values.Length < 2 then
-                mean, nan
-            else
-                let squares = values |> Array.sumBy (fun v -> (v - mean) * (v - mean))
-                mean, sqrt (squares / (n - 1.0) / n)
+    let judgedBy (rule: Rule) (values: float list) (claim: Claim) = {
+        claim with
+            Rule = rule
+            Values = values
+    }
 
-    /// Applies the rule to one value per seed. Results on the stand-in, in
-    /// profile smoke or from a shortened protocol are not comparable whatever they are.
-    let judge
-        (origin: Origin)
-        id
-        source
-        what
-        (reference: float option)
-        (rule: Rule)
-        (values: float seq)
-        note
-        =
-        let values = Seq.toArray values
-        let mean, se = meanSe values
+    let noting note (claim: Claim) : Claim = { claim with Note = note }
+
+    /// Applies the rule. Results on the stand-in, in profile smoke or from a shortened protocol are not comparable
+    /// whatever they are.
+    let judge (origin: Origin) (claim: Claim) : Judgement =
+        let mean, se = Seeds.meanSe claim.Values
         let reason = Origin.notComparable origin
 
         {
-            Id = id
-            Source = source
-            What = what
-            Reference = reference
+            Claim = claim
             Mean = mean
             Se = se
-            Seeds = values.Length
-            Rule = rule.Text
             Verdict =
-                match reason with
-                | Some _ -> NotComparable
-                | None ->
-                    if Double.IsFinite mean && rule.Holds mean se then
-                        Reproduced
-                    else
-                        Differs
-            Profile = origin.Profile
-            Data = origin.Data
-            Device = origin.Device
+                match reason, claim.Rule with
+                | Some _, _
+                | _, NotJudged _ -> NotComparable
+                | None, rule when Double.IsFinite mean && Rule.holds rule mean -> Reproduced
+                | _ -> Differs
+            Origin = origin
             Note =
-                [ reason |> Option.defaultValue ""; note ]
+                [ reason |> Option.defaultValue ""; claim.Note ]
                 |> List.filter (fun s -> s <> "")
                 |> String.concat "; "
         }
@@ -124,7 +119,7 @@ module Claim =
         | NotComparable -> "not comparable"
 
     /// The array of claims.json. Numbers that JSON cannot hold are null.
-    let json (claims: Claim list) =
+    let json (judgements: Judgement list) =
         use buffer = new MemoryStream()
 
         do
@@ -139,21 +134,22 @@ module Claim =
 
             writer.WriteStartArray()
 
-            for claim in claims do
+            for judged in judgements do
+                let claim = judged.Claim
                 writer.WriteStartObject()
                 writer.WriteString("id", claim.Id)
                 writer.WriteString("source", claim.Source)
                 writer.WriteString("what", Markup.plain claim.What)
                 number "reference" (claim.Reference |> Option.defaultValue nan)
-                number "mean" claim.Mean
-                number "se" claim.Se
-                writer.WriteNumber("seeds", claim.Seeds)
-                writer.WriteString("rule", claim.Rule)
-                writer.WriteString("verdict", verdictText claim.Verdict)
-                writer.WriteString("profile", claim.Profile)
-                writer.WriteString("data", claim.Data)
-                writer.WriteString("device", claim.Device)
-                writer.WriteString("note", Markup.plain claim.Note)
+                number "mean" judged.Mean
+                number "se" judged.Se
+                writer.WriteNumber("seeds", claim.Values.Length)
+                writer.WriteString("rule", Rule.text claim.Rule)
+                writer.WriteString("verdict", verdictText judged.Verdict)
+                writer.WriteString("profile", judged.Origin.Profile)
+                writer.WriteString("data", judged.Origin.Data)
+                writer.WriteString("device", judged.Origin.Device)
+                writer.WriteString("note", Markup.plain judged.Note)
                 writer.WriteEndObject()
 
             writer.WriteEndArray()
@@ -173,16 +169,20 @@ module Claim =
     let rec private letter i = (if i < 26 then "" else letter (i / 26 - 1)) + string (char (int 'a' + i % 26))
 
     /// The replication table: what was compared, by which rule, with which outcome.
-    let table (claims: Claim list) =
+    let table (judgements: Judgement list) =
         let notes =
-            claims |> List.map (fun c -> c.Note) |> List.filter (fun n -> n <> "") |> List.distinct
+            judgements
+            |> List.map (fun j -> j.Note)
+            |> List.filter (fun n -> n <> "")
+            |> List.distinct
 
-        let verdict claim =
-            match List.tryFindIndex ((=) claim.Note) notes with
-            | Some i -> $"{verdictText claim.Verdict} ({letter i})"
-            | None -> verdictText claim.Verdict
+        let verdict judged =
+            match List.tryFindIndex ((=) judged.Note) notes with
+            | Some i -> $"{verdictText judged.Verdict} ({letter i})"
+            | None -> verdictText judged.Verdict
 
-        let row claim =
+        let row judged =
+            let claim = judged.Claim
             let decimals = decimalsOf claim.Reference
 
             [
@@ -191,9 +191,9 @@ module Claim =
                 (match claim.Reference with
                  | Some r -> Source(r, decimals)
                  | None -> Missing "the source states no number")
-                MeanSe(claim.Mean, claim.Se, decimals)
-                Text claim.Rule
-                Text(verdict claim)
+                MeanSe(judged.Mean, judged.Se, decimals)
+                Text(Rule.text claim.Rule)
+                Text(verdict judged)
             ]
 
         {
@@ -208,31 +208,9 @@ module Claim =
                 Table.wrapped 0.16 "Rule"
                 Table.wrapped 0.155 "Verdict"
             ]
-            Rows = claims |> List.map row
+            Rows = judgements |> List.map row
             Note =
                 notes
                 |> List.mapi (fun i note -> $"({letter i})\u00A0{Markup.sentence note}")
                 |> String.concat " "
         }
-
-/// A quantity that was measured once per seed, as the report shows it.
-module Seeds =
-    let mean (values: float seq) : float = fst (Claim.meanSe values)
-
-    /// Mean and standard error.
-    let cell decimals (values: float seq) : Cell =
-        let mean, se = Claim.meanSe values
-        MeanSe(mean, se, decimals)
-
-    /// Mean and standard error under an id of the text.
-    let value id decimals (values: float seq) : Value = { Id = id; Cell = cell decimals values }
-
-    /// The means of the values at each x; their standard errors, where there are any, become a band.
-    let line name (points: (float * float list) list) : Series =
-        let summaries = [| for x, values in points -> x, Claim.meanSe values |]
-
-        Line(
-            name,
-            [| for x, (mean, _) in summaries -> x, mean |],
-            Some [| for _, (_, se) in summaries -> se |]
-        )

@@ -148,7 +148,7 @@ let private verdictClass verdict =
     | NotComparable -> "incomparable"
 
 /// How many claims have each verdict.
-let verdicts (claims: Claim list) =
+let verdicts (claims: Judgement list) =
     [ Reproduced; Differs; NotComparable ]
     |> List.map (fun verdict ->
         let count = claims |> List.filter (fun claim -> claim.Verdict = verdict) |> List.length
@@ -157,8 +157,9 @@ let verdicts (claims: Claim list) =
     |> String.concat "\n"
 
 /// What the sources state beside ours, with the rule and the verdict.
-let claims (sources: Claim -> Source) (claims: Claim list) =
-    let row (claim: Claim) =
+let claims (sources: Claim -> Source) (judgements: Judgement list) =
+    let row (judged: Judgement) =
+        let claim = judged.Claim
         let source = sources claim
         let decimals = Claim.decimalsOf claim.Reference
 
@@ -167,21 +168,21 @@ let claims (sources: Claim -> Source) (claims: Claim list) =
             | Some reference -> cell None (Cell.Source(reference, decimals))
             | None -> "–"
 
-        let ours = cell (Some source) (MeanSe(claim.Mean, claim.Se, decimals))
+        let ours = cell (Some source) (MeanSe(judged.Mean, judged.Se, decimals))
 
         let note =
-            if claim.Note = "" then
+            if judged.Note = "" then
                 ""
             else
-                $"<div class=muted>{Markup.html claim.Note}</div>"
+                $"<div class=muted>{Markup.html judged.Note}</div>"
 
-        let kind = verdictClass claim.Verdict
+        let kind = verdictClass judged.Verdict
 
         $"<tr class={kind}><td><a href=\"#{encode source.Row}\">{encode claim.Source}</a></td><td>{Markup.html claim.What}</td>"
-        + $"<td class=number>{reference}</td><td class=number>{ours}</td><td>{Markup.html claim.Rule}</td>"
-        + $"<td><span class=\"verdict {kind}\">{Claim.verdictText claim.Verdict}</span>{note}</td></tr>"
+        + $"<td class=number>{reference}</td><td class=number>{ours}</td><td>{Markup.html (Rule.text claim.Rule)}</td>"
+        + $"<td><span class=\"verdict {kind}\">{Claim.verdictText judged.Verdict}</span>{note}</td></tr>"
 
     $"""<div class=scroll><table id=replication><caption>Values of the sources beside ours. Every rule was fixed before the runs.</caption>
 <thead><tr><th>Source</th><th>What</th><th class=number>Reference</th><th class=number>Ours</th><th>Rule</th><th>Verdict</th></tr></thead><tbody>
-{claims |> List.map row |> String.concat "\n"}
+{judgements |> List.map row |> String.concat "\n"}
 </tbody></table></div>"""

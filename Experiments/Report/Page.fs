@@ -120,7 +120,10 @@ let private context (content: Content) (source: string -> Html.Source) : Prose.C
             |> List.map (_.Text >> Equations.macros)
             |> List.fold (fun all macros -> Map.foldBack Map.add macros all) Tex.common
         Values = collect _.Values |> List.map (fun value -> value.Id, value) |> Map.ofList
-        Guards = collect _.Guards |> List.map (fun guard -> guard.Id, guard) |> Map.ofList
+        Guards =
+            collect Section.outcomes
+            |> List.map (fun (guard, outcome) -> guard.Id, (guard, outcome))
+            |> Map.ofList
         Ran = report.Sections |> List.map _.Row |> Set.ofList
         Meta = Map.ofList [ "profile", report.Profile; "data", report.Data; "device", report.Device ]
         Places = content.Places
@@ -236,7 +239,7 @@ let private findings (context: Prose.Context) (sources: Paper.Source list) =
 
 let private overview (content: Content) context =
     let report = content.Report
-    let claims = report.Sections |> List.collect _.Claims
+    let claims = report.Sections |> List.collect Section.judgements
 
     let pdf =
         if content.Pdf = "" then
@@ -271,7 +274,7 @@ let render (content: Content) : string =
     let source = source content
     let context = context content source
     let derived, measured = answers "question" content.Paper, answers "experiment" content.Paper
-    let claims = report.Sections |> List.collect _.Claims
+    let claims = report.Sections |> List.collect Section.judgements
 
     let mathematics: MathematicsPage.Mathematics = {
         Equations = Equations.read content.Paper

@@ -132,9 +132,12 @@ let unusedValues (sources: Source list) (defined: Set<string>) =
     |> Seq.toList
 
 /// Sentences that the results do not support, and guards and sentences without each other.
-let brokenGuards (sources: Source list) (notRun: string list) (guards: Guard list) =
+let brokenGuards (sources: Source list) (notRun: string list) (guards: (Guard * Outcome) list) =
     let sentences = uses "guarded" 2 sources
-    let byId = guards |> List.map (fun g -> g.Id, g) |> Map.ofList
+
+    let byId =
+        guards |> List.map (fun (guard, outcome) -> guard.Id, (guard, outcome)) |> Map.ofList
+
     let oneLine (s: string) = Regex.Replace(s.Trim(), @"\s+", " ")
 
     [
@@ -142,15 +145,15 @@ let brokenGuards (sources: Source list) (notRun: string list) (guards: Guard lis
             let id = u.Arguments[0]
 
             match byId.TryFind id with
-            | Some { Outcome = Fails; Check = check; Evidence = evidence } ->
-                $"{u.File}:{u.Line}: the results do not support \"{oneLine u.Arguments[1]}\" (guard '{id}': {check}; found {evidence})"
+            | Some(guard, Fails) ->
+                $"{u.File}:{u.Line}: the results do not support \"{oneLine u.Arguments[1]}\" (guard '{id}': {guard.Check}; found {Guard.evidence guard})"
             | Some _ -> ()
             | None ->
                 if not (notRun |> List.exists (fun row -> belongsTo row id)) then
                     $"{u.File}:{u.Line}: the sentence guarded by '{id}' has no check"
         let guarded = sentences |> List.map (fun u -> u.Arguments[0]) |> Set.ofList
 
-        for g in guards do
+        for g, _ in guards do
             if not (guarded.Contains g.Id) then
                 $"the guard '{g.Id}' guards no sentence of the text"
     ]

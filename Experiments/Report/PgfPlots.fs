@@ -15,11 +15,8 @@ let private digitWidth, private lineHeight = 1.6, 3.2
 /// What the labels beside an axis take of a panel's width and height, in millimetres.
 let private beside, private below = 14.0, 12.0
 
-/// A thin bar under a map, from the colour of 0 to that of its largest value.
-let private colourBar (panel: AxesPanel) (largest: float) =
-    // Under the tick labels, and under the axis label where there is one.
-    let shift = if panel.X.Label = "" then 6 else 10
-
+/// A thin bar under a map and its labels, from the colour of 0 to that of its largest value.
+let private colourBar (largest: float) =
     let top =
         Ticks.label (float (largest.ToString("G2", Globalization.CultureInfo.InvariantCulture)))
 
@@ -28,7 +25,7 @@ let private colourBar (panel: AxesPanel) (largest: float) =
         "colormap/viridis"
         "point meta min=0"
         $"point meta max={Markup.coordinate largest}"
-        $"colorbar style={{at={{(0,0)}}, anchor=north west, yshift=-{shift}mm, height=1.2mm, xtick={{0,{Markup.coordinate largest}}}, xticklabels={{$0$,{Markup.latex top}}}, tick style={{draw=none}}, axis line style={{draw=none}}}}"
+        $"colorbar style={{height=1.2mm, scaled ticks=false, xtick={{0,{Markup.coordinate largest}}}, xticklabels={{$0$,{Markup.latex top}}}, tick style={{draw=none}}, axis line style={{draw=none}}}}"
     ]
 
 /// The largest value of a panel's map.
@@ -110,7 +107,7 @@ let private axesPanel (path: int -> string) (columns: int) (colours: int list) (
             yield! range "y" panel.Y
             yield! ticks "x" (Ticks.Along(across / digitWidth)) panel.X (Array.map fst shown)
             yield! ticks "y" (Ticks.Across(high / lineHeight)) panel.Y (Array.map snd shown)
-            yield! largest panel |> Option.map (colourBar panel) |> Option.defaultValue []
+            yield! largest panel |> Option.map colourBar |> Option.defaultValue []
             if not panel.IsMap then
                 "enlarge x limits=0.02"
 

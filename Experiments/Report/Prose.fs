@@ -18,7 +18,7 @@ type Place = {
 type Context = {
     Macros: Tex.Macros
     Values: Map<string, Value>
-    Guards: Map<string, Guard>
+    Guards: Map<string, Guard * Outcome>
     /// The rows that were run.
     Ran: Set<string>
     /// What the title page says: profile, data and so on.
@@ -392,8 +392,8 @@ let rec private pieces (context: Context) (text: string) : Piece list =
 /// Whether a sentence stands, and by which check.
 and private condition context name id : bool * string =
     match name, context.Guards.TryFind id with
-    | "guarded", Some guard ->
-        guard.Outcome.IsHolds, $"Checked: {Markup.plain guard.Check}. Found: {Markup.plain guard.Evidence}."
+    | "guarded", Some(guard, outcome) ->
+        outcome.IsHolds, $"Checked: {Markup.plain guard.Check}. Found: {Guard.evidence guard}."
     | "guarded", None -> false, ""
     | _ -> belongsToRun context id, ""
 

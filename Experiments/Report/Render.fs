@@ -14,7 +14,32 @@ type Section = {
     Values: Value list
     Claims: Claim list
     Guards: Guard list
+    /// What claims and guards are judged by: the origin, but where a shortened protocol is known to be no advantage.
+    JudgedFrom: Origin
+    /// Guards speak of the full protocol: a shortened one proves none of them.
+    FullOnly: bool
 }
+
+module Section =
+    /// A section that shows nothing yet.
+    let empty row origin = {
+        Row = row
+        Origin = origin
+        Figures = []
+        Tables = []
+        Values = []
+        Claims = []
+        Guards = []
+        JudgedFrom = origin
+        FullOnly = false
+    }
+
+    let judgements (section: Section) : Judgement list =
+        section.Claims |> List.map (Claim.judge section.JudgedFrom)
+
+    let outcomes (section: Section) : (Guard * Outcome) list =
+        section.Guards
+        |> List.map (fun g -> g, Guard.outcome section.JudgedFrom section.FullOnly g)
 
 /// What a source asks.
 type Question = {
@@ -56,7 +81,7 @@ module Render =
         |> List.map (fun (key, value) -> $@"\defmeta{{{key}}}{{{Markup.latex value}}}" + "\n")
         |> String.concat ""
 
-    let private allClaims (report: Report) = report.Sections |> List.collect (fun s -> s.Claims)
+    let private allClaims (report: Report) = report.Sections |> List.collect Section.judgements
 
     let private values (report: Report) =
         [
@@ -72,7 +97,7 @@ module Render =
 
     let private guards (report: Report) =
         report.Sections
-        |> List.collect (fun s -> s.Guards)
+        |> List.collect Section.outcomes
         |> List.map (fun g -> Guard.latex g + "\n")
         |> String.concat ""
 
@@ -129,7 +154,7 @@ module Render =
         @ twice "table" tables
         @ Paper.undefinedValues sources notRun (Set.ofList defined)
         @ Paper.unusedValues sources (Set.ofList defined)
-        @ Paper.brokenGuards sources notRun (collect (fun s -> s.Guards))
+        @ Paper.brokenGuards sources notRun (collect Section.outcomes)
         @ Paper.unusedInputs "reportfigure" sources figures
         @ Paper.unusedInputs "reporttable" sources tables
 

@@ -22,6 +22,9 @@ type Alignment =
 
 type Column = { Header: string; Alignment: Alignment }
 
+/// A column of a table whose rows are values of one type: how it is headed, and what it shows of a row.
+type Column<'row> = { Heading: Column; Cell: 'row -> Cell }
+
 type Table = {
     /// Row id, then what: `ift1.table`.
     Id: string
@@ -55,7 +58,40 @@ module Cell =
         | Scientific _
         | MeanSe _ -> latex cell
 
+module Column =
+    let private make alignment header cell = {
+        Heading = { Header = header; Alignment = alignment }
+        Cell = cell
+    }
+
+    let left header (cell: 'row -> Cell) = make Left header cell
+    let right header (cell: 'row -> Cell) = make Right header cell
+
+    /// Words that wrap within this fraction of the page's width.
+    let wrapped width header (text: 'row -> string) = make (Wrapped width) header (text >> Text)
+
+    /// Words.
+    let text header (text: 'row -> string) = left header (text >> Text)
+
+    /// Numbers with so many decimals.
+    let number header decimals (value: 'row -> float) = right header (fun row -> Number(value row, decimals))
+
+    /// Numbers of very different size, with so many significant digits.
+    let scientific header digits (value: 'row -> float) =
+        right header (fun row -> Scientific(value row, digits))
+
 module Table =
+    /// A table as its columns and what its rows show.
+    let over id caption (columns: Column<'row> list) (rows: 'row list) : Table = {
+        Id = id
+        Caption = caption
+        Columns = columns |> List.map _.Heading
+        Rows = rows |> List.map (fun row -> columns |> List.map (fun column -> column.Cell row))
+        Note = ""
+    }
+
+    let withNote note (table: Table) = { table with Note = note }
+
     let left header = { Header = header; Alignment = Left }
     let right header = { Header = header; Alignment = Right }
     let centre header = { Header = header; Alignment = Centre }

@@ -12,8 +12,6 @@ module Value =
 
     let integer id (value: int) = number id 0 (float value)
 
-    let meanSe id decimals mean se = { Id = id; Cell = MeanSe(mean, se, decimals) }
-
     let scientific id digits value = { Id = id; Cell = Scientific(value, digits) }
 
     /// Text with `$...$` for mathematics.
@@ -35,40 +33,45 @@ type Guard = {
     Id: string
     /// What must be true of the results, in words.
     Check: string
-    Outcome: Outcome
-    /// The numbers that decided, e.g. `epoch 1: 166.1, epoch 20: 101.2`.
-    Evidence: string
+    Holds: bool
+    /// The numbers that decided, by name, one a seed where there are seeds.
+    Found: (string * float list) list
 }
 
 module Guard =
-    /// A check that is not asserted on the stand-in and in profile smoke.
-    let check (origin: Origin) id check holds evidence = {
-        Id = id
-        Check = check
-        Outcome =
-            if not (Origin.assessed origin) then
-                NotAssessed(Origin.notComparable origin |> Option.defaultValue "")
-            elif holds then
-                Holds
-            else
-                Fails
-        Evidence = evidence
-    }
+    /// A check that is still to be made.
+    let that id check : Guard = { Id = id; Check = check; Holds = false; Found = [] }
 
-    /// The same, and not asserted either when the protocol was shortened.
-    let checkFull (origin: Origin) id description holds evidence =
+    let holds (condition: bool) (guard: Guard) = { guard with Holds = condition }
+    let found numbers (guard: Guard) = { guard with Found = numbers }
+
+    /// Holds when all values meet a condition.
+    let every (condition: float -> bool) name values (guard: Guard) =
+        guard |> holds (List.forall condition values) |> found [ name, values ]
+
+    /// Holds when the values of two names do, seed by seed.
+    let pairs (condition: float -> float -> bool) (first, ours) (second, others) (guard: Guard) =
+        guard
+        |> holds (List.forall2 condition ours others)
+        |> found [ first, ours; second, others ]
+
+    /// What the guard says of results from here: nothing on the stand-in and in profile smoke, and nothing either from a
+    /// shortened protocol when `fullOnly`.
+    let outcome (origin: Origin) (fullOnly: bool) (guard: Guard) : Outcome =
         match Origin.notComparable origin with
-        | Some reason -> {
-            Id = id
-            Check = description
-            Outcome = NotAssessed reason
-            Evidence = evidence
-          }
-        | None -> check origin id description holds evidence
+        | Some reason when fullOnly || not (Origin.assessed origin) -> NotAssessed reason
+        | _ -> if guard.Holds then Holds else Fails
 
-    let latex guard =
+    /// The numbers that decided, e.g. `first 166.1; last 101.2, 102.3`.
+    let evidence (guard: Guard) : string =
+        guard.Found
+        |> List.map (fun (name, values) ->
+            $"{name} " + (values |> List.map (sprintf "%.5g") |> String.concat ", "))
+        |> String.concat "; "
+
+    let latex (guard: Guard, outcome: Outcome) =
         let state =
-            match guard.Outcome with
+            match outcome with
             | Holds -> "holds"
             | Fails -> "fails"
             | NotAssessed _ -> "unassessed"

@@ -11,11 +11,10 @@ open Research.Experiments
 open Research.Experiments.Hw
 
 /// Draws whose distance from the data is measured, of which the first row is shown.
-let private draws = 500
-let private columns = 16
+let private draws, private columns = 500, 16
 
 /// Lines between the codes of neighbouring test images, and the points between the ends of each.
-let private lines, steps = 3, 8
+let private lines, private steps = 3, 8
 
 /// Root mean square over pixels of the distance from each image to the nearest training image, in grey levels; the mean
 /// over images. `[N,D]` and `[M,D]`.
@@ -33,20 +32,23 @@ let private fitted (codes: Tensor) : DiagNormal = {
     LogVar = codes.var([| 0L |], true).log().unsqueeze 0L
 }
 
-/// What is measured of one model: values, and tensors of pictures.
-let private explore (built: BuiltVae) (train: Tensor) (test: Tensor) (noise: Noise) =
+/// What is measured of one model; its pictures are saved.
+let private explore (context: RunContext) (built: BuiltVae) (train: Tensor) (test: Tensor) =
     let decode = Vae.meanImage built.Vae
-    let posterior = Vae.encode built.Vae train
-    let testCodes = (Vae.encode built.Vae test).Mu
-
-    let eps =
-        noise.Normal("draws", 0L, [| int64 draws; int64 built.Vae.Shape.Latent |], device = train.device)
-
-    let standard = decode eps
-    let normal = decode (DiagNormal.sample (fitted posterior.Mu) eps)
-
+    let posterior, testCodes = Vae.encode built.Vae train, (Vae.encode built.Vae test).Mu
+    let shape = [| int64 draws; int64 built.Vae.Shape.Latent |]
+    let eps = context.Noise.Normal("draws", 0L, shape, device = train.device)
+    let standard, normal = decode eps, decode (DiagNormal.sample (fitted posterior.Mu) eps)
     let line i = decode (interpolate steps testCodes[2L * i] testCodes[2L * i + 1L])
 
+    context.SaveTensors(
+        "pictures",
+        [
+            NamedTensor("standard", standard.narrow (0L, 0L, int64 columns))
+            NamedTensor("fitted", normal.narrow (0L, 0L, int64 columns))
+            NamedTensor("lines", torch.cat (Array.init lines (int64 >> line), 0L))
+        ]
+    )
     let pairs = testCodes.size 0 - 1L
     let halfway = 0.5 * (testCodes.narrow (0L, 0L, pairs) + testCodes.narrow (0L, 1L, pairs))
     let distance = distanceFromData train
@@ -58,179 +60,118 @@ let private explore (built: BuiltVae) (train: Tensor) (test: Tensor) (noise: Noi
         "reconstructions", distance (decode testCodes)
         "spread", posterior.Mu.std([| 0L |]).mean().ToDouble()
         "noise", ((0.5 * posterior.LogVar).exp()).mean().ToDouble()
-    ],
-    [
-        "standard", standard.narrow (0L, 0L, int64 columns)
-        "fitted", normal.narrow (0L, 0L, int64 columns)
-        "lines", torch.cat (Array.init lines (int64 >> line), 0L)
     ]
 
-type private Kind = { Name: string; Title: string; Trainings: Plan -> Digits.Trained list }
+type private Kind = { Name: string; Title: string; Trainings: Plan -> Trained list }
 
-let private autoencoder = {
-    Name = "ae"
-    Title = "autoencoder"
-    Trainings = fun plan -> DigitsBeta.trainings plan 0.0
-}
+let private autoencoder = { Name = "ae"; Title = "autoencoder"; Trainings = fun plan -> DigitsBeta.trainings plan 0.0 }
 
 let private vae = { Name = "vae"; Title = "VAE"; Trainings = Digits.plainTrainings }
+let private kinds = [ autoencoder; vae ]
 
-let private request (plan: Plan) (kind: Kind) (trained: Digits.Trained) : RunRequest =
-    let measure (context: RunContext) (built: BuiltVae) =
-
-        let values, pictures =
-            explore built (plan.Train Digits.set) (plan.Test Digits.set) context.Noise
-
-        context.SaveTensors("pictures", [ for name, images in pictures -> NamedTensor(name, images) ])
-        values
-
-    VaeRun.measurement
-        plan
-        $"uva1.1.{kind.Name}.seed{trained.Training.Key.Seed}"
-        [ "draws", string draws; "steps", string steps ]
-        1
-        trained.Run
-        trained.Training
-        measure
-
-let private requests (plan: Plan) (kind: Kind) = kind.Trainings plan |> List.map (request plan kind)
+let private request (plan: Plan) (kind: Kind) (trained: Trained) : RunRequest =
+    let name = $"uva1.1.{kind.Name}.seed{trained.Training.Key.Seed}"
+    let configuration = [ "draws", string draws; "steps", string steps ]
+    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+        explore context built (plan.Train Digits.set) (plan.Test Digits.set))
 
 let private runs (plan: Plan) = [
-    for kind in [ autoencoder; vae ] do
+    for kind in kinds do
         for trained in kind.Trainings plan do
             trained.Training
             request plan kind trained
+    for kind in kinds do
+        for trained in kind.Trainings plan do
+            Digits.measure plan trained
 ]
 
-let private pictures (plan: Plan) (results: Results) (kind: Kind) (name: string) =
-    use images = results.Tensor "pictures" name (requests plan kind).Head
-    Pictures.images (plan.Data Digits.set).Train Digits.top images
-
-let private figures (plan: Plan) (results: Results) =
-    let pictures = pictures plan results
-
-    let interleaved =
-        Array.map2
-            Array.append
-            (Array.chunkBySize (steps + 2) (pictures autoencoder "lines"))
-            (Array.chunkBySize (steps + 2) (pictures vae "lines"))
+let private figures (results: Results) =
+    let pictures kind name =
+        let first = (kind.Trainings results.Plan).Head
+        Pictures.saved results Digits.set Digits.top name (request results.Plan kind first)
+    let lines kind = pictures kind "lines" |> Array.chunkBySize (steps + 2) |> Array.toList
 
     [
-        Figure.single
+        Pictures.rows
             "uva1.1.samples"
             "Digits: the decoder's mean at draws from the latent space, for an autoencoder (VAE with $\\beta=0$) from $N(0,I)$ and from a diagonal normal with the moments of its codes, and for the VAE from its prior (first seed)."
-            (Panel.images
-                ""
-                columns
-                (Array.concat [
-                    pictures autoencoder "standard"
-                    pictures autoencoder "fitted"
-                    pictures vae "standard"
-                ])
-             |> Panel.withCaptions [ "AE, $N(0,I)$"; "AE, fitted"; "VAE, $N(0,I)$" ] [])
-        Figure.single
+            [
+                "AE, $N(0,I)$", pictures autoencoder "standard"
+                "AE, fitted", pictures autoencoder "fitted"
+                "VAE, $N(0,I)$", pictures vae "standard"
+            ]
+        List.zip (lines autoencoder) (lines vae)
+        |> List.collect (fun (ours, theirs) -> [ "AE", ours; "VAE", theirs ])
+        |> Pictures.rows
             "uva1.1.lines"
-            $"Digits: the decoder's mean along the segment between the codes of two test images, ends included, for three pairs; autoencoder and VAE (first seed)."
-            (Panel.images "" (steps + 2) (Array.concat interleaved)
-             |> Panel.withCaptions (List.replicate lines [ "AE"; "VAE" ] |> List.concat) [])
+            "Digits: the decoder's mean along the segment between the codes of two test images, ends included, for three pairs; autoencoder and VAE (first seed)."
     ]
 
-let private rows = [
-    "standard", "draws from $N(0,I)$"
-    "fitted", "draws from a normal fitted to the codes"
-    "halfway", "half-way between the codes of two test images"
-    "reconstructions", "reconstructions of test images"
-]
+/// What is measured of the codes of a kind, and what Digits measures on its models.
+let private ofCodes name (results: Results) kind =
+    kind.Trainings results.Plan |> List.map (request results.Plan kind >> results.Value name)
 
-let private report (plan: Plan) (results: Results) : Section =
-    let origin = Digits.origin plan plan.Seeds.Length
-    let of' kind name = requests plan kind |> List.map (results.Value name)
-    let trained kind name = kind.Trainings plan |> Digits.values plan results name
-    let numbers values = values |> List.map (Markup.fixedPoint 2) |> String.concat ", "
-    let standard kind = of' kind "standard"
+let private ofTrained metric (results: Results) kind = kind.Trainings results.Plan |> Metric.each results metric
+
+let private table (results: Results) =
+    let column kind = Column.right kind.Title (fun (_, decimals, of') -> Seeds.cell decimals (of' results kind))
+
+    [
+        "draws from $N(0,I)$", 2, ofCodes "standard"
+        "draws from a normal fitted to the codes", 2, ofCodes "fitted"
+        "half-way between the codes of two test images", 2, ofCodes "halfway"
+        "reconstructions of test images", 2, ofCodes "reconstructions"
+        "reconstruction $-\\E_q\\log p(x|z)$ (nats)", 1, ofTrained Digits.reconstruction
+        "$-$ELBO with $N(0,I)$ as prior (nats)", 1, ofTrained Digits.bound
+        "standard deviation of the codes", 2, ofCodes "spread"
+        "standard deviation of $q(z|x)$", 3, ofCodes "noise"
+    ]
+    |> Table.over
+        "uva1.1.table"
+        $"Digits: distance of decoded images from the nearest training image (root mean square over pixels, in grey levels of 16; mean over {draws} draws or all test images), and what the models are on test images."
+        (Column.text "" (fun (title, _, _) -> title) :: List.map column kinds)
+
+let private report (results: Results) : Section =
+    let reconstruction kind = ofTrained Digits.reconstruction results kind
+    let standard, fitted, halfway =
+        ofCodes "standard" results, ofCodes "fitted" results, ofCodes "halfway" results
+    let found of' = [ for kind in kinds -> kind.Title, of' kind ]
 
     {
-        Row = "uva1.1"
-        Origin = origin
-        Figures = figures plan results
-        Tables = [
-            {
-                Id = "uva1.1.table"
-                Caption =
-                    $"Digits: distance of decoded images from the nearest training image (root mean square over pixels, in grey levels of 16; mean over {draws} draws or all test images), and what the models are on test images."
-                Columns = [ Table.left ""; Table.right autoencoder.Title; Table.right vae.Title ]
-                Rows =
-                    let both decimals title values = [
-                        Text title
-                        Digits.cell decimals (values autoencoder)
-                        Digits.cell decimals (values vae)
-                    ]
-
-                    let ofTrained name kind = trained kind name
-                    let ofCodes name kind = of' kind name
-
-                    [ for name, title in rows -> both 2 title (ofCodes name) ]
-                    @ [
-                        both 1 "reconstruction $-\\E_q\\log p(x|z)$ (nats)" (ofTrained "reconstruction")
-                        both 1 "$-$ELBO with $N(0,I)$ as prior (nats)" (ofTrained "bound")
-                        both 2 "standard deviation of the codes" (ofCodes "spread")
-                        both 3 "standard deviation of $q(z|x)$" (ofCodes "noise")
-                    ]
-                Note = ""
-            }
-        ]
-        Values = [
-            Seeds.value "uva1.1.ae.rec" 1 (trained autoencoder "reconstruction")
-            Seeds.value "uva1.1.vae.rec" 1 (trained vae "reconstruction")
-            Seeds.value "uva1.1.ae.bound" 0 (trained autoencoder "bound")
-            Seeds.value "uva1.1.spread" 1 (of' autoencoder "spread")
-            Seeds.value "uva1.1.noise" 3 (of' autoencoder "noise")
-        ]
-        Claims = []
-        Guards = [
-            Guard.check
-                origin
-                "uva1.1.draws"
-                "for every seed, draws from N(0,I) decode to images further from the data for the autoencoder than for the VAE"
-                (List.forall2 (>) (standard autoencoder) (standard vae))
-                $"autoencoder {numbers (standard autoencoder)}; VAE {numbers (standard vae)}"
-            Guard.check
-                origin
-                "uva1.1.fitted"
-                "for every seed, draws of the autoencoder from the fitted normal are at most 70 % as far from the data as its draws from N(0,I)"
-                (List.forall2
+        Section.empty "uva1.1" (Digits.origin results.Plan) with
+            Figures = figures results
+            Tables = [ table results ]
+            Values = [
+                Seeds.value "uva1.1.ae.rec" 1 (reconstruction autoencoder)
+                Seeds.value "uva1.1.vae.rec" 1 (reconstruction vae)
+                Seeds.value "uva1.1.ae.bound" 0 (ofTrained Digits.bound results autoencoder)
+                Seeds.value "uva1.1.spread" 1 (ofCodes "spread" results autoencoder)
+                Seeds.value "uva1.1.noise" 3 (ofCodes "noise" results autoencoder)
+            ]
+            Guards = [
+                Guard.that
+                    "uva1.1.draws"
+                    "for every seed, draws from N(0,I) decode to images further from the data for the autoencoder than for the VAE"
+                |> Guard.holds (List.forall2 (>) (standard autoencoder) (standard vae))
+                |> Guard.found (found standard)
+                Guard.that
+                    "uva1.1.fitted"
+                    "for every seed, draws of the autoencoder from the fitted normal are at most 70 % as far from the data as its draws from N(0,I)"
+                |> Guard.pairs
                     (fun fitted own -> fitted <= 0.7 * own)
-                    (of' autoencoder "fitted")
-                    (standard autoencoder))
-                (numbers (of' autoencoder "fitted" @ standard autoencoder))
-            Guard.check
-                origin
-                "uva1.1.halfway"
-                "for every seed the distances half-way between two codes differ by at most a fifth"
-                (List.forall2
-                    (fun a v -> abs (a - v) <= 0.2 * v)
-                    (of' autoencoder "halfway")
-                    (of' vae "halfway"))
-                (numbers (of' autoencoder "halfway" @ of' vae "halfway"))
-            Guard.check
-                origin
-                "uva1.1.reconstructs"
-                "for every seed the autoencoder reconstructs test images better than the VAE"
-                (List.forall2 (<) (trained autoencoder "reconstruction") (trained vae "reconstruction"))
-                (numbers (trained autoencoder "reconstruction"))
-        ]
+                    ("fitted", fitted autoencoder)
+                    ("N(0,I)", standard autoencoder)
+                Guard.that
+                    "uva1.1.halfway"
+                    "for every seed the distances half-way between two codes differ by at most a fifth"
+                |> Guard.holds (List.forall2 (fun a v -> abs (a - v) <= 0.2 * v) (halfway autoencoder) (halfway vae))
+                |> Guard.found (found halfway)
+                Guard.that
+                    "uva1.1.reconstructs"
+                    "for every seed the autoencoder reconstructs test images better than the VAE"
+                |> Guard.holds (List.forall2 (<) (reconstruction autoencoder) (reconstruction vae))
+                |> Guard.found (found reconstruction)
+            ]
     }
 
-let private experiment: Experiment = {
-    Row = "uva1.1"
-    Title = "Autoencoder against VAE"
-    Runs =
-        fun plan ->
-            runs plan
-            @ ([ autoencoder; vae ]
-               |> List.collect (fun kind -> kind.Trainings plan |> List.map (Digits.measure plan)))
-    Report = report
-    Sample = None
-}
-
-let experiments = [ experiment ]
+let experiment = Experiment.row "uva1.1" runs report

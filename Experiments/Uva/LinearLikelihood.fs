@@ -1,7 +1,6 @@
 /// The first half of uva1.4: the error of two estimates of log p(x) on a linear-Gaussian model, where log p(x) is exact.
 module Research.Experiments.Uva.LinearLikelihood
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -12,8 +11,7 @@ let private sigma = 0.7
 
 let latents profile = Profile.pick profile [ 1; 4 ] [ 1; 2; 4; 8; 16; 32 ] [ 1; 2; 4; 8; 16; 32 ]
 
-let sampleCounts profile =
-    Profile.pick profile [ 1; 10; 100 ] [ 1; 10; 100; 1000; 10_000 ] [ 1; 10; 100; 1000; 10_000 ]
+let sampleCounts profile = Profile.pick profile [ 1; 10; 100 ] [ 1; 10; 100; 1000; 10_000 ] [ 1; 10; 100; 1000; 10_000 ]
 
 /// Data points, each estimated once.
 let private points profile = Profile.pick profile 5 24 200
@@ -51,11 +49,8 @@ let private errorsAt (m: LinearGaussian) (counts: int list) (draw: string -> int
     let x = code.matmul (m.W.t ()) + sigma * draw "data" [ 1L; dataDimension ]
     let exact = (LinearGaussian.logEvidence m x).ToDouble()
     let mean, covariance = LinearGaussian.posterior m x
-
     let logLikelihood = LinearGaussian.logLikelihood m x (draw "prior" [ most; 1L; latent ])
-
     let q = { Mu = mean; LogVar = covariance.diagonal().log().unsqueeze 0L }
-
     let z = DiagNormal.sample q (draw "proposal" [ most; 1L; latent ])
     let logJoint = LinearGaussian.logLikelihood m x z + logStandardNormal z
     let logQ = DiagNormal.logProb q z
@@ -72,47 +67,33 @@ let private errorsAt (m: LinearGaussian) (counts: int list) (draw: string -> int
 
 /// Values `prior.L.K` and `importance.L.K`, root mean square errors of log p(x) in nats over data drawn from the model;
 /// `kl.L`, the mean divergence of the posterior from the prior; `margin.L`.
-let private measure (profile: Profile) (context: RunContext) =
-    let values = Dictionary<string, float>()
+let private measure (profile: Profile) (context: RunContext) = [
     let noise = context.Noise
 
     for latent in latents profile do
         use _ = torch.NewDisposeScope()
         let m = model noise latent
-
-        let measured = [
-            for point in 0 .. points profile - 1 do
-                context.Cancellation.ThrowIfCancellationRequested()
-
-                let draw stream (shape: int64 list) =
-                    noise.Normal($"{stream}.{latent}", int64 point, List.toArray shape, torch.float64)
-
-                errorsAt m (sampleCounts profile) draw
-        ]
-
-        for name, errors in measured |> List.collect fst |> List.groupBy fst do
-            values[name] <- errors |> List.averageBy (fun (_, e) -> e * e) |> sqrt
-
-        let _, covariance =
-            LinearGaussian.posterior m (torch.zeros ([| 1L; dataDimension |], torch.float64))
-
-        values[$"kl.{latent}"] <- measured |> List.averageBy snd
-        values[$"margin.{latent}"] <- margin covariance
-
-    context.Run.SaveValues values
+        let errors, divergences =
+            [
+                for point in 0 .. points profile - 1 do
+                    context.Cancellation.ThrowIfCancellationRequested()
+                    errorsAt m (sampleCounts profile) (fun stream shape ->
+                        noise.Normal($"{stream}.{latent}", int64 point, List.toArray shape, torch.float64))
+            ]
+            |> List.unzip
+        for name, errors in errors |> List.concat |> List.groupBy fst do
+            name, errors |> List.averageBy (fun (_, e) -> e * e) |> sqrt
+        let nowhere = torch.zeros ([| 1L; dataDimension |], torch.float64)
+        $"kl.{latent}", List.average divergences
+        $"margin.{latent}", margin (snd (LinearGaussian.posterior m nowhere))
+]
 
 let request (plan: Plan) (seed: int64) : RunRequest =
-    plan.Run(
-        $"uva1.4.linear.seed{seed}",
-        [
-            "latents", $"%A{latents plan.Profile}"
-            "samples", $"%A{sampleCounts plan.Profile}"
-            "points", string (points plan.Profile)
-            "sigma", inv sigma
-            "data dimension", string dataDimension
-        ],
-        seed,
-        None,
-        1,
-        measure plan.Profile
-    )
+    let configuration = [
+        "latents", $"%A{latents plan.Profile}"
+        "samples", $"%A{sampleCounts plan.Profile}"
+        "points", string (points plan.Profile)
+        "sigma", inv sigma
+        "data dimension", string dataDimension
+    ]
+    plan.Measure($"uva1.4.linear.seed{seed}", configuration, seed, None, 1, measure plan.Profile)

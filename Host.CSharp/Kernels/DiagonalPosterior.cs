@@ -81,7 +81,7 @@ internal sealed class DiagonalPosterior
             {
                 var at = row * latent + j;
                 to[j] = dz[at] + klScale * m[at];
-                to[latent + j] = dz[at] * toSample[at] + klScale * toKl[at];
+                to[latent + j] = dz[at] * toSample[at] + (klScale == 0 ? 0 : klScale * toKl[at]);
             }
         }
         if (!featureGradient.IsEmpty)

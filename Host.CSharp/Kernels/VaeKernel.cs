@@ -20,8 +20,9 @@ public readonly record struct VaeTerms(double Reconstruction, double Kl)
 /// <summary>
 /// Value and gradient of -E_q log p(x|z) + beta KL(q(z|x)||N(0,I)) with one sample z = mu + sigma eps a row, for an encoder
 /// and a decoder of linear layers, float32 on the CPU: the chain rule written out, matrix products into memory at hand and
-/// SIMD passes between them. Planar maps may follow the sample; what they add to the divergence is then taken at it. Where the decoder reads more than z, the last columns of each row of x (a class, say) stand
-/// behind z and are no data. An instance owns its memory: one caller at a time.
+/// SIMD passes between them. Planar maps may follow the sample; what they add to the divergence is then taken at it. Where
+/// the decoder reads more than z, the last columns of each row of x (a class, say) stand behind z and are no data. An
+/// instance owns its memory: one caller at a time.
 /// </summary>
 public sealed class VaeKernel
 {
@@ -97,7 +98,8 @@ public sealed class VaeKernel
         body?.Backward(batch, [], rows, scratch.Span, sink);
         // Their memory was in use until here.
         GC.KeepAlive((x, eps));
-        return new(-fit / rows, form.Beta * divergence / rows);
+        // What has no weight is no term: 0 times a divergence that overflows would be NaN.
+        return new(-fit / rows, form.Beta == 0 ? 0 : form.Beta * divergence / rows);
     }
 
     private void BackwardPosterior(ReadOnlySpan<float> features, int rows, IGradientSink sink)

@@ -41,6 +41,13 @@ let private objectives = [
         fst (Posterior.sample { Base = normal (v [ 3.0 ]) (v [ -infinity ]); Flow = None } (v [ 1.0 ])))
     raises "Posterior.sample" "one number for two latents" "eps" (fun v ->
         Posterior.sample { Base = normal (v [ 3.0; 4.0 ]) (v [ 0.0; 0.0 ]); Flow = None } (v [ 1.0 ]))
+    is "klFromPrior" "the prior itself" [ 0.0 ] (fun v ->
+        let q = { Base = normal (v [ 0.0 ]) (v [ 0.0 ]); Flow = None }
+        klFromPrior Prior.standard q (v [ 7.0 ]) (scalar v nan) (lazy scalar v nan))
+    is "blockwise" "a last block of one" [ 3.0; 3.0; 1.0 ] (fun v ->
+        v [ for rows in blockwise 3L 7L (fun _ _ rows -> rows) -> float rows ])
+    is "blockwise" "no rows" [ 0.0 ] (fun v -> v [ float (blockwise 3L 0L (fun _ _ rows -> rows)).Length ])
+    is "scalar" "infinite" [ infinity ] (fun v -> (v [ 1.0 ]).mul (Research.Core.scalar infinity))
     is "total" "infinite terms" [ infinity ] (fun v -> total [ "a", scalar v infinity; "b", scalar v 1.0 ])
     raises "total" "no term" "terms" (fun _ -> total [])
     // At beta = 0 the divergence counts nothing, though it overflows.

@@ -59,7 +59,7 @@ const charts = (() => {
       ...layout, font, height: height + margin.t + margin.b + legend, width,
       margin: { ...margin, b: margin.b + legend },
       xaxis: { ...axis, ...fit, nticks: Math.max(3, Math.floor(inner / 65)), ...thin(layout.xaxis, inner, wide),
-        title: { text: fold(layout.xaxis.title, inner), standoff: 6 } },
+        title: { text: fold(layout.xaxis.title, inner), standoff: 6 }, automargin: true },
       yaxis: { ...axis, ...fit, nticks: Math.max(3, Math.floor(height / 36)), ...thin(layout.yaxis, height, () => 12),
         title: { text: fold(layout.yaxis.title, height), standoff: 6 }, automargin: true },
       legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yref: "container", yanchor: "bottom" },

@@ -9,8 +9,8 @@ open Research.Models
 
 /// How a training step comes by its terms and gradients.
 type StepPath =
-    /// The chain rule written out for this kind of model: `VaeKernel`.
-    | Fused
+    /// The chain rule written out for this kind of model (`VaeKernel`), the divergence weighed by beta.
+    | Fused of beta: float
     /// Tensor operators and autograd, which do everything, and why they must.
     | Operators of reason: string
 
@@ -19,7 +19,7 @@ module StepPath =
     /// The path as a run's key holds it: the two paths round differently.
     let describe path =
         match path with
-        | Fused -> "fused"
+        | Fused _ -> "fused"
         | Operators reason -> $"operators: {reason}"
 
 /// The fused step of a VAE of linear layers with a standard prior, and what it cannot do.
@@ -32,18 +32,15 @@ module FusedVae =
         | LeakyRelu slope -> ActivationKind.LeakyRelu slope
         | Tanh -> ActivationKind.Tanh()
         | Softplus -> ActivationKind.Softplus()
-
     let private likelihood likelihood : LikelihoodKind =
         match likelihood with
         | BernoulliLogits shift -> LikelihoodKind.Bernoulli shift
         | GreyLevels levels -> LikelihoodKind.Categorical levels
         | Gaussian sigma -> LikelihoodKind.Normal sigma
-
     let private variance form =
         match form with
         | LogVariance -> VarianceKind.Log
         | SoftplusVariance -> VarianceKind.Softplus
-
     /// The path of a model's training: `beta` is the weight of the divergence where the objective is a weighted ELBO,
     /// `samples` the number of draws of z that it takes per example (0 for one without a dimension of its own).
     let path
@@ -61,8 +58,7 @@ module FusedVae =
         | _, _, (MixturePrior _ | VampPrior _ | TopographicPrior _ | FlowPrior _), _ ->
             Operators "the divergence from a learned prior has no closed form"
         | _, _, _, IafPosterior _ -> Operators "an autoregressive posterior"
-        | _, Some _, StandardPrior, (DiagonalPosterior | PlanarPosterior _) -> Fused
-
+        | _, Some beta, StandardPrior, (DiagonalPosterior | PlanarPosterior _) -> Fused beta
     /// The kernel of a VAE whose decoder may also read what in x stands behind the data. Gradients are those of `learned`,
     /// by their place in it; layers that are not in it are held. `parameters` are all of the model's.
     let kernel
@@ -73,24 +69,15 @@ module FusedVae =
         (beta: float)
         : VaeKernel =
         let place (weight: Tensor) =
-            match
-                learned
-                |> Seq.tryFindIndex (fun struct (_, tensor) -> Object.ReferenceEquals(tensor, weight))
-            with
+            match learned |> Seq.tryFindIndex (fun struct (_, tensor) -> Object.ReferenceEquals(tensor, weight)) with
             | Some index -> Nullable index
             | None -> Nullable()
-
         let layer weight bias = LinearLayer(weight, bias, place weight)
         let layers (mlp: Mlp) = [| for linear in mlp.Layers -> layer linear.Weight linear.Bias |]
-
-        let named name =
-            let tensor key =
-                parameters.All
-                |> Seq.pick (fun struct (name, tensor) -> if name = key then Some tensor else None)
-
-            layer (tensor $"{name}.weight") (tensor $"{name}.bias")
-
-        let maps =
+        let tensor key =
+            parameters.All |> Seq.pick (fun struct (name, tensor) -> if name = key then Some tensor else None)
+        let named name = layer (tensor $"{name}.weight") (tensor $"{name}.bias")
+        let maps: PlanarLayers | null =
             match posterior with
             | PlanarPosterior _ ->
                 PlanarLayers(
@@ -101,13 +88,9 @@ module FusedVae =
                 )
             | DiagonalPosterior
             | IafPosterior _ -> null
-
-        let form =
-            VaeForm(
-                activation vae.Shape.Activation,
-                likelihood vae.Shape.Likelihood,
-                variance vae.Shape.Variance,
-                beta
-            )
-
-        VaeKernel(layers vae.Encoder, layers vae.Decoder, form, maps)
+        VaeKernel(
+            layers vae.Encoder,
+            layers vae.Decoder,
+            VaeForm(activation vae.Shape.Activation, likelihood vae.Shape.Likelihood, variance vae.Shape.Variance, beta),
+            maps
+        )

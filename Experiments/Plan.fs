@@ -1,0 +1,144 @@
+namespace Research.Experiments
+
+open System
+open System.Collections.Concurrent
+open System.Globalization
+open TorchSharp
+open Research.Host
+open Research.Report
+
+/// How much is computed.
+type Profile =
+    /// Tiny: proves that everything works, about a minute in all.
+    | Smoke
+    /// Real data, fewer steps: about six minutes on two cores.
+    | Quick
+    /// The sources' protocols.
+    | Paper
+
+[<RequireQualifiedAccess>]
+module Profile =
+    let all = [ Smoke; Quick; Paper ]
+
+    let name profile =
+        match profile with
+        | Smoke -> "smoke"
+        | Quick -> "quick"
+        | Paper -> "paper"
+
+    /// The profile of that name, None for another word.
+    let tryParse (word: string) = all |> List.tryFind (fun p -> name p = word)
+
+    /// One of three values.
+    let pick profile smoke quick paper =
+        match profile with
+        | Smoke -> smoke
+        | Quick -> quick
+        | Paper -> paper
+
+/// Small helpers that experiments share.
+[<AutoOpen>]
+module Text =
+    /// A number for a key or a name: shortest text that reads back, with a point.
+    let inv (value: float) = value.ToString("R", CultureInfo.InvariantCulture)
+
+    /// `7 of 20 epochs` when shortened, None at full length.
+    let shortened (unit': string) (actual: int) (full: int) =
+        if actual < full then
+            Some $"{actual} of {full} {unit'}"
+        else
+            None
+
+/// What the runs of a command share: profile, device and data. Data sets are read once and kept on the device.
+type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
+    let datasets = ConcurrentDictionary<DataSetId, Lazy<Dataset>>()
+    let tensors = ConcurrentDictionary<DataSetId * string, Lazy<torch.Tensor>>()
+
+    member _.Profile = profile
+    member _.Device = device
+    member _.Engine = Devices.Engine device
+
+    /// Seeds of a trained model: one, three in profile paper.
+    member _.Seeds: int64 list = Profile.pick profile [ 1L ] [ 1L ] [ 1L; 2L; 3L ]
+
+    /// Profile smoke reads few images, so that the stand-in is drawn quickly.
+    member _.Data(id: DataSetId) : Dataset =
+        let limit = Profile.pick profile (Nullable 512) (Nullable()) (Nullable())
+        datasets.GetOrAdd(id, fun id -> lazy Datasets.Load(id, data, limit)).Value
+
+    /// Pixels of a part of a set as float32 `[N,D]`, raw values 0..Levels, on the device.
+    member this.Images(id: DataSetId, part: string, images: ImageSet) : torch.Tensor =
+        let make () =
+            let shape = [| int64 images.Count; int64 images.Dimension |]
+            use raw = torch.tensor (images.Pixels, ReadOnlySpan shape)
+            raw.``to``(torch.float32, device).DetachFromDisposeScope()
+
+        tensors.GetOrAdd((id, part), fun _ -> lazy make ()).Value
+
+    member this.Train(id: DataSetId) = this.Images(id, "train", (this.Data id).Train)
+    member this.Validation(id: DataSetId) = this.Images(id, "validation", (this.Data id).Validation)
+    member this.Test(id: DataSetId) = this.Images(id, "test", (this.Data id).Test)
+
+    /// A run and its key. `configuration` holds everything but seed, data and engine that decides the result;
+    /// `version` is raised by hand when the code behind the run changes its results.
+    member this.Run
+        (
+            name: string,
+            configuration: (string * string) list,
+            seed: int64,
+            data: DataSetId option,
+            version: int,
+            work: RunContext -> unit,
+            ?threads: int,
+            ?dependencies: RunRequest list
+        ) : RunRequest =
+        let digest =
+            data
+            |> Option.map (fun id -> (this.Data id).Provenance.Digest)
+            |> Option.defaultValue "none"
+
+        let fields = configuration |> List.map (fun (k, v) -> Collections.Generic.KeyValuePair(k, v))
+        let needed = defaultArg dependencies [] |> List.map _.Key
+        let key = RunKey(name, fields, seed, digest, this.Engine, version, needed)
+        RunRequest(key, defaultArg threads 1, Action<RunContext> work)
+
+    /// A run that measures: `measure` returns the run's values, and may save tensors.
+    member this.Measure
+        (
+            name: string,
+            configuration: (string * string) list,
+            seed: int64,
+            data: DataSetId option,
+            version: int,
+            measure: RunContext -> (string * float) list,
+            ?dependencies: RunRequest list,
+            ?threads: int
+        ) : RunRequest =
+        let work (context: RunContext) =
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+            context.Run.SaveValues(readOnlyDict (measure context))
+
+        this.Run(
+            name,
+            configuration,
+            seed,
+            data,
+            version,
+            work,
+            ?threads = threads,
+            ?dependencies = dependencies
+        )
+
+    /// Where results come from, for captions and claims. `shortened` says how a run differs from its source's protocol.
+    member this.Origin(sets: DataSetId list, seeds: int, shortened: string option) : Origin =
+        let provenances = sets |> List.map (fun id -> (this.Data id).Provenance)
+
+        {
+            Profile = Profile.name profile
+            Data = provenances |> List.map _.Describe() |> String.concat "; "
+            StandIn = provenances |> List.exists _.IsStandIn
+            Device = (if device.``type`` = DeviceType.CPU then "CPU" else "GPU")
+            Seeds = seeds
+            Shortened = shortened
+        }

@@ -1,0 +1,31 @@
+namespace Research.Experiments
+
+open System.Diagnostics
+open TorchSharp
+
+/// Times of training steps.
+[<RequireQualifiedAccess>]
+module Timing =
+    /// Milliseconds of one step of each, in every round but the first, which warms up. A round goes through all, so that a
+    /// machine whose speed drifts slows all alike, and times `steps` steps of each.
+    let rounds
+        (rounds: int)
+        (steps: int)
+        (steppers: (string * (unit -> unit)) list)
+        : (string * float list) list =
+        [
+            for round in 0..rounds do
+                for name, step in steppers do
+                    let watch = Stopwatch.StartNew()
+
+                    for _ in 1..steps do
+                        use _ = torch.NewDisposeScope()
+                        step ()
+
+                    if round > 0 then
+                        name, watch.Elapsed.TotalMilliseconds / float steps
+        ]
+        |> List.groupBy fst
+        |> List.map (fun (name, times) -> name, List.map snd times)
+
+    let median (times: float list) : float = (List.sort times)[times.Length / 2]

@@ -1,0 +1,506 @@
+/// The networks of autoencoders and classifiers against second implementations, tensor by tensor of their state.
+module Research.Tests.Laws.Networks
+
+open System
+open Expecto
+open TorchSharp
+open Research.Core
+open Research.Models
+open Research.Tests.Laws.Shared
+open Research.Tests.Laws.State
+
+let private within (body: unit -> unit) () =
+    use _ = torch.NewDisposeScope()
+    body ()
+
+/// x W' + b.
+let private layer (s: Map<string, Tensor>) key (x: Tensor) : Tensor =
+    x.matmul (s[$"{key}.weight"].t()) + s[$"{key}.bias"]
+
+let private normals seed shape = (gaussian seed shape).float()
+
+// ---- parameters ----
+
+let private parameters =
+    testList "parameters" [
+        testCase "networks/parameters/values"
+        <| within (fun () ->
+            startsAs
+                (fun p ->
+                    p.Uniform("u", [| 3L; 2L |], -2.0, 3.0) |> ignore
+                    p.Normal("n", [| 4L |], 0.7, 0.2) |> ignore
+                    p.Zeros("z", [| 2L |]) |> ignore
+                    p.Buffer("b", torch.full ([| 2L |], Scalar.op_Implicit 4.0f)) |> ignore
+                    p.Learned("l", torch.full ([| 1L |], Scalar.op_Implicit 5.0f)))
+                [
+                    yield! one "u" [ 3; 2 ] (Interval(-2.0, 3.0))
+                    yield! one "n" [ 4 ] (Normally(0.7, 0.2))
+                    yield! one "z" [ 2 ] (Everywhere 0.0)
+                    buffer "b" [ 2 ] (Everywhere 4.0)
+                    yield! one "l" [ 1 ] (Everywhere 5.0)
+                ])
+
+        testCase "networks/parameters/own memory"
+        <| within (fun () ->
+            // Neither a view of the value nor, for a transposed one, its layout.
+            let value = normals 1 [ 3; 2 ]
+            let _, _, s = make 1 (fun p -> p.Learned("w", value.t ()))
+            value.zero_ () |> ignore
+            Expect.equal (elements (s["w"])) (elements ((normals 1 [ 3; 2 ]).t())) "the values at creation"
+            Expect.isTrue (s["w"].is_contiguous()) "rows in order")
+
+        testCase "networks/parameters/outlive a scope"
+        <| within (fun () ->
+            let _, _, s =
+                use _ = torch.NewDisposeScope()
+                make 1 (fun p -> p.Zeros("w", [| 2L |]))
+
+            Expect.equal (elements (s["w"])) [| 0.0; 0.0 |] "still there")
+
+        testCase "networks/parameters/names are used once"
+        <| within (fun () ->
+            for second in
+                [
+                    (fun (p: Parameters) -> p.Zeros("w", [| 2L |]))
+                    fun p -> p.Buffer("w", torch.zeros 2L)
+                ] do
+                Expect.throwsT<ArgumentException>
+                    (fun () ->
+                        make 1 (fun p ->
+                            p.Zeros("w", [| 2L |]) |> ignore
+                            second p)
+                        |> ignore)
+                    "the same key twice")
+    ]
+
+// ---- multilayer perceptrons ----
+
+let private activations: (string * Activation * (float -> float)) list = [
+    "ELU", Elu, (fun x -> if x > 0.0 then x else exp x - 1.0)
+    "ReLU", Relu, (fun x -> if x > 0.0 then x else 0.0)
+    "leaky ReLU", LeakyRelu 0.3, (fun x -> if x > 0.0 then x else 0.3 * x)
+    "tanh", Tanh, tanh
+    "softplus", Softplus, (fun x -> log (1.0 + exp x))
+]
+
+let private perceptrons =
+    testList "perceptrons" [
+        for name, activation, plain in activations do
+            testCase $"networks/activation/{name}"
+            <| within (fun () ->
+                let x = (vector [ -2.0; -0.4; 0.3; 1.7 ]).requires_grad_ true
+                let y = Activation.apply activation x
+                let expected = Array.map plain (elements x)
+                Expect.isLessThan (distance (y.detach ()) (vector (List.ofArray expected))) 1e-12 "value"
+                y.sum().backward()
+
+                let slope x = (plain (x + 1e-6) - plain (x - 1e-6)) / 2e-6
+
+                let slopes = vector (elements x |> Array.map slope |> List.ofArray)
+
+                match x.grad with
+                | null -> failtest "no gradient"
+                | g -> Expect.isLessThan (distance g slopes) 1e-8 "slope")
+
+        testCase "networks/linear/start"
+        <| within (fun () ->
+            startsAs (fun p -> Linear.create p "a" 5 3) (linear "a" 5 3)
+            startsAs (fun p -> Linear.zeros p "a" 5 3) (zeroLinear "a" 5 3))
+
+        testCase "networks/mlp/start"
+        <| within (fun () ->
+            startsAs (fun p -> Mlp.create p "net" Elu [ 4; 3; 5; 2 ]) (mlp "net" [ 4; 3; 5; 2 ]))
+
+        testCase "networks/mlp/layers"
+        <| within (fun () ->
+            let net, p, s = make 2 (fun p -> Mlp.create p "net" Tanh [ 4; 3; 5; 2 ])
+
+            agree "network" p [ normals 3 [ 6; 4 ] ] (List.head >> Mlp.apply net) (fun inputs ->
+                let first = layer s "net.0" inputs.Head
+                let second = layer s "net.2" (first.tanh ())
+                layer s "net.4" (second.tanh ())))
+    ]
+
+// ---- likelihoods ----
+
+/// log p(x|output) and E[x|output] of one example, in plain floats.
+let private plainLikelihood (likelihood: Likelihood) (output: float[]) (x: float[]) : float * float[] =
+    let sigmoid a = 1.0 / (1.0 + exp -a)
+
+    match likelihood with
+    | BernoulliLogits shift ->
+        let means = output |> Array.map (fun a -> sigmoid (a + shift))
+        Array.fold2 (fun sum m x -> sum + x * log m + (1.0 - x) * log (1.0 - m)) 0.0 means x, means
+    | GreyLevels levels ->
+        let tables =
+            output
+            |> Array.chunkBySize levels
+            |> Array.map (fun logits ->
+                let weights = Array.map exp logits
+                weights |> Array.map (fun w -> w / Array.sum weights))
+
+        let means = tables |> Array.map (Array.mapi (fun v q -> float v * q) >> Array.sum)
+        Array.fold2 (fun sum (q: float[]) x -> sum + log q[int x]) 0.0 tables x, means
+    | Gaussian sigma ->
+        let density m x = -0.5 * log (2.0 * Math.PI) - log sigma - (x - m) * (x - m) / (2.0 * sigma * sigma)
+
+        Array.fold2 (fun sum m x -> sum + density m x) 0.0 output x, output
+
+let private likelihoodCases: (string * Likelihood * (int64 list -> Tensor)) list = [
+    "Bernoulli", BernoulliLogits 0.0, (fun shape -> (uniform 3 shape).round())
+    "shifted Bernoulli", BernoulliLogits -2.0, (fun shape -> (uniform 3 shape).round())
+    "grey levels", GreyLevels 5, (fun shape -> (5.0 * uniform 3 shape).floor())
+    "normal", Gaussian 0.4, gaussian 3
+]
+
+let private likelihoods =
+    testList "likelihoods" [
+        for name, likelihood, data in likelihoodCases do
+            testCase $"networks/likelihood/{name}"
+            <| within (fun () ->
+                let perPixel = Likelihood.outputs likelihood
+                Expect.equal perPixel (if likelihood = GreyLevels 5 then 5 else 1) "outputs of a pixel"
+                let output, x = gaussian 1 [ 2; 4; int64 (3 * perPixel) ], data [ 4; 3 ]
+                let ours = Likelihood.logProb likelihood output x
+                let means = Likelihood.mean likelihood output
+                Expect.equal ours.shape [| 2L; 4L |] "a number an example"
+                Expect.equal means.shape [| 2L; 4L; 3L |] "a mean a pixel"
+
+                for k in 0L .. 1L do
+                    for b in 0L .. 3L do
+                        let logProb, mean =
+                            plainLikelihood likelihood (elements (output[k, b])) (elements (x[b]))
+
+                        Expect.floatClose Accuracy.high (value (ours[k, b])) logProb "log-probability"
+                        Expect.isLessThan (distance (means[k, b]) (vector (List.ofArray mean))) 1e-10 "mean")
+
+        testCase "networks/likelihood/samples"
+        <| within (fun () ->
+            let noise = vector [ 0.1; 0.5; 0.9 ]
+
+            let sample likelihood (output: float list) =
+                elements (Likelihood.sample likelihood (vector output) noise)
+            // sigmoid(1.2 - 1) = 0.55, sigmoid(-1) = 0.27, sigmoid(4 - 1) = 0.95.
+            Expect.equal (sample (BernoulliLogits -1.0) [ 1.2; 0.0; 4.0 ]) [| 1.0; 0.0; 1.0 |] "Bernoulli"
+            // Each pixel takes values 0, 1 and 2 with probabilities 1/4, 1/2 and 1/4.
+            let table = [
+                for _ in 1..3 do
+                    yield! [ 0.0; log 2.0; 0.0 ]
+            ]
+
+            Expect.equal (sample (GreyLevels 3) table) [| 0.0; 1.0; 2.0 |] "grey levels"
+            let drawn = sample (Gaussian 0.5) [ 1.0; 2.0; 3.0 ]
+
+            Expect.isLessThan
+                (distance (vector (List.ofArray drawn)) (vector [ 1.05; 2.25; 3.45 ]))
+                1e-12
+                "normal")
+    ]
+
+// ---- autoencoders ----
+
+let private vaeShape likelihood variance : VaeShape = {
+    Data = 6
+    Latent = 2
+    Hidden = [ 5; 4 ]
+    Activation = Tanh
+    Likelihood = likelihood
+    Variance = variance
+}
+
+let private perceptron (s: Map<string, Tensor>) key (x: Tensor) : Tensor =
+    layer s $"{key}.4" ((layer s $"{key}.2" ((layer s $"{key}.0" x).tanh())).tanh())
+
+let private both (q: DiagNormal) = torch.cat ([| q.Mu; q.LogVar |], -1L)
+
+let private autoencoders =
+    testList "autoencoders" [
+        testCase "networks/vae/start"
+        <| within (fun () ->
+            startsAs
+                (fun p -> Vae.create p (vaeShape (GreyLevels 3) LogVariance))
+                (mlp "encoder" [ 6; 5; 4; 4 ] @ mlp "decoder" [ 2; 4; 5; 18 ]))
+
+        for name, variance, logVar in
+            [
+                "log-variance", LogVariance, id
+                "softplus", SoftplusVariance, (fun (second: Tensor) -> (second.exp () + 1.0).log().log())
+            ] do
+            testCase $"networks/vae/encoder, {name}"
+            <| within (fun () ->
+                let vae, p, s = make 2 (fun p -> Vae.create p (vaeShape (Gaussian 0.4) variance))
+
+                agree "q(z|x)" p [ normals 3 [ 3; 6 ] ] (List.head >> Vae.encode vae >> both) (fun inputs ->
+                    let h = perceptron s "encoder" inputs.Head
+                    torch.cat ([| h.narrow (-1L, 0L, 2L); logVar (h.narrow (-1L, 2L, 2L)) |], -1L)))
+
+        testCase "networks/vae/variance has a floor"
+        <| within (fun () ->
+            let vae, _, s = make 2 (fun p -> Vae.create p (vaeShape (Gaussian 0.4) SoftplusVariance))
+            use _ = torch.no_grad ()
+            s["encoder.4.bias"].fill_(Scalar.op_Implicit -200.0f) |> ignore
+            let q = Vae.encode vae (normals 3 [ 3; 6 ])
+
+            Expect.isLessThan
+                (distance q.LogVar (torch.full_like (q.LogVar, Scalar.op_Implicit (log 1e-8))))
+                1e-5
+                "1e-8")
+
+        for name, likelihood, data in likelihoodCases do
+            testCase $"networks/vae/decoder, {name}"
+            <| within (fun () ->
+                let vae, p, s = make 2 (fun p -> Vae.create p (vaeShape likelihood LogVariance))
+                let x, z = (data [ 3; 6 ]).float(), normals 5 [ 4; 3; 2 ]
+                let decoded (inputs: Tensor list) = perceptron s "decoder" inputs.Head
+                agree "output" p [ z ] (List.head >> Vae.decode vae) decoded
+
+                agree "log p(x|z)" p [ z ] (List.head >> Vae.logLikelihood vae x) (fun i ->
+                    Likelihood.logProb likelihood (decoded i) x)
+
+                agree "E[x|z]" p [ z ] (List.head >> Vae.meanImage vae) (fun i ->
+                    Likelihood.mean likelihood (decoded i)))
+
+        testCase "networks/vae/model"
+        <| within (fun () ->
+            let vae, p, _ = make 2 (fun p -> Vae.create p (vaeShape (Gaussian 0.4) LogVariance))
+
+            let prior =
+                Prior.mixtureOfGaussians (vector [ 0.0 ]) (gaussian 1 [ 1; 2 ]) (gaussian 2 [ 1; 2 ])
+
+            let model = Vae.model vae prior
+            let x, z = normals 3 [ 3; 6 ], normals 4 [ 3; 2 ]
+            Expect.isTrue (obj.ReferenceEquals(model.Prior, prior)) "the prior given"
+            Expect.isNone (model.Encode x).Flow "no flow"
+
+            agree "encoder" p [ x ] (fun i -> both (model.Encode i.Head).Base) (fun i ->
+                both (Vae.encode vae i.Head))
+
+            agree "decoder" p [ z ] (fun i -> model.LogLikelihood x i.Head) (fun i ->
+                Vae.logLikelihood vae x i.Head))
+    ]
+
+// ---- conditional autoencoders ----
+
+let private conditionals =
+    testList "conditional" [
+        testCase "networks/conditional/start"
+        <| within (fun () ->
+            startsAs
+                (fun p -> ConditionalVae.create p (vaeShape (GreyLevels 3) LogVariance) 7)
+                (mlp "encoder" [ 13; 5; 4; 4 ] @ mlp "decoder" [ 9; 4; 5; 18 ]))
+
+        testCase "networks/conditional/parts"
+        <| within (fun () ->
+            let shape = vaeShape (BernoulliLogits -1.0) LogVariance
+            let vae, p, s = make 2 (fun p -> ConditionalVae.create p shape 3)
+            let x, labels = (uniform 3 [ 4; 6 ]).round().float(), torch.tensor [| 2L; 0L; 1L; 2L |]
+
+            let hot =
+                torch.tensor (
+                    array2D [
+                        [ 0.0f; 0.0f; 1.0f ]
+                        [ 1.0f; 0.0f; 0.0f ]
+                        [ 0.0f; 1.0f; 0.0f ]
+                        [ 0.0f; 0.0f; 1.0f ]
+                    ]
+                )
+
+            let rows = torch.cat ([| x; hot |], 1L)
+            let model = ConditionalVae.model vae
+            let z = normals 5 [ 2; 4; 2 ]
+
+            let logits (z: Tensor) =
+                let told = torch.stack [| hot; hot |]
+                perceptron s "decoder" (torch.cat ([| z; told |], -1L))
+
+            Expect.equal (elements (ConditionalVae.oneHot 3 labels)) (elements hot) "one-hot"
+            Expect.equal (elements (ConditionalVae.withLabels 3 x labels)) (elements rows) "rows"
+            Expect.isNone (model.Encode rows).Flow "no flow"
+            Expect.isSome model.Prior.KlFrom "the prior is N(0,I)"
+
+            agree "q(z|x,y)" p [ rows ] (fun i -> both (model.Encode i.Head).Base) (fun i ->
+                perceptron s "encoder" i.Head)
+
+            // x log sigmoid(l) + (1 - x) log sigmoid(-l), the logits shifted.
+            let bernoulli (rows: Tensor) (l: Tensor) =
+                let x = rows.narrow (-1L, 0L, 6L)
+                let m = (l - 1.0).sigmoid()
+                (x * m.log () + (1.0 - x) * (1.0 - m).log()).sum -1L
+
+            agree "log p(x|y,z)" p [ z ] (fun i -> model.LogLikelihood rows i.Head) (fun i ->
+                bernoulli rows (logits i.Head))
+            // The pixels count as data and may be differentiated in.
+            agree "in x" p [ rows ] (fun i -> model.LogLikelihood i.Head z) (fun i ->
+                let y = (i.Head.narrow (-1L, 6L, 3L)).expand [| 2L; 4L; 3L |]
+                bernoulli i.Head (perceptron s "decoder" (torch.cat ([| z; y |], -1L))))
+
+            let image (z: Tensor) = ((logits (torch.stack [| z; z |]))[0] - 1.0).sigmoid()
+
+            agree
+                "E[x|y,z]"
+                p
+                [ z[0] ]
+                (List.head >> ConditionalVae.meanImage vae labels)
+                (List.head >> image)
+
+            let u = (uniform 6 [ 4; 6 ]).float()
+            let drawn = ConditionalVae.sample vae labels (z[0]) u
+
+            Expect.equal
+                (elements drawn)
+                (elements ((u.lt (image (z[0]))).float()))
+                "a pixel is lit where u is below its mean")
+    ]
+
+// ---- convolutions ----
+
+let private classifierEntries =
+    [ 3, 2; 2, 4; 4, 8 ]
+    |> List.indexed
+    |> List.collect (fun (i, (inputs, outputs)) ->
+        conv $"blocks.{i}.0" inputs outputs 3 @ batchNorm $"blocks.{i}.1" outputs)
+
+/// Batch normalisation from given statistics.
+let normalised (s: Map<string, Tensor>) key (mean: Tensor) (variance: Tensor) (x: Tensor) : Tensor =
+    let shaped (t: Tensor) = t.reshape (Array.append [| 1L; -1L |] (Array.create (int x.ndim - 2) 1L))
+    let standard = (x - shaped mean) / (shaped variance + 1e-5).sqrt()
+    shaped s[$"{key}.weight"] * standard + shaped s[$"{key}.bias"]
+
+let private convolutions =
+    testList "convolutions" [
+        testCase "networks/conv/start"
+        <| within (fun () ->
+            startsAs (fun p -> Conv.create p "c" 3 5 4 2 1) (conv "c" 3 5 4)
+            startsAs (fun p -> Conv.createTransposed p "c" 3 5 4 2 1) (transposed "c" 3 5 4)
+
+            startsAs (fun p -> SpectralConv.create p "c" 3 5 4 2 1) [
+                yield! conv "c" 3 5 4
+                buffer "c.weight_u" [ 5 ] Direction
+            ]
+
+            startsAs (fun p -> BatchNorm.create p "n" 4) (batchNorm "n" 4))
+
+        testCase "networks/conv/sums"
+        <| within (fun () ->
+            // One output element is the sum over a window of the padded input.
+            let layer, _, s = make 2 (fun p -> Conv.create p "c" 2 3 3 2 1)
+            let x = normals 3 [ 2; 2; 5; 5 ]
+            let y = Conv.apply layer x
+            Expect.equal y.shape [| 2L; 3L; 3L; 3L |] "shape"
+            let padded = torch.nn.functional.pad (x, [| 1L; 1L; 1L; 1L |])
+
+            for o, i, j in [ 0L, 0L, 0L; 2L, 1L, 2L; 1L, 2L, 1L ] do
+                let window = padded.narrow(2L, 2L * i, 3L).narrow(3L, 2L * j, 3L)
+                let expected = (window * s["c.weight"][o]).sum([| 1L; 2L; 3L |]) + s["c.bias"][o]
+                close "element" (y.select(1L, o).select(1L, i).select(1L, j)) expected)
+
+        testCase "networks/conv/adjoint"
+        <| within (fun () ->
+            // Without biases <conv x, y> = <x, transposed y> for the same weight.
+            let up, _, s = make 2 (fun p -> Conv.createTransposed p "c" 3 2 4 2 1)
+            let x, y = normals 3 [ 2; 2; 6; 6 ], normals 4 [ 2; 3; 3; 3 ]
+            let down = { up with Bias = torch.zeros 3L }
+            let back = Conv.applyTransposed { up with Bias = torch.zeros 2L } y
+            let inner (a: Tensor) (b: Tensor) = (a * b).sum()
+            close "adjoint" (inner (Conv.apply down x) y) (inner x back)
+            let bias = s["c.bias"].reshape [| 1L; 2L; 1L; 1L |]
+            close "bias" (Conv.applyTransposed up y) (back + bias))
+
+        testCase "networks/spectral/one iteration"
+        <| within (fun () ->
+            let made, p, s = make 2 (fun p -> SpectralConv.create p "c" 2 3 3 1 1)
+            let u = s["c.weight_u"].clone()
+            let matrix = s["c.weight"].detach().flatten 1L
+            let unit (x: Tensor) = x / x.square().sum().sqrt()
+            let v = unit (matrix.t().mv u)
+            let next = unit (matrix.mv v)
+            let x = normals 3 [ 2; 2; 4; 4 ]
+
+            agree
+                "normalised"
+                p
+                [ x ]
+                (fun i ->
+                    made.Direction.copy_ u |> ignore
+                    Conv.apply (SpectralConv.normalise made) i.Head)
+                (fun i ->
+                    let sigma = (next.unsqueeze 0L).matmul(s["c.weight"].flatten 1L).matmul(v)
+                    let weight = s["c.weight"] / sigma
+                    torch.nn.functional.conv2d (i.Head, weight, s["c.bias"], [| 1L; 1L |], [| 1L; 1L |]))
+
+            close "direction" made.Direction next)
+
+        testCase "networks/batch-norm/both statistics"
+        <| within (fun () ->
+            let norm, p, s = make 2 (fun p -> BatchNorm.create p "n" 3)
+            stir 10 p
+            use _ = torch.no_grad ()
+            s["n.running_mean"].copy_(normals 4 [ 3 ]) |> ignore
+            s["n.running_var"].copy_((normals 5 [ 3 ]).exp()) |> ignore
+            use _ = torch.enable_grad ()
+            let x = 2.0 * normals 3 [ 4; 3; 2; 2 ] + 1.0
+            let mean, variance = s["n.running_mean"].clone(), s["n.running_var"].clone()
+            let dims = [| 0L; 2L; 3L |]
+
+            agree "running" p [ x ] (fun i -> BatchNorm.apply norm Running i.Head) (fun i ->
+                normalised s "n" mean variance i.Head)
+
+            agree "of the batch" p [ x ] (fun i -> BatchNorm.apply norm (OfBatch 0.25) i.Head) (fun i ->
+                normalised s "n" (i.Head.mean dims) (i.Head.var (dims, false)) i.Head)
+
+            close "running mean" (s["n.running_mean"]) (0.75 * mean + 0.25 * x.mean dims)
+            // PyTorch moves the running variance towards the unbiased one.
+            close "running variance" (s["n.running_var"]) (0.75 * variance + 0.25 * x.var (dims, true)))
+
+        testCase "networks/classifier/start"
+        <| within (fun () ->
+            startsAs (fun p -> Classifier.create p 2 10) (classifierEntries @ linear "output" 8 10))
+
+        testCase "networks/classifier/layers"
+        <| within (fun () ->
+            let classifier, p, s = make 2 (fun p -> Classifier.create p 2 10)
+            stir 10 p
+            use _ = torch.no_grad ()
+
+            for i, channels in List.indexed [ 2; 4; 8 ] do
+                s[$"blocks.{i}.1.running_mean"].copy_(0.3 * normals (4 + i) [ channels ]) |> ignore
+                s[$"blocks.{i}.1.running_var"].copy_((normals (7 + i) [ channels ]).exp()) |> ignore
+
+            use _ = torch.enable_grad ()
+            let x = normals 3 [ 2; 3; 32; 32 ]
+
+            let reference statistics (x: Tensor) =
+                let block (h: Tensor) i =
+                    let key = $"blocks.{i}"
+                    let ones = [| 1L; 1L |]
+
+                    let sums =
+                        torch.nn.functional.conv2d (h, s[$"{key}.0.weight"], s[$"{key}.0.bias"], ones, ones)
+
+                    let mean, variance = statistics key sums
+                    let active = (normalised s $"{key}.1" mean variance sums).clamp_min 0.0
+                    // The largest of each 2x2 square.
+                    let squares = active.unfold(2L, 2L, 2L).unfold(3L, 2L, 2L)
+                    squares.amax ([| -1L; -2L |])
+
+                let features = (List.fold block x [ 0; 1; 2 ]).flatten(2L).mean [| -1L |]
+                torch.cat ([| features; layer s "output" features |], -1L)
+
+            let running key _ = s[$"{key}.1.running_mean"], s[$"{key}.1.running_var"]
+            let ofBatch _ (h: Tensor) = (let dims = [| 0L; 2L; 3L |] in h.mean dims, h.var (dims, false))
+            let joined (f: Tensor, l: Tensor) = torch.cat ([| f; l |], -1L)
+            let network = Classifier.network "judge" classifier
+            Expect.equal (network.Name, network.Features) ("judge", 8) "name and features"
+            agree "judge" p [ x ] (List.head >> network.Extract >> joined) (List.head >> reference running)
+
+            agree
+                "training"
+                p
+                [ x ]
+                (List.head >> Classifier.apply classifier (OfBatch 0.1) >> joined)
+                (List.head >> reference ofBatch))
+    ]
+
+[<Tests>]
+let tests =
+    testList "networks" [ parameters; perceptrons; likelihoods; autoencoders; conditionals; convolutions ]
