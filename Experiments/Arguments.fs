@@ -36,7 +36,7 @@ type PlanArguments =
             | Only _ -> "the same as one word: ift1,hw5.1."
             | Profile _ ->
                 "smoke (tiny), quick (the default: real data, minutes) or paper (the sources' protocols, hours)."
-            | Jobs _ -> "cores to use at a time (default: all)."
+            | Jobs _ -> "cores to use at a time (default: all; one on a GPU)."
             | Device _ -> "auto, cpu, cuda or cuda:N (default auto)."
             | Data _ -> "where the data sets are (default RESEARCH_DATA, then ./data)."
             | Results _ -> "where results are kept (default ./results)."

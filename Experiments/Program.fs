@@ -86,15 +86,23 @@ let private words (text: string) =
     | [] -> badUsage "--only needs rows, e.g. ift1,hw5.1."
     | words -> words
 
+/// libtorch has one thread per GPU for all backward passes of a process, and it serves the run that is furthest first: of
+/// several small runs at once the last would stand still. On a GPU they go one after the other; processes share a store.
+let private usualJobs (plan: Plan) =
+    if plan.Device.``type`` = TorchSharp.DeviceType.CPU then
+        Environment.ProcessorCount
+    else
+        1
+
 let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) action =
     let ids =
         arguments.GetResult(PlanArguments.Rows, defaultValue = [])
         @ (arguments.TryGetResult PlanArguments.Only |> Option.map words |> Option.defaultValue [])
 
     requireValues arguments
-    let jobs = arguments.GetResult(PlanArguments.Jobs, defaultValue = Environment.ProcessorCount)
+    let jobs = arguments.TryGetResult PlanArguments.Jobs
 
-    if jobs < 1 then
+    if jobs |> Option.exists (fun jobs -> jobs < 1) then
         badUsage "--jobs must be at least 1."
 
     if not withPaper && arguments.Contains PlanArguments.No_Paper then
@@ -110,7 +118,12 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
 
     // Before anything is read or trained: a typing error should not cost a minute.
     Session.select ids |> ignore
-    action (places (arguments.TryGetResult PlanArguments.Results)) plan jobs ids
+
+    action
+        (places (arguments.TryGetResult PlanArguments.Results))
+        plan
+        (jobs |> Option.defaultValue (usualJobs plan))
+        ids
 
 let private data (arguments: ParseResults<DataArguments>) =
     requireValues arguments

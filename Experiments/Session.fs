@@ -157,7 +157,7 @@ let private deviceName (plan: Plan) =
     if plan.Device.``type`` = TorchSharp.DeviceType.CPU then
         $"CPU ({host.Processor})"
     else
-        "GPU"
+        Devices.Describe plan.Device
 
 /// Gathers what the finished runs of the selected rows say.
 let report (places: Places) (plan: Plan) (ids: string list) : Report =

@@ -149,15 +149,36 @@ let private behaviour = [
             advance after named 8 20
             Expect.isTrue (values named = values whole) "The same bits as without the restart")
 
-    testCase "optimiser/null-gradient" (fun () ->
-        use _ = torch.NewDisposeScope()
-        let named = parameters torch.float32
-        let before = values named
-        let optimiser = Optimiser.Create(adam, pairs named)
-        optimiser.Step [| null; (gradients 1 named)[1] |]
-        let after = values named
-        Expect.isTrue (before[..8] = after[..8]) "The parameter without a gradient stays"
-        Expect.isTrue (Array.forall2 (<>) before[9..] after[9..]) "The other moves")
+    for fused, form in [ true, "fused"; false, "operators" ] do
+        testCase $"optimiser/null-gradient/{form}" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let named = parameters torch.float32
+            let before = values named
+            let optimiser = Optimiser.Create(adam, pairs named, fused)
+            optimiser.Step [| null; (gradients 1 named)[1] |]
+            let after = values named
+            Expect.isTrue (before[..8] = after[..8]) "The parameter without a gradient stays"
+            Expect.isTrue (Array.forall2 (<>) before[9..] after[9..]) "The other moves")
+
+    // Operators move all parameters as one, or one by one where a gradient is missing.
+    for name, setting in settings do
+        testCase $"optimiser/{name}/together" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let together, apart = parameters torch.float32, parameters torch.float32
+            let whole = Optimiser.Create(setting, pairs together, false)
+            let alone = [ for _ in apart -> Optimiser.Create(setting, pairs apart, false) ]
+
+            for t in 1..5 do
+                let g = gradients t together
+                whole.Step g
+
+                for i, optimiser in List.indexed alone do
+                    let only: (torch.Tensor | null)[] = Array.create g.Length null
+                    only[i] <- g[i]
+                    optimiser.Step only
+
+            Expect.isTrue (values together = values apart) "The same bits as one by one"
+            Expect.isTrue (together |> List.forall (fun (_, p) -> p.requires_grad)) "Parameters stay leaves")
 
     testCase "optimiser/transposed-gradient" (fun () ->
         use _ = torch.NewDisposeScope()
