@@ -168,10 +168,13 @@ let private report (arguments: ParseResults<PlanArguments>) =
     if withPaper && not (Latex.isInstalled ()) then
         raise (ResearchException Latex.missing)
 
+    let watch = Diagnostics.Stopwatch.StartNew()
+
     planned arguments true (fun places plan jobs ids ->
         match Session.run places plan jobs ids with
         | 0 ->
             Session.render places plan ids withPaper
+            printfn "done in %s" (ProgressFormat.Time watch.Elapsed)
             0
         | code -> code)
 
