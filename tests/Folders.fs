@@ -15,6 +15,9 @@ let inFolder (body: string -> unit) =
     finally
         folder.Delete true
 
+/// For the key of a run whose code does not matter.
+let noCode = RunCode("none", readOnlyDict [])
+
 /// A run opened for computing, as the runner opens it.
 let opened (store: RunStore) (key: RunKey) : RunDirectory =
     match store.TryClaim(key, store.Watch()) with

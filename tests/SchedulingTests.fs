@@ -125,7 +125,7 @@ let private runner =
                 let computed = ConcurrentQueue<string>()
 
                 let request name needs =
-                    let key = RunKey(name, [ KeyValuePair("a", "b") ], 1L, "none", "test", 1, needs)
+                    let key = RunKey(name, [ KeyValuePair("a", "b") ], 1L, "none", "test", noCode, needs)
 
                     let work (context: RunContext) =
                         computed.Enqueue name
@@ -157,7 +157,7 @@ let private runner =
         testCase "host/run/defect" (fun () ->
             inFolder (fun folder ->
                 let store = RunStore folder
-                let key = RunKey("broken", [], 1L, "none", "test", 1)
+                let key = RunKey("broken", [], 1L, "none", "test", noCode)
                 use board = new PlainBoard(TextWriter.Null)
                 let runner = Runner(store, torch.device "cpu", 1, board)
 
