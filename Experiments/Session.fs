@@ -75,7 +75,9 @@ let why (places: Places) (plan: Plan) (id: string) : string list =
     | experiments -> [
         for experiment in experiments do
             for request in experiment.Runs plan do
-                string (store.Why(request.Key, listing))
+                match request.Key.Configuration "step" with
+                | null -> string (store.Why(request.Key, listing))
+                | step -> $"{store.Why(request.Key, listing)} Its step: {step}."
       ]
 
 let private notRun (selected: Registry.Row list) (listing: StoreListing) (plan: Plan) (row: Registry.Row) =
