@@ -130,5 +130,6 @@ let tests =
                             $"line {example.Line}: {example.Expression} = {value}, and not {example.Value}"
                 ]
 
-                Expect.isEmpty wrong "examples"))
+                if not wrong.IsEmpty then
+                    failtest (String.Join("\n", wrong))))
     ]
