@@ -58,7 +58,8 @@ let private scene
         Parameters = [ "the decoder", w; "the posterior's mean", mu; "the posterior's log-variance", logVar ]
     }
 
-let private usual, small = (4L, 4L, 2L), (1L, 20L, 5L)
+/// Examples, data dimension, latents: the laws' own, and another size, for what depends on one by chance.
+let private usual, other = (4L, 4L, 2L), (3L, 20L, 5L)
 
 /// The loss's terms at the noise of a step, as many samples as the script asks for.
 let private terms (script: Script.Script) (scene: Scene) (step: int64) : Terms =
@@ -83,7 +84,7 @@ let private terms (script: Script.Script) (scene: Scene) (step: int64) : Terms =
 let private shapeOf (t: Tensor) = String.Join(", ", t.shape)
 
 let private areNumbers (script: Script.Script) =
-    for size in [ usual; small ] do
+    for size in [ usual; other ] do
         let terms = terms script (scene torch.float64 size 0.0 0.0) 1L
 
         if terms.IsEmpty then

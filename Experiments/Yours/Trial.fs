@@ -17,7 +17,7 @@ type Outcome = { Title: string; Values: IReadOnlyDictionary<string, float>; Curv
 
 /// The training of a script's objective: hw5.2's protocol with another objective.
 let training (plan: Plan) (script: Script.Script) : Trained =
-    let objective = $"script {script.Name}", script.Objective
+    let objective = Other($"script {script.Name}", script.Objective)
 
     VaeTraining.request plan $"yours.{script.Name}.seed1" 1L {
         Digits.vae plan.Profile Digits.latent StandardPrior objective with

@@ -40,6 +40,8 @@ internal sealed class ValueText(CodeReader code, CodeText text)
         IConvertible simple => simple.ToString(CultureInfo.InvariantCulture),
         // The kind of device is a part of the engine, which a key holds.
         torch.Device => "device",
+        // What is interrupted and resumed has the same bits.
+        CancellationToken or CancellationTokenSource => "cancellation",
         _ => CodeReader.MarkOf(value.GetType()) is null ? null : "outside",
     };
 
