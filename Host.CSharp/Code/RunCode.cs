@@ -10,18 +10,37 @@ namespace Research.Host;
 /// changes that order counts.) What a run reaches is what it might call: all cases of a match that it
 /// contains, but only those functions among many that it was given as values.
 /// </summary>
-/// <param name="Digest">16 hexadecimal digits of SHA-256 over the reached bodies and values.</param>
-/// <param name="Functions">
-/// The digest of each reached body, or value of a module, by its name: what tells which of them changed since.
-/// </param>
 [OutsideResults("it tells what decides results")]
-public sealed record RunCode(string Digest, IReadOnlyDictionary<string, string> Functions)
+public sealed class RunCode
 {
     /// <summary>The name among <see cref="Functions"/> of the values that the work itself has captured.</summary>
     public const string Captured = "captured values";
 
     // What was read once stays: the runs of a plan share most of their code.
     private static readonly CodeReader Reader = new();
+
+    private readonly Lazy<IReadOnlyDictionary<string, string>> functions;
+
+    /// <summary>Code that is known by its digests.</summary>
+    public RunCode(string digest, IReadOnlyDictionary<string, string> functions)
+        : this(digest, new Lazy<IReadOnlyDictionary<string, string>>(functions))
+    {
+    }
+
+    private RunCode(string digest, Lazy<IReadOnlyDictionary<string, string>> functions)
+    {
+        Digest = digest;
+        this.functions = functions;
+    }
+
+    /// <summary>16 hexadecimal digits of SHA-256 over the reached bodies and values.</summary>
+    public string Digest { get; }
+
+    /// <summary>
+    /// The digest of each reached body, or value of a module, by its name: what tells which of them changed since. Found
+    /// when it is asked for: a plan of many runs wants most of them for their digest alone.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> Functions => functions.Value;
 
     /// <summary>The code that a run's work reaches.</summary>
     /// <exception cref="NotSupportedException">
@@ -33,7 +52,7 @@ public sealed record RunCode(string Digest, IReadOnlyDictionary<string, string> 
         lock (Reader)
         {
             var root = Reader.Read(work);
-            return new(CodeDigest.Of(root), Named(root));
+            return new(CodeDigest.Of(root), new Lazy<IReadOnlyDictionary<string, string>>(() => Named(root)));
         }
     }
 

@@ -13,6 +13,8 @@ public sealed class RunKey
 {
     internal const string CodeField = "code";
 
+    private readonly RunCode code;
+
     /// <param name="name">Experiment and run, for instance `hw5.2.beta10`: letters, digits and `. _ -`.</param>
     /// <param name="configuration">Hyperparameters by name, in an order that the experiment keeps.</param>
     /// <param name="seed">Seed of all noise and permutations of the run.</param>
@@ -36,7 +38,7 @@ public sealed class RunKey
         Fields.Add("data", data);
         Fields.Add("engine", engine);
         Fields.Add(CodeField, code.Digest);
-        Functions = code.Functions;
+        this.code = code;
         foreach (var group in Dependencies.GroupBy(key => key.Name))
             Fields.Add($"dependency {group.Key}", string.Join(' ', group.Select(key => key.Digest)));
         Digest = Hash(name, Fields);
@@ -49,7 +51,7 @@ public sealed class RunKey
     public IReadOnlyList<RunKey> Dependencies { get; }
 
     /// <summary>The digests of the functions behind the field `code`, by name.</summary>
-    public IReadOnlyDictionary<string, string> Functions { get; }
+    public IReadOnlyDictionary<string, string> Functions => code.Functions;
 
     /// <summary>All that is hashed beside the name, in order: what `why` compares.</summary>
     internal OrderedDictionary<string, string> Fields { get; }
