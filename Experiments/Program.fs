@@ -86,13 +86,22 @@ let private words (text: string) =
     | [] -> badUsage "--only needs rows, e.g. ift1,hw5.1."
     | words -> words
 
-/// libtorch has one thread per GPU for all backward passes of a process, and it serves the run that is furthest first: of
-/// several small runs at once the last would stand still. On a GPU they go one after the other; processes share a store.
-let private usualJobs (plan: Plan) =
-    if plan.Device.``type`` = TorchSharp.DeviceType.CPU then
-        Environment.ProcessorCount
-    else
-        1
+/// How many runs go at a time, on so many cores. libtorch has one thread per GPU for all backward passes of a process, and
+/// it serves the run that is furthest first: of several small runs at once the last would stand still. On a GPU they go
+/// one after the other; processes share a store.
+let private jobs (device: TorchSharp.torch.Device) (asked: int option) =
+    let usual =
+        if device.``type`` = TorchSharp.DeviceType.CPU then
+            Environment.ProcessorCount
+        else
+            1
+
+    let jobs = defaultArg asked usual
+
+    if jobs < 1 then
+        badUsage "--jobs must be at least 1."
+
+    jobs
 
 let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) action =
     let ids =
@@ -100,10 +109,6 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
         @ (arguments.TryGetResult PlanArguments.Only |> Option.map words |> Option.defaultValue [])
 
     requireValues arguments
-    let jobs = arguments.TryGetResult PlanArguments.Jobs
-
-    if jobs |> Option.exists (fun jobs -> jobs < 1) then
-        badUsage "--jobs must be at least 1."
 
     if not withPaper && arguments.Contains PlanArguments.No_Paper then
         badUsage "--no-paper belongs to report and render."
@@ -116,14 +121,10 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
             (Executing.device (root ()) arguments)
             (arguments.TryGetResult PlanArguments.Data)
 
+    let jobs = jobs plan.Device (arguments.TryGetResult PlanArguments.Jobs)
     // Before anything is read or trained: a typing error should not cost a minute.
     Session.select ids |> ignore
-
-    action
-        (places (arguments.TryGetResult PlanArguments.Results))
-        plan
-        (jobs |> Option.defaultValue (usualJobs plan))
-        ids
+    action (places (arguments.TryGetResult PlanArguments.Results)) plan jobs ids
 
 let private data (arguments: ParseResults<DataArguments>) =
     requireValues arguments
@@ -180,6 +181,21 @@ let private data (arguments: ParseResults<DataArguments>) =
 
         0
 
+let private tryScript (arguments: ParseResults<TryArguments>) =
+    requireValues arguments
+
+    let plan =
+        plan
+            (profile (arguments.TryGetResult TryArguments.Profile))
+            (Devices.Parse "auto")
+            (arguments.TryGetResult TryArguments.Data)
+
+    Session.tryScript
+        (places (arguments.TryGetResult TryArguments.Results))
+        plan
+        (jobs plan.Device (arguments.TryGetResult TryArguments.Jobs))
+        (arguments.GetResult TryArguments.Script)
+
 let private sample (arguments: ParseResults<SampleArguments>) =
     requireValues arguments
     let count = arguments.GetResult(SampleArguments.Count, defaultValue = 64)
@@ -215,12 +231,15 @@ let private report (arguments: ParseResults<PlanArguments>) =
     if withPaper && not (Latex.isInstalled ()) then
         raise (ResearchException Latex.missing)
 
+    let watch = Diagnostics.Stopwatch.StartNew()
+
     planned arguments true (fun places plan jobs ids ->
         let execution = Executing.execution (root ()) arguments places plan jobs (Some "report")
         let summary = Session.run places plan execution ids
 
         if summary.IsComplete then
             Session.render places plan ids withPaper
+            printfn "done in %s" (ProgressFormat.Time watch.Elapsed)
 
         summary.ExitCode)
 
@@ -234,6 +253,7 @@ let private dispatch (arguments: ParseResults<Arguments>) =
     match arguments.GetSubCommand() with
     | Report arguments -> report arguments
     | List _ -> list ()
+    | Try arguments -> tryScript arguments
     | Run arguments -> run arguments
     | Worker arguments -> worker arguments
     | Status arguments ->

@@ -121,7 +121,7 @@ let training (plan: Plan) method seed : Trained =
     | Adversarial ->
         let extra = [ "discriminator", $"128-128 {discriminatorSettings}, {judgements} steps of {judged}" ]
         let configuration = VaeRun.configuration run @ extra
-        { Run = run; Training = plan.Run(name, configuration, seed, Some set, 1, trainDuel plan run) }
+        { Run = run; Training = plan.Run(name, configuration, seed, Some set, trainDuel plan run) }
 
 /// E_q T(z) of a new discriminator, trained on draws of q(z) over these encodings and of the prior: its estimate of
 /// KL(q(z)||p(z)).
@@ -155,7 +155,6 @@ let measurement (plan: Plan) method seed : RunRequest =
         plan
         $"hw4.2.measured.{key method}.seed{seed}"
         [ "discriminator steps", string steps ]
-        1
         trained
         (fun context built ->
             let noise, model = context.Noise, built.Model()
@@ -180,8 +179,7 @@ let timing (plan: Plan) : RunRequest =
     let work (context: RunContext) =
         let images, device, noise = plan.Train set, context.Device, context.Noise
         let x = images.narrow (0L, 0L, 64L)
-        let normal step draws count =
-            noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
+        let normal step draws count = noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
         let eps = normal 0L 3L 64L
         let stepper method =
             let run = vae plan.Profile method
@@ -200,7 +198,7 @@ let timing (plan: Plan) : RunRequest =
             ]
         )
 
-    plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, 1, work)
+    plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, work)
 
 let runs (plan: Plan) : RunRequest list = [
     for method in methods do
