@@ -27,7 +27,12 @@ type Method =
 let methods = [
     Direct("elbo", "ELBO", Loss.elbo, 0)
     Direct("beta", "$\\beta$-ELBO, $\\beta=10$", WeightedElbo heavy, 0)
-    Direct("rbf", "InfoVAE, MMD, RBF", Other($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)), 3)
+    Direct(
+        "rbf",
+        "InfoVAE, MMD, RBF",
+        Other($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)),
+        3
+    )
     Direct(
         "imq",
         "InfoVAE, MMD, IMQ",
@@ -180,8 +185,7 @@ let timing (plan: Plan) : RunRequest =
     let work (context: RunContext) =
         let images, device, noise = plan.Train set, context.Device, context.Noise
         let x = images.narrow (0L, 0L, 64L)
-        let normal step draws count =
-            noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
+        let normal step draws count = noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
         let eps = normal 0L 3L 64L
         let stepper method =
             let run = vae plan.Profile method
