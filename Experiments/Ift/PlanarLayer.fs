@@ -43,7 +43,7 @@ let private apply (context: RunContext) =
 
 let private run (plan: Plan) : RunRequest =
     let configuration = [ "scales", string scales; "measured", string measured ]
-    plan.Measure("ift5", configuration, 1L, None, 1, apply)
+    plan.Measure("ift5", configuration, 1L, None, apply)
 
 let private value (results: Results) name i = results.Value $"{name}.{i}" (run results.Plan)
 

@@ -8,6 +8,7 @@ namespace Research.Host;
 /// files of the run as the owner of lease N has them. Publishing is one rename from there to `runs`, so reading needs
 /// no lease.
 /// </summary>
+[OutsideResults("it keeps what it is given")]
 public sealed class RunStore
 {
     private const string AttemptPrefix = "attempt-";

@@ -3,6 +3,7 @@ using System.Globalization;
 namespace Research.Host;
 
 /// <summary>Where a run tells how far it is.</summary>
+[OutsideResults("it shows what it is given")]
 public interface IRunProgress
 {
     /// <summary>Reports a finished step; cheap enough for every step.</summary>

@@ -7,6 +7,7 @@ namespace Research.Host;
 /// <param name="Key">Identity; its dependencies must be complete or requested too.</param>
 /// <param name="Threads">Cores: 1, or 2 for convolutions.</param>
 /// <param name="Work">Computes the results into <see cref="RunContext.Run"/>.</param>
+[OutsideResults("the run that it stands for is in the key as a dependency")]
 public sealed record RunRequest(RunKey Key, int Threads, Action<RunContext> Work);
 
 /// <summary>Gets the requested runs computed, here or elsewhere.</summary>

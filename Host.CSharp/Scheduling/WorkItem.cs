@@ -38,6 +38,7 @@ public sealed class WorkDeferredException : Exception;
 /// <param name="Threads">Cores that the item holds; less than it asked for when the budget is smaller.</param>
 /// <param name="Progress">Where it reports.</param>
 /// <param name="Cancellation">Set when the user interrupts: save and throw.</param>
+[OutsideResults("threads, progress and cancellation decide no result")]
 public sealed record WorkContext(int Threads, IRunProgress Progress, CancellationToken Cancellation);
 
 /// <summary>How an item ended.</summary>
