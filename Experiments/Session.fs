@@ -82,7 +82,8 @@ let private executor
         )
 
 let private requests (plan: Plan) (rows: Registry.Row list) : RunRequest seq =
-    computed rows |> Seq.collect (fun experiment -> experiment.Runs plan)
+    let late (experiment: Experiment) = not (List.contains experiment.Row Registry.longest)
+    computed rows |> List.sortBy late |> Seq.collect (fun experiment -> experiment.Runs plan)
 
 /// Has the runs of the rows computed that are not complete, and says what became of them.
 let run (places: Places) (plan: Plan) (execution: Execution) (ids: string list) : RunSummary =

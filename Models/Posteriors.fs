@@ -54,7 +54,7 @@ module Made =
 [<RequireQualifiedAccess>]
 module PosteriorShape =
     /// Where the gates of the autoregressive steps start: mostly open, and not yet saturated.
-    let private openGate = 1.5
+    let openGate = 1.5
 
     /// z -> z / sigmoid(openGate), which makes a step at its start, where m is zero, the identity.
     let private rescale (latent: int) : Transform =

@@ -174,7 +174,7 @@ let private pair () =
     threads |> List.iter (fun t -> t.Join())
     print "ift1, two runs at once" [ Some ours; Some theirs; None; None ]
 
-/// Resident memory of 20,000 steps, after step 2,000.
+/// Resident memory in the course of 20,000 steps.
 let private memory () =
     let resident () =
         GC.Collect()
@@ -183,9 +183,11 @@ let private memory () =
 
     let step = Ours.vae VaeRow.ift1 1L
     Clock.time step 2000 |> ignore
-    let before = resident ()
-    Clock.time step 18000 |> ignore
-    printfn $"resident memory, steps 2,000 to 20,000 of ift1: {before:F1} MB to {resident ():F1} MB"
+    printfn $"resident memory after step 2,000 of ift1: {resident ():F1} MB"
+
+    for after in 5000..3000..20000 do
+        Clock.time step 3000 |> ignore
+        printfn $"after step {after:N0}: {resident ():F1} MB"
 
 [<EntryPoint>]
 let main argv =

@@ -26,12 +26,45 @@ let private values (text: string) : PgfPlots.File = {
     Bytes = Encoding.UTF8.GetBytes text
 }
 
+/// In place of pdflatex: a PDF for each document, unless it holds an error.
+let private typesetter =
+    """#!/bin/sh
+for last; do :; done
+grep -q '!error' "$last" && exit 1
+: > "${last%.tex}.pdf"
+"""
+
+let private executable (folder: string) (name: string) (script: string) =
+    let path = Path.Combine(folder, name)
+    File.WriteAllText(path, script)
+    File.SetUnixFileMode(path, UnixFileMode.UserRead ||| UnixFileMode.UserExecute)
+    path
+
+/// The figures after their pictures were typeset on two cores, and the documents.
+let private prepared (figures: string list) =
+    let mutable result = [], []
+
+    inFolder (fun folder ->
+        let at name = Path.Combine(folder, "generated", "figures", name)
+        Directory.CreateDirectory(at "") |> ignore
+        figures |> List.iteri (fun i text -> File.WriteAllText(at $"{i}.tex", text))
+        LatexPictures.prepare (executable folder "pdflatex" typesetter) 2 folder
+
+        result <-
+            List.init figures.Length (fun i -> File.ReadAllText(at $"{i}.tex")),
+            [
+                for path in Directory.GetFiles(folder, "pictures-*.tex") |> Array.sort ->
+                    File.ReadAllText path
+            ])
+
+    result
+
+let private tikz (text: string) = $"\\begin{{tikzpicture}}[x]\n{text}\n\\end{{tikzpicture}}"
+
 /// A paper's folder and the program.
 let private withPaper (act: string -> (PgfPlots.File list -> Result<string, string list>) -> unit) =
     inFolder (fun folder ->
-        let latexmk = Path.Combine(folder, "latexmk")
-        File.WriteAllText(latexmk, program)
-        File.SetUnixFileMode(latexmk, UnixFileMode.UserRead ||| UnixFileMode.UserExecute)
+        let latexmk = executable folder "latexmk" program
         let paper = Directory.CreateDirectory(Path.Combine(folder, "paper")).FullName
         File.WriteAllText(Path.Combine(paper, "main.tex"), "main ")
         act paper (Latex.compileWith latexmk paper))
@@ -66,6 +99,32 @@ let tests =
                 Expect.isTrue
                     (File.Exists(Path.Combine(paper, "build", "report.log")))
                     "its log is beside it"))
+
+        testCase "report/latex-pictures" (fun () ->
+            let a, b, c = tikz "a", tikz (String('b', 900)), tikz "c"
+            let figures, documents = prepared [ $"x {a}\\hfill {b} y"; $"{c} {a}" ]
+            Expect.hasLength documents 2 "one for each core"
+
+            // The page of a picture is its place among those of its document.
+            let place (text: string) =
+                documents
+                |> List.indexed
+                |> List.pick (fun (i, document) ->
+                    match document.IndexOf text with
+                    | -1 -> None
+                    | at ->
+                        let page = document.Substring(0, at).Split("begin{tikzpicture}").Length
+                        Some $"\\reportpicture{{pictures-{i + 1}}}{{{page}}}")
+
+            Expect.equal
+                figures
+                [ $"x {place a}\\hfill {place b} y"; $"{place c} {place a}" ]
+                "each picture is replaced by its page, and the rest stays"
+
+            Expect.all documents (fun text -> text.Contains "\\input{preamble}") "in the report's own fonts"
+            let broken = [ "x " + tikz "!error" ]
+            Expect.equal (fst (prepared broken)) broken "an error is left to the report's own run"
+            Expect.equal (fst (prepared [ "no picture" ])) [ "no picture" ] "and text stays as it is")
 
         testCase "report/latex-together" (fun () ->
             withPaper (fun paper compile ->

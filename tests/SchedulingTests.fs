@@ -206,10 +206,11 @@ type private Clock() =
     override _.CreateTimer(callback, state, _, _) =
         ticks.Add(fun () -> callback.Invoke state)
 
-        { new ITimer with
-            member _.Change(_, _) = true
-            member _.Dispose() = ()
-            member _.DisposeAsync() = System.Threading.Tasks.ValueTask()
+        {
+            new ITimer with
+                member _.Change(_, _) = true
+                member _.Dispose() = ()
+                member _.DisposeAsync() = System.Threading.Tasks.ValueTask()
         }
 
 let private progress =
@@ -260,7 +261,10 @@ let private progress =
             let clock = Clock()
             let meter id = ProgressMeter(id, ignore, clock)
             let seconds: float -> Nullable<TimeSpan> = TimeSpan.FromSeconds >> Nullable
-            let forecast cores items = Forecast(cores, [ for item, expected in items -> struct (item, expected) ])
+
+            let forecast cores items =
+                Forecast(cores, [ for item, expected in items -> struct (item, expected) ])
+
             let known = [ item "a" [] 1 ignore, seconds 100.0; item "b" [] 2 ignore, seconds 60.0 ]
 
             Expect.equal ((forecast 2 known).Left []) "about 1:50 left" "core-seconds over the cores"
@@ -291,7 +295,11 @@ let private progress =
             use beat = new Heartbeat(output, "compiling", clock)
             clock.Move 10.0
             clock.Tick()
-            Expect.equal (output.ToString().TrimEnd().Split '\n') [| "compiling"; "compiling, 0:10" |] "what goes on")
+
+            Expect.equal
+                (output.ToString().TrimEnd().Split '\n')
+                [| "compiling"; "compiling, 0:10" |]
+                "what goes on")
 
         testCase "host/schedule/longest-first" (fun () ->
             let order = ConcurrentQueue<string>()

@@ -74,6 +74,18 @@ let private withMaps maps (case: Case) : Case =
 
     { case with Posterior = posterior }
 
+/// The same with so many autoregressive steps, whose gates and means are no longer those of the identity.
+let private withSteps steps width (case: Case) : Case =
+    let posterior = IafPosterior(steps, width)
+    PosteriorShape.create case.Parameters case.Vae posterior |> ignore
+    use _ = torch.no_grad ()
+
+    for struct (name, tensor) in case.Parameters.All do
+        if name.StartsWith "posterior.iaf" && name.Contains "output" then
+            tensor.copy_ ((Noise 9L).Normal(name, 0L, tensor.shape)) |> ignore
+
+    { case with Posterior = posterior }
+
 /// A case of random sizes and kind.
 let private randomCase (seed: int64) : Case =
     let random = Random(int seed)
@@ -139,6 +151,42 @@ let private planarPosterior (vae: Vae) maps (heads: Tensor list) (x: Tensor) : P
         Flow = Some(Transform.compose [ for i in 0L .. int64 maps - 1L -> map i ])
     }
 
+/// A diagonal posterior and Core's autoregressive steps behind it, from weights and biases of each step's layers.
+let private iafPosterior (vae: Vae) (layers: Tensor list) width (x: Tensor) : Posterior =
+    let body = {
+        vae.Encoder with
+            Layers = vae.Encoder.Layers |> List.take (vae.Encoder.Layers.Length - 1)
+    }
+
+    let h = Activation.apply body.Activation (Mlp.apply body x)
+    let latent = vae.Shape.Latent
+    let order = Array.init latent (fun i -> int64 (i + 1))
+    let hidden = Array.init width (fun i -> int64 (i % latent))
+    let mask strict from into = (madeMask strict from into).``to`` x.dtype
+    let gate = 1.5
+
+    let step i (p: Tensor list) =
+        let linear weight bias (z: Tensor) = torch.nn.functional.linear (z, weight, bias)
+
+        let net (z: Tensor) =
+            let input = linear (p[0] * mask false order hidden) p[1] z
+            let units = torch.nn.functional.elu (input + linear p[2] p[3] h, 1.0)
+            let out = linear (p[4] * mask true hidden (Array.append order order)) p[5] units
+            out.narrow (1L, 0L, latent), out.narrow (1L, latent, latent) + gate
+
+        let forward (z: Tensor) =
+            let seen = if i % 2 = 1 then z.flip -1L else z
+            let moved, logDet = (inverseAutoregressive net).Forward seen
+            let moved = moved * (1.0 + exp -gate)
+            (if i % 2 = 1 then moved.flip -1L else moved), logDet + float latent * log (1.0 + exp -gate)
+
+        { Forward = forward; Inverse = None }
+
+    {
+        Base = Vae.encode vae x
+        Flow = Some(Transform.compose (layers |> List.chunkBySize 6 |> List.mapi step))
+    }
+
 /// Core's beta-ELBO in a precision at the same numbers.
 let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
     let leaves = ResizeArray<Tensor>()
@@ -159,23 +207,22 @@ let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
 
     let plain = ConditionalVae.model { Networks = vae; Classes = case.Classes }
 
+    let others = [ for struct (_, t) in Seq.skip leaves.Count case.Parameters.All -> leaf t ]
+
     let model =
         match case.Posterior with
-        | PlanarPosterior maps ->
-            let heads =
-                case.Parameters.All
-                |> Seq.skip leaves.Count
-                |> Seq.map (fun struct (_, t) -> leaf t)
-                |> List.ofSeq
-
-            { plain with Encode = planarPosterior vae maps heads }
-        | _ -> plain
+        | DiagonalPosterior -> plain
+        | PlanarPosterior maps -> { plain with Encode = planarPosterior vae maps others }
+        | IafPosterior(_, width) -> { plain with Encode = iafPosterior vae others width }
 
     let terms = betaElbo case.Beta model (case.X.``to`` dtype) (case.Eps.``to`` dtype)
     let gradients = torch.autograd.grad ([| total terms |], leaves)
     // Without weight the divergence is no term.
     let value name =
-        terms |> List.tryFind (fst >> (=) name) |> Option.map (fun (_, term) -> term.ToDouble()) |> Option.defaultValue 0.0
+        terms
+        |> List.tryFind (fst >> (=) name)
+        |> Option.map (fun (_, term) -> term.ToDouble())
+        |> Option.defaultValue 0.0
 
     {
         Reconstruction = value "reconstruction"
@@ -217,6 +264,7 @@ let private kinds = [
     "classes behind the data", case 4L plain 3 1.0 6 1.0
     "no divergence", case 5L plain 0 0.0 6 1.0
     "planar maps", case 6L plain 0 0.7 11 1.0 |> withMaps 3
+    "autoregressive steps", case 7L plain 0 0.7 11 1.0 |> withSteps 3 8
 ]
 
 /// The same parameters under another description of the model.
@@ -371,6 +419,28 @@ let tests =
                 |> withMaps (random.Next(1, 5))
                 |> asGoodAsFloat32 $"seed {seed}")
 
+        scoped "autoregressive" (fun () ->
+            for seed in 1L .. 40L do
+                use _ = torch.NewDisposeScope()
+                let random = Random(int seed)
+
+                let shape = {
+                    plain with
+                        Latent = random.Next(1, 20)
+                        Hidden = [ random.Next(1, 20); random.Next(2, 20) ]
+                        Variance = draw random [ LogVariance; SoftplusVariance ]
+                }
+
+                case
+                    seed
+                    shape
+                    (draw random [ 0; 2 ])
+                    (draw random [ 0.0; 1.0; 4.0 ])
+                    (random.Next(1, 40))
+                    1.0
+                |> withSteps (random.Next(1, 4)) (random.Next(1, 40))
+                |> asGoodAsFloat32 $"seed {seed}")
+
         scoped "batches" (fun () ->
             // A short last batch after a full one, and the full one again: nothing is left over from the other.
             let full = case 1L plain 0 1.0 50 1.0 |> withMaps 2
@@ -509,7 +579,6 @@ let tests =
                     "objective", path None 0 StandardPrior DiagonalPosterior
                     "samples", path (Some 1.0) 5 StandardPrior DiagonalPosterior
                     "prior", path (Some 1.0) 0 (MixturePrior 4) DiagonalPosterior
-                    "posterior", path (Some 1.0) 0 StandardPrior (IafPosterior(2, 30))
                     "device", FusedVae.path DeviceType.CUDA (Some 1.0) 0 StandardPrior DiagonalPosterior
                 ] do
                 Expect.stringStarts (StepPath.describe other) "operators: " name)

@@ -19,7 +19,9 @@ let private run latent prior loss = Digits.vae Smoke latent prior loss
 /// Core's objective under a name of its own, which no kernel knows.
 let private byName = Other("minus the elbo", Research.Core.elbo)
 
-let private bits (parameters: Parameters) = [ for struct (_, t) in parameters.All -> t.data<float32>().ToArray() ]
+let private bits (parameters: Parameters) = [
+    for struct (_, t) in parameters.All -> t.data<float32>().ToArray()
+]
 
 /// The parameters after some steps, each lowered the way that `lowering` makes of model and optimiser.
 let private after (run: VaeRun) lowering =
@@ -51,7 +53,10 @@ let private chosen =
                 Expect.equal taken (after run (fused run beta)) "the kernel's bits"
 
                 let distance =
-                    List.map2 (Array.map2 (fun (a: float32) b -> abs (a - b))) taken (after run (composed run))
+                    List.map2
+                        (Array.map2 (fun (a: float32) b -> abs (a - b)))
+                        taken
+                        (after run (composed run))
                     |> List.map Array.max
                     |> List.max
 
@@ -59,9 +64,15 @@ let private chosen =
                 Expect.isLessThan distance 1e-4f "near the operators'")
 
         for name, run in
-            [ "objective", run 5 StandardPrior byName; "prior", run 5 (MixturePrior 3) (WeightedElbo 1.0) ] do
+            [
+                "objective", run 5 StandardPrior byName
+                "prior", run 5 (MixturePrior 3) (WeightedElbo 1.0)
+            ] do
             testCase $"vae-training/operators/{name}" (fun () ->
-                Expect.equal (after run (VaeStep.choose run)) (after run (composed run)) "the operators' bits")
+                Expect.equal
+                    (after run (VaeStep.choose run))
+                    (after run (composed run))
+                    "the operators' bits")
 
         testCase "vae-training/key" (fun () ->
             let step run = (VaeTraining.request plan.Value "a" 1L run).Training.Key.Configuration "step"
@@ -78,10 +89,7 @@ let private chosen =
 let private train (root: string) (cancelIn: int option) =
     let plan = plan.Value
 
-    let run = {
-        run 5 StandardPrior (WeightedElbo 0.5) with
-            Length = EarlyStop(6, 2)
-    }
+    let run = { run 5 StandardPrior (WeightedElbo 0.5) with Length = EarlyStop(6, 2) }
 
     use source = new CancellationTokenSource()
     let mutable taken = 0
@@ -90,7 +98,12 @@ let private train (root: string) (cancelIn: int option) =
         let built = VaeRun.build run parameters
 
         let training =
-            VaeTraining.training plan run built (Descent(parameters, run.Optimiser)) (VaeTraining.data plan run)
+            VaeTraining.training
+                plan
+                run
+                built
+                (Descent(parameters, run.Optimiser))
+                (VaeTraining.data plan run)
 
         let step at =
             taken <- taken + 1
@@ -104,12 +117,16 @@ let private train (root: string) (cancelIn: int option) =
 
     let request = (VaeTraining.requestOf plan "resumed" 1L run [] [] prepare).Training
     use board = new PlainBoard(TextWriter.Null)
-    let code = (Runner(RunStore root, torch.CPU, 1, board)).Run([ request ], source.Token).ExitCode
+
+    let code =
+        (Runner(RunStore root, torch.CPU, 1, board)).Run([ request ], source.Token).ExitCode
 
     let result () =
         let finished = RunStore(root).Require request.Key
         let model = finished.ReadTensors "model"
-        [ for name in model.Names -> name, model[name].Data.ToArray() ], File.ReadAllText(finished.PathOf "metrics.csv")
+
+        [ for name in model.Names -> name, model[name].Data.ToArray() ],
+        File.ReadAllText(finished.PathOf "metrics.csv")
 
     code, (if code = 0 then Some(result ()) else None)
 

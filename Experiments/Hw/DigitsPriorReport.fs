@@ -121,7 +121,7 @@ let private costFigure (results: Results) =
     |> Panel.withLegend NorthWest
     |> Figure.single
         "hw5.4.cost"
-        "Digits: least time of a training step on a batch of $64$, $L=16$, in rounds through all priors, against the number of components."
+        "Digits: least time of a training step by tensor operators on a batch of $64$, $L=16$, in rounds through all priors, against the number of components."
 
 let private report4 (results: Results) : Section =
     let profile = results.Plan.Profile

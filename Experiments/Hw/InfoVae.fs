@@ -25,7 +25,7 @@ let private table (results: Results) limit =
     methods
     |> Table.over
         "hw4.2.table"
-        $"Digits, $L={latent}$: reconstruction on the test images; on the {images} training images the divergence from the prior and its two parts (nats; the information is at most $\\log {images}={limit:F2}$), a discriminator's estimate of the marginal part, and active units; median time of a training step."
+        $"Digits, $L={latent}$: reconstruction on the test images; on the {images} training images the divergence from the prior and its two parts (nats; the information is at most $\\log {images}={limit:F2}$), a discriminator's estimate of the marginal part, and active units; median time of a training step by tensor operators."
         [
             Column.text "Objective" label
             for metric in [ reconstruction; kl; information; marginal; estimate; active ] do

@@ -27,7 +27,12 @@ type Method =
 let methods = [
     Direct("elbo", "ELBO", Loss.elbo, 0)
     Direct("beta", "$\\beta$-ELBO, $\\beta=10$", WeightedElbo heavy, 0)
-    Direct("rbf", "InfoVAE, MMD, RBF", Other($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)), 3)
+    Direct(
+        "rbf",
+        "InfoVAE, MMD, RBF",
+        Other($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)),
+        3
+    )
     Direct(
         "imq",
         "InfoVAE, MMD, IMQ",

@@ -36,7 +36,10 @@ let private share (documents: int) (pictures: string list) : string list list =
         // What even the shortest one takes.
         load[least] <- load[least] + text.Length + 500
 
-    parts |> Array.map List.ofSeq |> List.ofArray |> List.filter (fun part -> not part.IsEmpty)
+    parts
+    |> Array.map List.ofSeq
+    |> List.ofArray
+    |> List.filter (fun part -> not part.IsEmpty)
 
 let private name index = $"pictures-{index + 1}"
 

@@ -57,8 +57,7 @@ module FusedVae =
         | _ when samples > 0 -> Operators "several draws of z an example"
         | _, _, (MixturePrior _ | VampPrior _ | TopographicPrior _ | FlowPrior _), _ ->
             Operators "the divergence from a learned prior has no closed form"
-        | _, _, _, IafPosterior _ -> Operators "an autoregressive posterior"
-        | _, Some beta, StandardPrior, (DiagonalPosterior | PlanarPosterior _) -> Fused beta
+        | _, Some beta, StandardPrior, (DiagonalPosterior | PlanarPosterior _ | IafPosterior _) -> Fused beta
     /// The kernel of a VAE whose decoder may also read what in x stands behind the data. Gradients are those of `learned`,
     /// by their place in it; layers that are not in it are held. `parameters` are all of the model's.
     let kernel
@@ -75,22 +74,30 @@ module FusedVae =
         let layer weight bias = LinearLayer(weight, bias, place weight)
         let layers (mlp: Mlp) = [| for linear in mlp.Layers -> layer linear.Weight linear.Bias |]
         let tensor key =
-            parameters.All |> Seq.pick (fun struct (name, tensor) -> if name = key then Some tensor else None)
+            Seq.append parameters.All parameters.Buffers
+            |> Seq.pick (fun struct (name, tensor) -> if name = key then Some tensor else None)
         let named name = layer (tensor $"{name}.weight") (tensor $"{name}.bias")
-        let maps: PlanarLayers | null =
+        let masked name =
+            LinearLayer(
+                tensor $"{name}.weight",
+                tensor $"{name}.bias",
+                place (tensor $"{name}.weight"),
+                Mask = tensor $"{name}_mask"
+            )
+        let flow: FlowLayers | null =
             match posterior with
+            | DiagonalPosterior -> null
             | PlanarPosterior _ ->
-                PlanarLayers(
-                    named "posterior.planar.u",
-                    named "posterior.planar.w",
-                    named "posterior.planar.b",
-                    PlanarChain.centred
-                )
-            | DiagonalPosterior
-            | IafPosterior _ -> null
+                let head name = named $"posterior.planar.{name}"
+                PlanarLayers(head "u", head "w", head "b", PlanarChain.centred)
+            | IafPosterior(steps, _) ->
+                let made i =
+                    let at = $"posterior.iaf.{i}"
+                    MadeLayers(masked $"{at}.input", named $"{at}.context", masked $"{at}.output")
+                IafLayers([| for i in 0 .. steps - 1 -> made i |], PosteriorShape.openGate)
         VaeKernel(
             layers vae.Encoder,
             layers vae.Decoder,
             VaeForm(activation vae.Shape.Activation, likelihood vae.Shape.Likelihood, variance vae.Shape.Variance, beta),
-            maps
+            flow
         )

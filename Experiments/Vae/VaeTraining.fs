@@ -18,7 +18,8 @@ module VaeTraining =
         match run.Length, watched run with
         | EarlyStop _, "loss" ->
             let shape = VaeRun.noiseShape run run.Samples
-            let terms = Evaluation.terms (Loss.objective run.Loss) shape model images at.Noise "validation" at.Evaluation
+            let terms =
+                Evaluation.terms (Loss.objective run.Loss) shape model images at.Noise "validation" at.Evaluation
             nelbo @ [ "loss", List.sumBy snd terms ]
         | _ -> nelbo
     /// Images of a part of the run's data, as the run takes them.

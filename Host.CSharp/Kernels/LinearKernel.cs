@@ -13,6 +13,9 @@ namespace Research.Host;
 /// </param>
 public sealed record LinearLayer(torch.Tensor Weight, torch.Tensor Bias, int? Index)
 {
+    /// <summary>`[outputs,inputs]`, by which the weight is multiplied; null for a layer without one.</summary>
+    public torch.Tensor? Mask { get; init; }
+
     /// <summary>Numbers of outputs and inputs.</summary>
     /// <exception cref="ArgumentException">The parameters are not of this form.</exception>
     internal (int Outputs, int Inputs) Check(string name)
@@ -22,6 +25,8 @@ public sealed record LinearLayer(torch.Tensor Weight, torch.Tensor Bias, int? In
         var (outputs, inputs) = ((int)Weight.shape[0], (int)Weight.shape[1]);
         TensorMemory.Floats(Weight, $"the weight of {name}", outputs, inputs);
         TensorMemory.Floats(Bias, $"the bias of {name}", outputs);
+        if (Mask is not null)
+            TensorMemory.Floats(Mask, $"the mask of {name}", outputs, inputs);
         return (outputs, inputs);
     }
 }
@@ -35,6 +40,8 @@ internal sealed class LinearKernel
 
     private readonly LinearLayer layer;
     private readonly int piece;
+    // The weight times its mask, made once a step.
+    private readonly AlignedFloats? masked;
 
     /// <param name="layer">The parameters.</param>
     /// <param name="name">What messages call the layer.</param>
@@ -44,6 +51,8 @@ internal sealed class LinearKernel
         (this.layer, Name) = (layer, name);
         (Outputs, Inputs) = layer.Check(name);
         piece = PieceOf(Inputs, Outputs);
+        if (layer.Mask is not null)
+            masked = new(Inputs * Outputs);
     }
 
     /// <summary>What messages call the layer.</summary>
@@ -63,16 +72,18 @@ internal sealed class LinearKernel
     /// <summary>y = x W' + b. `[rows,inputs] -> [rows,outputs]`.</summary>
     public void Forward(ReadOnlySpan<float> x, Span<float> y, int rows)
     {
+        if (layer.Mask is { } mask && masked is not null)
+            VectorMath.Multiply(TensorMemory.Floats(layer.Weight), TensorMemory.Floats(mask), masked.Span);
         ReadOnlySpan<float> bias = TensorMemory.Floats(layer.Bias);
         // The product is added to it.
         for (var row = 0; row < rows; row++)
             bias.CopyTo(y.Slice(row * Outputs, Outputs));
-        Gemm.AddForward(x, TensorMemory.Floats(layer.Weight), y, rows, Inputs, Outputs);
+        Gemm.AddForward(x, Weight, y, rows, Inputs, Outputs);
     }
 
     /// <summary>dx = dy W, or that added to dx. Before <see cref="BackwardParameters"/>, after which W may have moved on.</summary>
     public void BackwardInput(ReadOnlySpan<float> dy, Span<float> dx, int rows, bool add) =>
-        Gemm.BackwardInput(dy, TensorMemory.Floats(layer.Weight), dx, rows, Inputs, Outputs, add);
+        Gemm.BackwardInput(dy, Weight, dx, rows, Inputs, Outputs, add);
 
     /// <summary>Hands over the gradients dW = dy' x, in pieces, and db, the sum of dy's rows.</summary>
     public void BackwardParameters(
@@ -84,7 +95,11 @@ internal sealed class LinearKernel
         {
             var count = Math.Min(piece, Outputs - first);
             Gemm.BackwardWeight(dy[first..], x, scratch, rows, Inputs, Outputs, count);
-            sink.Take(index, first * Inputs, scratch[..(count * Inputs)]);
+            var gradient = scratch[..(count * Inputs)];
+            if (layer.Mask is { } mask)
+                VectorMath.Multiply(
+                    gradient, TensorMemory.Floats(mask).Slice(first * Inputs, gradient.Length), gradient);
+            sink.Take(index, first * Inputs, gradient);
         }
         var sum = scratch[..Outputs];
         sum.Clear();
@@ -92,6 +107,8 @@ internal sealed class LinearKernel
             Add(dy.Slice(row * Outputs, Outputs), sum);
         sink.Take(index + 1, 0, sum);
     }
+
+    private ReadOnlySpan<float> Weight => masked is null ? TensorMemory.Floats(layer.Weight) : masked.Span;
 
     private static void Add(ReadOnlySpan<float> row, Span<float> sum)
     {

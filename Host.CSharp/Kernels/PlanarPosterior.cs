@@ -7,13 +7,13 @@ namespace Research.Host;
 /// <param name="W">k L outputs.</param>
 /// <param name="B">k outputs.</param>
 /// <param name="Offset">Added to w.u, so that w.uHat = softplus(w.u + offset) - 1.</param>
-public sealed record PlanarLayers(LinearLayer U, LinearLayer W, LinearLayer B, double Offset);
+public sealed record PlanarLayers(LinearLayer U, LinearLayer W, LinearLayer B, double Offset) : FlowLayers;
 
 /// <summary>
 /// The maps z -> z + uHat tanh(w.z + b) behind a diagonal posterior, each example with parameters of its own; the backward
 /// pass is the paper's st:planar-backward. Examples are the lanes of vectors.
 /// </summary>
-internal sealed class PlanarPosterior
+internal sealed class PlanarPosterior : IFlowPosterior
 {
     private readonly ColumnsKernel u, w, b;
     private readonly double offset;
@@ -36,10 +36,8 @@ internal sealed class PlanarPosterior
                 $"layers of {u.Outputs}, {w.Outputs} and {b.Outputs} outputs are no planar maps of {latent} latents");
     }
 
-    /// <summary>Numbers in the features.</summary>
     public int Inputs => b.Inputs;
 
-    /// <summary>Elements that <see cref="BackwardHeads"/> needs to work with.</summary>
     public int Scratch => Math.Max(u.Scratch, Math.Max(w.Scratch, b.Scratch));
 
     /// <summary>What of a map and a vector of examples does not depend on the dimension.</summary>
@@ -48,10 +46,6 @@ internal sealed class PlanarPosterior
         public Vector<float> Norm2, Kappa, Stretch, Sigmoid, Complement, Tanh, Sech2, Determinant;
     }
 
-    /// <summary>
-    /// Replaces z0 by its image, both `[rows,L]`, and returns the sum over examples of what the maps add to
-    /// log q(z) - log p(z): (|z|^2 - |z0|^2)/2 - log|det J|.
-    /// </summary>
     public double Forward(ReadOnlySpan<float> features, Span<float> latents, int rows)
     {
         Reserve(rows);
@@ -69,11 +63,9 @@ internal sealed class PlanarPosterior
         return total;
     }
 
-    /// <summary>
-    /// Replaces the gradient with respect to z by that with respect to z0, `[rows,L]`; the maps' share of the divergence
-    /// counts <paramref name="klScale"/> times in the loss.
-    /// </summary>
-    public void Backward(Span<float> gradient, float klScale, int rows)
+    public void Backward(
+        Span<float> gradient, float klScale, ReadOnlySpan<float> features, Span<float> featureGradient, int rows,
+        Span<float> scratch, IGradientSink sink)
     {
         for (var group = 0; group < groups; group++)
         {
@@ -82,12 +74,6 @@ internal sealed class PlanarPosterior
             Backward(group, new Vector<float>(klScale));
             TurnBack(dz.Span, gradient, first, count);
         }
-    }
-
-    /// <summary>From the maps' gradients to the layers' parameters and, where it is not empty, the features.</summary>
-    public void BackwardHeads(
-        ReadOnlySpan<float> features, Span<float> featureGradient, int rows, Span<float> scratch, IGradientSink sink)
-    {
         Backward(u, du, false, features, featureGradient, rows, scratch, sink);
         Backward(w, dw, true, features, featureGradient, rows, scratch, sink);
         Backward(b, db, true, features, featureGradient, rows, scratch, sink);

@@ -20,7 +20,7 @@ public readonly record struct VaeTerms(double Reconstruction, double Kl)
 /// <summary>
 /// Value and gradient of -E_q log p(x|z) + beta KL(q(z|x)||N(0,I)) with one sample z = mu + sigma eps a row, for an encoder
 /// and a decoder of linear layers, float32 on the CPU: the chain rule written out, matrix products into memory at hand and
-/// SIMD passes between them. Planar maps may follow the sample; what they add to the divergence is then taken at it. Where
+/// SIMD passes between them. A flow may follow the sample; what it adds to the divergence is then taken at it. Where
 /// the decoder reads more than z, the last columns of each row of x (a class, say) stand behind z and are no data. An
 /// instance owns its memory: one caller at a time.
 /// </summary>
@@ -29,7 +29,7 @@ public sealed class VaeKernel
     private readonly VaeForm form;
     private readonly MlpKernel? body;
     private readonly DiagonalPosterior posterior;
-    private readonly PlanarPosterior? flow;
+    private readonly IFlowPosterior? flow;
     private readonly MlpKernel decoder;
     private readonly int inputs, data, conditions;
     private readonly AlignedFloats scratch;
@@ -39,18 +39,22 @@ public sealed class VaeKernel
     /// <param name="encoder">Its last layer gives means, then variances.</param>
     /// <param name="decoder">Its first layer reads z and what of x stands behind the data.</param>
     /// <param name="form">What the layers' outputs mean.</param>
-    /// <param name="maps">Planar maps behind the diagonal posterior, from the features of the encoder's last layer.</param>
+    /// <param name="layers">A flow behind the diagonal posterior, from the features of the encoder's last layer.</param>
     /// <exception cref="ArgumentException">The layers do not fit each other.</exception>
     public VaeKernel(
-        IReadOnlyList<LinearLayer> encoder, IReadOnlyList<LinearLayer> decoder, VaeForm form, PlanarLayers? maps = null)
+        IReadOnlyList<LinearLayer> encoder, IReadOnlyList<LinearLayer> decoder, VaeForm form, FlowLayers? layers = null)
     {
         this.form = form;
         var last = encoder.Count - 1;
         if (last > 0)
             body = new([.. encoder.Take(last)], form.Activation, activatesLast: true, "the encoder");
         posterior = new(encoder[last], form.Variance);
-        if (maps is not null)
-            flow = new(maps, posterior.Latent);
+        flow = layers switch
+        {
+            PlanarLayers maps => new PlanarPosterior(maps, posterior.Latent),
+            IafLayers steps => new IafPosterior(steps, posterior.Latent),
+            _ => null,
+        };
         this.decoder = new(decoder, form.Activation, activatesLast: false, "the decoder");
         inputs = body?.Inputs ?? posterior.Inputs;
         conditions = this.decoder.Inputs - posterior.Latent;
@@ -107,8 +111,7 @@ public sealed class VaeKernel
         var klScale = (float)(form.Beta / rows);
         var below = body is null ? [] : body.OutputGradient.Span;
         var gradient = LatentGradient(rows);
-        flow?.Backward(gradient, klScale, rows);
-        flow?.BackwardHeads(features, below, rows, scratch.Span, sink);
+        flow?.Backward(gradient, klScale, features, below, rows, scratch.Span, sink);
         posterior.Backward(gradient, klScale, features, below, flow is not null, rows, scratch.Span, sink);
     }
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Research.Host;
 
@@ -106,5 +107,17 @@ internal static class VectorMath
         p = Vector.FusedMultiplyAdd(p, r, new(1f / 6));
         p = Vector.FusedMultiplyAdd(p, r, new(1f / 2));
         return Vector.FusedMultiplyAdd(p * r, r, r);
+    }
+
+    /// <summary>The products of the elements of two spans, into a third, which may be one of them.</summary>
+    public static void Multiply(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> product)
+    {
+        var x = MemoryMarshal.Cast<float, Vector<float>>(a);
+        var y = MemoryMarshal.Cast<float, Vector<float>>(b)[..x.Length];
+        var z = MemoryMarshal.Cast<float, Vector<float>>(product)[..x.Length];
+        for (var i = 0; i < x.Length; i++)
+            z[i] = x[i] * y[i];
+        for (var i = x.Length * Vector<float>.Count; i < a.Length; i++)
+            product[i] = a[i] * b[i];
     }
 }

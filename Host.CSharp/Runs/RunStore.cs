@@ -163,22 +163,24 @@ public sealed class RunStore
                     ? $"{key.Id} failed ({lease.Reason?.TrimEnd('.')}), so it is tried again."
                     : null,
             };
-        return Nearest(key, listing).FirstOrDefault() is { Record: not null } nearest
+        return Nearest(key, listing.Named(key.Name)).FirstOrDefault() is { Record: not null } nearest
             ? new(key, null, nearest.Record, nearest.Changes)
             : new(key, null, null, []);
     }
 
+    // An estimate is not worth reading more records than this.
+    private const int MostCompared = 16;
+
     /// <summary>What the nearest finished run of that name took, or null when there is none.</summary>
     public TimeSpan? Expected(RunKey key, StoreListing listing) =>
-        Nearest(key, listing).Select(candidate => candidate.Record).FirstOrDefault(record => record.State == RunState.Complete)
+        Nearest(key, listing.Named(key.Name).Take(MostCompared)).Select(candidate => candidate.Record).FirstOrDefault(record => record.State == RunState.Complete)
             is { } known
             ? TimeSpan.FromSeconds(known.Seconds)
             : null;
 
-    // The runs of the key's name, those with the fewest differences first and of those the latest.
-    private IEnumerable<(RunRecord Record, IReadOnlyList<KeyChange> Changes)> Nearest(RunKey key, StoreListing listing) =>
-        listing.Named(key.Name)
-            .Select(id => Find(id)?.Record)
+    // The runs among these of the key's name, those with the fewest differences first and of those the latest.
+    private IEnumerable<(RunRecord Record, IReadOnlyList<KeyChange> Changes)> Nearest(RunKey key, IEnumerable<string> ids) =>
+        ids.Select(id => Find(id)?.Record)
             .OfType<RunRecord>()
             .Where(record => record.Name == key.Name)
             .OrderByDescending(record => record.Started)
