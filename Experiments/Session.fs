@@ -138,6 +138,7 @@ let private runs (places: Places) (plan: Plan) (ids: string list) (report: Repor
     |> List.map (fun (_, uses) ->
         let request = fst uses.Head
         RunTable.run (uses |> List.map snd |> List.distinct) request (store.Require request.Key))
+    |> RunTable.narrowed
 
 /// Writes index.html, beside a copy of the paper where that was compiled.
 let private writePage (places: Places) (report: Report) (runs: Run list) (paper: string option) =
@@ -155,7 +156,7 @@ let private writePage (places: Places) (report: Report) (runs: Run list) (paper:
         Core = text (Path.Combine(places.Paper, "..")) "Core.fs"
         Places =
             (if paper.IsSome then
-                 Prose.places (Path.Combine(places.Paper, "build", "report.aux"))
+                 Crossreferences.places (Path.Combine(places.Paper, "build", "report.aux"))
              else
                  Map.empty)
         Pdf = if paper.IsSome then "report.pdf" else ""
@@ -212,6 +213,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
     writePage places report (runs places plan ids report) paper
     printfn "wrote %s" (Path.Combine(directory, "index.html"))
     paper |> Option.iter (printfn "wrote %s")
+    printfn "the sources' values: %s" (Claim.summary (report.Sections |> List.collect Section.judgements))
 
     if not problems.IsEmpty then
         raise (ResearchException(String.Join(Environment.NewLine, problems)))

@@ -180,8 +180,7 @@ let timing (plan: Plan) : RunRequest =
     let work (context: RunContext) =
         let images, device, noise = plan.Train set, context.Device, context.Noise
         let x = images.narrow (0L, 0L, 64L)
-        let normal step draws count =
-            noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
+        let normal step draws count = noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
         let eps = normal 0L 3L 64L
         let stepper method =
             let run = vae plan.Profile method
