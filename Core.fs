@@ -10,6 +10,11 @@
 /// ExternalException, which names both. Values are not looked at, since that would wait for the device: formulas are
 /// exact to rounding over the range of the type, NaN in gives NaN out, and what overflows is infinite.
 ///
+/// Examples, which a test runs, follow `>` with their value, to four digits. In them `t` makes a float64 tensor of a list
+/// and `tt` of a list of rows; q is N((0,1), diag(1,4)), `mixture` the even one of N(-1,1) and N(1,1), `coupled` the
+/// coupling with s = z log 2 and t = 3z; `line` is x = z + noise, `encode` its posterior, `model` both, x = 2, eps = 1;
+/// `half` is (1/2,1/2), `even` has two such rows, `linear` is x -> 3 x_1 + 4 x_2.
+///
 /// "Paper: eq:..." names the equation of paper/ that a function implements; a test keeps both lists equal.
 module Research.Core
 
@@ -25,10 +30,12 @@ type Tensor = torch.Tensor
 let private log2Pi = log (2.0 * Math.PI)
 
 /// A number where libtorch wants a scalar: F# would take TorchSharp's conversion to a tensor, which throws.
+/// > (t [ 3.0 ]).mul(scalar 2.0) = 6
 let scalar (x: float) : Scalar = Scalar.op_Implicit x
 
 /// f(block, first, rows) over n rows, at most `size` at a time, so that memory is that of one block: its tensors are
 /// freed before the next, but for those that f moves to the outer dispose scope. Blocks count from 0.
+/// > blockwise 3L 7L (fun _ first rows -> first + rows) = 3; 6; 7
 let blockwise (size: int64) (n: int64) (f: int64 -> int64 -> int64 -> 'a) : 'a[] =
     Array.init (int ((n + size - 1L) / size)) (fun block ->
         use _ = torch.NewDisposeScope()
@@ -59,12 +66,15 @@ let private meanOfSamples (name: string) (x: Tensor) : Tensor =
     x.mean [| 0L |]
 
 /// Sum over the last dimension. `[..,D] -> [..]`.
+/// > sumLast (tt [ [ 1.0; 2.0 ]; [ 3.0; 4.0 ] ]) = 3; 7
 let sumLast (x: Tensor) : Tensor = x.sum (-1L)
 
 /// log(1 + exp x), elementwise. Exact to rounding in float64: libtorch's default threshold of 20 is off by 2e-9.
+/// > softplus (t [ 0.0; 100.0 ]) = 0.6931; 100
 let softplus (x: Tensor) : Tensor = torch.nn.functional.softplus (x, 1.0, 40.0)
 
 /// log sigmoid(x) = -softplus(-x), elementwise.
+/// > logSigmoid (t [ 0.0; -100.0 ]) = -0.6931; -100
 let logSigmoid (x: Tensor) : Tensor = (softplus (x.neg ())).neg()
 
 let private logMeanOf (name: string) (dim: int64) (x: Tensor) : Tensor =
@@ -73,9 +83,11 @@ let private logMeanOf (name: string) (dim: int64) (x: Tensor) : Tensor =
     x.logsumexp dim - log (float k)
 
 /// log (1/K) sum_k exp x_k along one dimension of length K >= 1.
+/// > logMeanExp 0L (t [ 0.0; log 3.0 ]) = 0.6931
 let logMeanExp (dim: int64) (x: Tensor) : Tensor = logMeanOf (nameof x) dim x
 
 /// w/|w|^2 over the last dimension: the vector along w whose inner product with w is 1; 0 for w = 0. `[..,L] -> [..,L]`.
+/// > reciprocal (t [ 3.0; 4.0 ]) = 0.12; 0.16
 let reciprocal (w: Tensor) : Tensor =
     // Any scale gives the same vector; with the largest element for it no square over- or underflows.
     let largest = (w.detach().abs()).amax([| -1L |], true)
@@ -127,6 +139,7 @@ let private derivative (x: Tensor) (y: Tensor) : Tensor =
 /// The gradient of a scalar function at x, itself differentiable; zero where f does not depend on x.
 /// `f: [..] -> []`, result of x's shape `[..]`. Raises ArgumentException where f's result is no scalar or either is
 /// not of a floating-point type.
+/// > grad (fun x -> x.square().sum()) (t [ 1.0; 2.0 ]) = 2; 4
 let grad (f: Tensor -> Tensor) (x: Tensor) : Tensor =
     use _ = torch.enable_grad ()
     let x, y = trace f x
@@ -137,6 +150,7 @@ let grad (f: Tensor -> Tensor) (x: Tensor) : Tensor =
 
 /// The derivative of an elementwise function at every element of x. `f: [..] -> [..]`, result `[..]`. Raises
 /// ArgumentException where f changes the shape.
+/// > diff (fun x -> x.square()) (t [ 3.0; 4.0 ]) = 6; 8
 let diff (f: Tensor -> Tensor) (x: Tensor) : Tensor =
     let summed (x: Tensor) =
         let y = f x
@@ -147,6 +161,7 @@ let diff (f: Tensor -> Tensor) (x: Tensor) : Tensor =
 
 /// The Jacobian of a vector function, J[i,j] = d f_i / d x_j. `f: [N] -> [M]`, result `[M,N]`. Raises
 /// ArgumentException where x or f's result is no vector.
+/// > jacobian (fun x -> x.cumsum 0L) (t [ 1.0; 2.0 ]) = 1; 0; 1; 1
 let jacobian (f: Tensor -> Tensor) (x: Tensor) : Tensor =
     use _ = torch.enable_grad ()
     let x, y = trace f x
@@ -160,6 +175,7 @@ let jacobian (f: Tensor -> Tensor) (x: Tensor) : Tensor =
         torch.stack (y.unbind 0L |> Array.map (derivative x))
 
 /// The Hessian of a scalar function. `f: [N] -> []`, result `[N,N]`.
+/// > hessian (fun x -> x.prod()) (t [ 2.0; 3.0 ]) = 0; 1; 1; 0
 let hessian (f: Tensor -> Tensor) (x: Tensor) : Tensor = jacobian (grad f) x
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -175,6 +191,7 @@ type DiagNormal = { Mu: Tensor; LogVar: Tensor }
 module DiagNormal =
     /// log N(z; mu, diag exp logVar) = -1/2 sum_i [log 2 pi + logVar_i + (z_i - mu_i)^2 exp(-logVar_i)].
     /// `z: [..,L] -> [..]`. Paper: eq:normal-logdensity.
+    /// > DiagNormal.logProb q (t [ 0.0; 1.0 ]) = -2.531
     let logProb (p: DiagNormal) (z: Tensor) : Tensor =
         needLast (nameof z) (p.Mu.size -1) z
         // Squared after the scaling, the deviation stays in range as long as the standard deviation does.
@@ -183,22 +200,26 @@ module DiagNormal =
 
     /// z = mu + exp(logVar/2) eps with eps ~ N(0, I): the reparameterised sample.
     /// `eps: [..,L] -> [..,L]`. Source: Kingma and Welling (2014), section 2.4. Paper: eq:reparam.
+    /// > DiagNormal.sample q (t [ 1.0; 1.0 ]) = 1; 3
     let sample (p: DiagNormal) (eps: Tensor) : Tensor =
         needLast (nameof eps) (p.Mu.size -1) eps
         p.Mu + (0.5 * p.LogVar).exp() * eps
 
     /// H = 1/2 sum_i [1 + log 2 pi + logVar_i]. `[..]`.
+    /// > DiagNormal.entropy q = 3.531
     let entropy (p: DiagNormal) : Tensor =
         needLast (nameof p) (p.Mu.size -1) p.LogVar
         0.5 * sumLast (p.LogVar + (1.0 + log2Pi))
 
     /// N(0, I) of the shape, type and device of the example. `like: [..,L]`.
+    /// > (DiagNormal.standardLike (t [ 5.0 ])).Mu = 0
     let standardLike (like: Tensor) : DiagNormal = {
         Mu = torch.zeros_like like
         LogVar = torch.zeros_like like
     }
 
 /// log N(z; 0, I). `[..,L] -> [..]`.
+/// > logStandardNormal (t [ 0.0; 1.0 ]) = -2.338
 let logStandardNormal (z: Tensor) : Tensor = -0.5 * sumLast (z.square () + log2Pi)
 
 /// Independent Bernoulli variables given by their logits, `[..,D]`.
@@ -209,14 +230,17 @@ module Bernoulli =
     /// sum_i [x_i l_i - softplus(l_i)] for finite logits l; x in {0,1}, or in [0,1] as a cross-entropy. (NaN at an
     /// infinite logit: to find the certain outcome among the others would cost as much as all else here.)
     /// `x: [..,D] -> [..]`. Paper: eq:bernoulli-logits.
+    /// > Bernoulli.logProb { Logits = t [ 0.0; log 3.0 ] } (t [ 1.0; 1.0 ]) = -0.9808
     let logProb (p: Bernoulli) (x: Tensor) : Tensor =
         needLast (nameof x) (p.Logits.size -1) x
         sumLast (x * p.Logits - softplus p.Logits)
 
     /// sigmoid(l), the mean. `[..,D]`.
+    /// > Bernoulli.mean { Logits = t [ log 3.0 ] } = 0.75
     let mean (p: Bernoulli) : Tensor = p.Logits.sigmoid ()
 
     /// 1 where u < sigmoid(l), else 0, u ~ U[0,1). `u: [..,D] -> [..,D]`.
+    /// > Bernoulli.sample { Logits = t [ log 3.0; log 3.0 ] } (t [ 0.7; 0.8 ]) = 1; 0
     let sample (p: Bernoulli) (u: Tensor) : Tensor =
         needLast (nameof u) (p.Logits.size -1) u
         // Rounded up, the difference is 1 or 0, and NaN where there is no probability.
@@ -229,6 +253,7 @@ type Categorical = { Logits: Tensor }
 module Categorical =
     /// sum_i [l_{i,x_i} - logsumexp_v l_{i,v}]. `x: int64 [..,D] -> [..]`, its leading dimensions broadcast with
     /// the logits'. Paper: eq:categorical-logits.
+    /// > Categorical.logProb { Logits = tt [ [ 0.0; log 3.0 ] ] } (torch.tensor [| 1L |]) = -0.2877
     let logProb (p: Categorical) (x: Tensor) : Tensor =
         needLast (nameof x) (p.Logits.size -2) x
         // Gathering itself does not broadcast; these are views.
@@ -237,12 +262,14 @@ module Categorical =
         sumLast (chosen - p.Logits.logsumexp -1L)
 
     /// The expected value sum_v v softmax(l)_v of each variable. `[..,D]`.
+    /// > Categorical.mean { Logits = tt [ [ 0.0; log 3.0 ] ] } = 0.75
     let mean (p: Categorical) : Tensor =
         let values = torch.arange (p.Logits.size -1, p.Logits.dtype, p.Logits.device)
         sumLast (torch.nn.functional.softmax (p.Logits, -1L) * values)
 
     /// The inverse of the distribution function at u ~ U[0,1). `u: [..,D] -> int64 [..,D]`. Where a logit is NaN the
     /// result is V, which is no value.
+    /// > Categorical.sample { Logits = tt [ [ 0.0; log 3.0 ] ] } (t [ 0.3 ]) = 1
     let sample (p: Categorical) (u: Tensor) : Tensor =
         needLast (nameof u) (p.Logits.size -2) u
         let v = p.Logits.size -1
@@ -263,6 +290,7 @@ module Mixture =
     /// log sum_k pi_k N(z; mu_k, diag exp logVar_k): one log-sum-exp over joint components. (Taken dimension by
     /// dimension, as widely copied code does, it is the density of a product of mixtures.)
     /// `z: [..,L] -> [..]`. Paper: eq:mixture.
+    /// > Mixture.logProb mixture (t [ 0.0 ]) = -1.419
     let logProb (m: Mixture) (z: Tensor) : Tensor =
         needWeights (nameof m) m
         let logWeights = torch.nn.functional.log_softmax (m.Logits, 0L)
@@ -270,6 +298,7 @@ module Mixture =
 
     /// Chooses a component by inverse distribution function from u and adds that component's noise.
     /// `u: [B] ~ U[0,1)`, `eps: [B,L] ~ N(0,I)`, result `[B,L]`.
+    /// > Mixture.sample mixture (t [ 0.2; 0.8 ]) (tt [ [ 0.5 ]; [ 0.5 ] ]) = -0.5; 1.5
     let sample (m: Mixture) (u: Tensor) (eps: Tensor) : Tensor =
         needWeights (nameof m) m
 
@@ -289,6 +318,7 @@ module Mixture =
 /// log N(z_n; mu_m, diag exp logVar_m) for all pairs, one dimension at a time so that memory stays N x M (the square
 /// expanded into two matrix products would cancel for narrow components). `q: [M,L]`, `z: [N,L]`, computed in and
 /// returned as float64 `[N,M]`.
+/// > pairwiseLogProb mixture.Components (tt [ [ 0.0 ] ]) = -1.419; -1.419
 let pairwiseLogProb (q: DiagNormal) (z: Tensor) : Tensor =
     needLast (nameof z) (q.Mu.size -1) z
     let mu, logVar, z = q.Mu.double (), q.LogVar.double (), z.double ()
@@ -308,6 +338,7 @@ let pairwiseLogProb (q: DiagNormal) (z: Tensor) : Tensor =
 
 /// KL(q||p) of two diagonal normals, 1/2 sum_i [expm1(d_i) - d_i + (mu_q - mu_p)_i^2 exp(-logVar_p,i)] with
 /// d = logVar_q - logVar_p. `[..,L]` twice, result `[..]`. Paper: eq:kl-diag.
+/// > klDiagNormal q (DiagNormal.standardLike q.Mu) = 1.307
 let klDiagNormal (q: DiagNormal) (p: DiagNormal) : Tensor =
     needLast (nameof p) (q.Mu.size -1) p.Mu
     let d = q.LogVar - p.LogVar
@@ -316,14 +347,17 @@ let klDiagNormal (q: DiagNormal) (p: DiagNormal) : Tensor =
 
 /// KL(q||N(0,I)) of each dimension, 1/2 [mu^2 + expm1(logVar) - logVar]: `exp(logVar) - 1` would lose the digits
 /// of a posterior near the prior. `[..,L] -> [..,L]`.
+/// > klStandardPerDimension q = 0; 1.307
 let klStandardPerDimension (q: DiagNormal) : Tensor = 0.5 * (q.Mu.square () + q.LogVar.expm1 () - q.LogVar)
 
 /// KL(q||N(0,I)) = 1/2 sum_i [mu_i^2 + expm1(logVar_i) - logVar_i]. `[..,L] -> [..]`.
 /// Source: Kingma and Welling (2014), appendix B. Paper: eq:kl-standard.
+/// > klStandard q = 1.307
 let klStandard (q: DiagNormal) : Tensor = sumLast (klStandardPerDimension q)
 
 /// The Monte-Carlo estimate of KL(q||p): the mean over K samples of q of log q(z) - log p(z).
 /// Both arguments `[K,..]`, result `[..]`. Paper: eq:kl-mc.
+/// > klMonteCarlo (t [ -1.0; -2.0 ]) (t [ -2.0; -4.0 ]) = 1.5
 let klMonteCarlo (logQ: Tensor) (logP: Tensor) : Tensor =
     needShape (nameof logP) logQ logP
     meanOfSamples (nameof logQ) (logQ - logP)
@@ -334,11 +368,13 @@ let klMonteCarlo (logQ: Tensor) (logP: Tensor) : Tensor =
 
 /// E_q [log p(x,z) - log q(z|x)], first form of the ELBO, over K samples of q. `[K,B]` twice, result `[B]`.
 /// Paper: eq:elbo-joint.
+/// > elboJoint (tt [ [ -3.0 ]; [ -5.0 ] ]) (tt [ [ -1.0 ]; [ -2.0 ] ]) = -2.5
 let elboJoint (logJoint: Tensor) (logQ: Tensor) : Tensor =
     needShape (nameof logQ) logJoint logQ
     meanOfSamples (nameof logJoint) (logJoint - logQ)
 
 /// E_q log p(x|z) - KL(q(z|x)||p(z)), second form. `[K,B]` and `[B]`, result `[B]`. Paper: eq:elbo-kl.
+/// > elboKl (tt [ [ -3.0 ]; [ -5.0 ] ]) (t [ 1.0 ]) = -5
 let elboKl (logLikelihood: Tensor) (kl: Tensor) : Tensor =
     let reconstruction = meanOfSamples (nameof logLikelihood) logLikelihood
     needShape (nameof kl) reconstruction kl
@@ -346,28 +382,33 @@ let elboKl (logLikelihood: Tensor) (kl: Tensor) : Tensor =
 
 /// log p(x) - KL(q(z|x)||p(z|x)), third form: the gap of the bound is the posterior's divergence.
 /// `[B]` twice, result `[B]`. Paper: eq:elbo-gap.
+/// > elboGap (t [ -3.0 ]) (t [ 0.5 ]) = -3.5
 let elboGap (logEvidence: Tensor) (klToPosterior: Tensor) : Tensor =
     needShape (nameof klToPosterior) logEvidence klToPosterior
     logEvidence - klToPosterior
 
 /// The importance-weighted bound log (1/K) sum_k w_k, log w = log p(x,z) - log q(z|x). `[K,B] -> [B]`.
 /// Source: Burda, Grosse and Salakhutdinov (2016), eq. 8. Paper: eq:iwae.
+/// > importanceWeightedBound (tt [ [ 0.0 ]; [ log 3.0 ] ]) = 0.6931
 let importanceWeightedBound (logWeights: Tensor) : Tensor = logMeanOf (nameof logWeights) 0L logWeights
 
 /// The importance-sampling estimate of log p(x): the importance-weighted bound read as an estimator, consistent in
 /// K and biased downwards by about Var(w)/(2 K p(x)^2).
 /// `logJoint, logQ: [K,B]`, samples from q; result `[B]`. Paper: eq:is-loglik.
+/// > logLikelihoodImportance (tt [ [ -1.0 ]; [ log 3.0 ] ]) (tt [ [ -1.0 ]; [ 0.0 ] ]) = 0.6931
 let logLikelihoodImportance (logJoint: Tensor) (logQ: Tensor) : Tensor =
     needShape (nameof logQ) logJoint logQ
     logMeanOf (nameof logJoint) 0L (logJoint - logQ)
 
 /// The naive estimate of log p(x), log (1/K) sum_k p(x|z_k) with z_k ~ p(z). `[K,B] -> [B]`. Paper: eq:mc-loglik.
+/// > logLikelihoodPrior (tt [ [ 0.0 ]; [ log 3.0 ] ]) = 0.6931
 let logLikelihoodPrior (logLikelihood: Tensor) : Tensor = logMeanOf (nameof logLikelihood) 0L logLikelihood
 
 /// The joint-space form of the ELBO on finite x and z, three ways: -KL(q(x,z)||p(x,z)) with q(x,z) = p_D(x) q(z|x);
 /// -KL(p_D(x)||p(x)) - E_{p_D} KL(q(z|x)||p(z|x)); -KL(q(z)||p(z)) - E_{q(z)} KL(q(x|z)||p(x|z)).
 /// `pData: [X]`, `posterior: [X,Z]` with rows summing to 1, `joint: [X,Z]` summing to 1; 0 log 0 = 0; three `[]`.
 /// Source: Zhao, Song and Ermon (2019), eq. 3-5. Paper: eq:joint-space.
+/// > jointSpaceForms half even (tt [ [ 0.4; 0.1 ]; [ 0.1; 0.4 ] ]) = -0.2231; -0.2231; -0.2231
 let jointSpaceForms (pData: Tensor) (posterior: Tensor) (joint: Tensor) : Tensor * Tensor * Tensor =
     needShape (nameof joint) posterior joint
     needShape (nameof pData) (posterior.sum 1L) pData
@@ -390,6 +431,7 @@ let jointSpaceForms (pData: Tensor) (posterior: Tensor) (joint: Tensor) : Tensor
 
 /// The score (REINFORCE) estimates f(x) (x - theta) at x = theta + eps. `theta: []`, `eps: [..]`, result `[..]`.
 /// Source: Williams (1992). Paper: eq:score-gradient.
+/// > scoreGradient (fun x -> x.square()) (torch.tensor 1.0) (t [ 2.0; -1.0 ]) = 18; -0
 let scoreGradient (f: Tensor -> Tensor) (theta: Tensor) (eps: Tensor) : Tensor =
     let values = f (theta + eps)
     needShape (nameof f) eps values
@@ -397,6 +439,7 @@ let scoreGradient (f: Tensor -> Tensor) (theta: Tensor) (eps: Tensor) : Tensor =
 
 /// The pathwise (reparameterised) estimates f'(theta + eps). `theta: []`, `eps: [..]`, result `[..]`.
 /// Source: Kingma and Welling (2014). Paper: eq:pathwise-gradient.
+/// > pathwiseGradient (fun x -> x.square()) (torch.tensor 1.0) (t [ 2.0; -1.0 ]) = 6; 0
 let pathwiseGradient (f: Tensor -> Tensor) (theta: Tensor) (eps: Tensor) : Tensor = diff f (theta + eps)
 
 let private needEstimates (n: int) =
@@ -404,11 +447,13 @@ let private needEstimates (n: int) =
 
 /// The exact variance (theta^4 + 14 theta^2 + 15)/N of the mean of N score estimates for f(x) = x^2.
 /// Paper: eq:score-variance.
+/// > scoreVarianceOfSquare 1.0 10 = 3
 let scoreVarianceOfSquare (theta: float) (n: int) : float =
     needEstimates n
     (theta ** 4.0 + 14.0 * theta ** 2.0 + 15.0) / float n
 
 /// The exact variance 4/N of the mean of N pathwise estimates for f(x) = x^2. Paper: eq:pathwise-variance.
+/// > pathwiseVarianceOfSquare 10 = 0.4
 let pathwiseVarianceOfSquare (n: int) : float =
     needEstimates n
     4.0 / float n
@@ -427,24 +472,28 @@ type Transform = {
 [<RequireQualifiedAccess>]
 module Transform =
     /// z -> z with log-determinant 0.
+    /// > Transform.identity.Forward(t [ 1.0; 2.0 ]) = 1; 2; 0
     let identity: Transform =
         let same (z: Tensor) = z, torch.zeros_like (z.select (-1L, 0L))
 
         { Forward = same; Inverse = Some same }
 
     /// Reverses the order of the last dimension; its log-determinant is 0.
+    /// > Transform.flip.Forward(t [ 1.0; 2.0 ]) = 2; 1; 0
     let flip: Transform =
         let reverse (z: Tensor) = z.flip -1L, torch.zeros_like (z.select (-1L, 0L))
 
         { Forward = reverse; Inverse = Some reverse }
 
     /// The transform read backwards. Raises ArgumentException where there is no closed-form inverse.
+    /// > (Transform.invert coupled).Forward(t [ 1.0; 7.0 ]) = 1; 2; -0.6931
     let invert (t: Transform) : Transform =
         match t.Inverse with
         | Some inverse -> { Forward = inverse; Inverse = Some t.Forward }
         | None -> invalidArg (nameof t) "this transform has no closed-form inverse"
 
     /// First f, then g: log-determinants add. Paper: eq:flow-composition.
+    /// > (Transform.andThen Transform.flip coupled).Forward(t [ 1.0; 2.0 ]) = 7; 1; 0.6931
     let andThen (g: Transform) (f: Transform) : Transform =
         let chain first second z =
             let middle, logDetFirst: Tensor * Tensor = first z
@@ -457,6 +506,7 @@ module Transform =
         }
 
     /// The transforms one after the other, the first one applied first.
+    /// > (Transform.compose [ coupled; Transform.flip ]).Forward(t [ 1.0; 2.0 ]) = 7; 1; 0.6931
     let compose (transforms: Transform list) : Transform =
         transforms |> List.fold (fun f g -> andThen g f) identity
 
@@ -467,6 +517,7 @@ let private planarSlope (u: Tensor) (w: Tensor) : Tensor =
 
 /// u + (m(w.u) - w.u) w/|w|^2 with m(a) = softplus(a) - 1, so that w.u-hat > -1 and the planar map is invertible; u for
 /// w = 0. `u, w: [..,L]`. Source: Rezende and Mohamed (2015), appendix A.1. Paper: eq:planar-invertible.
+/// > planarInvertibleU (t [ -3.0; 0.0 ]) (t [ 1.0; 0.0 ]) = -0.9514; 0
 let planarInvertibleU (u: Tensor) (w: Tensor) : Tensor =
     needLast (nameof w) (u.size -1) w
     // softplus(a) - a = softplus(-a), which does not cancel.
@@ -476,6 +527,7 @@ let planarInvertibleU (u: Tensor) (w: Tensor) : Tensor =
 /// determinant lemma gives in O(L). `u, w: [L]` and `b: []` for one map, or `[B,L]` and `[B]` for a map of its own
 /// for each example, as an amortised posterior needs; z `[..,B,L]`. Exact while exp(w.u/2) is in the type's range.
 /// Source: Rezende and Mohamed (2015), eq. 10-12. Paper: eq:planar, eq:planar-logdet.
+/// > (planar (t [ 1.0; 0.0 ]) (t [ 1.0; 0.0 ]) (torch.tensor 0.5)).Forward(t [ 0.5; 2.0 ]) = 0.7386; 2; 0.1236
 let planar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
     let uHat = planarInvertibleU u w
     // The root of w.u-hat + 1 = softplus(a), which below a = -37 is exp(a) to rounding.
@@ -499,6 +551,7 @@ let planar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
 /// The affine coupling y1 = z1, y2 = exp(s(z1)) z2 + t(z1) on the two halves of an even L, log-determinant
 /// sum_i s_i(z1). `scale, shift: [..,L/2] -> [..,L/2]`. Raises ArgumentException for an odd L.
 /// Source: Dinh, Sohl-Dickstein and Bengio (2017), eq. 7-8. Paper: eq:coupling.
+/// > (coupling (fun z -> z * log 2.0) (fun z -> 3.0 * z)).Forward(t [ 1.0; 2.0 ]) = 1; 7; 0.6931
 let coupling (scale: Tensor -> Tensor) (shift: Tensor -> Tensor) : Transform =
     let halves (z: Tensor) =
         let h = z.size -1 / 2L
@@ -529,6 +582,7 @@ let coupling (scale: Tensor -> Tensor) (shift: Tensor -> Tensor) : Transform =
 /// The mask of a MADE layer: entry (o,i) is 1 where degree(o) >= degree(i), strictly greater for the output layer,
 /// so that output i of the network depends on inputs before i only. `[out,in]`.
 /// Source: Germain et al. (2015), eq. 8-9. Paper: eq:made.
+/// > madeMask true [| 0L; 1L |] [| 0L; 1L |] = 0; 0; 1; 0
 let madeMask (strict: bool) (inputDegrees: int64[]) (outputDegrees: int64[]) : Tensor =
     let rows = torch.tensor(outputDegrees).unsqueeze 1L
     let columns = torch.tensor(inputDegrees).unsqueeze 0L
@@ -538,6 +592,7 @@ let madeMask (strict: bool) (inputDegrees: int64[]) (outputDegrees: int64[]) : T
 /// The inverse autoregressive step z_i <- g_i z_i + (1 - g_i) m_i with (m, s) = net(z), g = sigmoid(s); the Jacobian
 /// is triangular, so its log-determinant is sum_i log g_i. `net: [..,L] -> [..,L] * [..,L]`, autoregressive.
 /// Source: Kingma et al. (2016), eq. 10-14. Paper: eq:iaf.
+/// > (inverseAutoregressive (fun z -> z * 0.0 + 3.0, z * 0.0)).Forward(t [ 1.0; 5.0 ]) = 2; 4; -1.386
 let inverseAutoregressive (net: Tensor -> Tensor * Tensor) : Transform =
     let forward (z: Tensor) =
         let m, s = net z
@@ -550,6 +605,7 @@ let inverseAutoregressive (net: Tensor -> Tensor * Tensor) : Transform =
 
 /// log p(x) = log p0(f(x)) + log|det J_f(x)| for a flow f from data to base; the negative is the NLL.
 /// `[..,D] -> [..]`. Paper: eq:flow-nll.
+/// > flowLogProb logStandardNormal coupled (t [ 1.0; 2.0 ]) = -26.14
 let flowLogProb (baseLogProb: Tensor -> Tensor) (toBase: Transform) (x: Tensor) : Tensor =
     let z, logDet = toBase.Forward x
     let logProb = baseLogProb z
@@ -559,6 +615,7 @@ let flowLogProb (baseLogProb: Tensor -> Tensor) (toBase: Transform) (x: Tensor) 
 /// E [log q0(z0) - log|det J_f(z0)| + U(f(z0))], the KL from the flow's density to exp(-U)/Z, minus log Z.
 /// Bounded below by -log Z. `z0: [B,D]` from q0, result `[]`. Source: Rezende and Mohamed (2015), eq. 15-16.
 /// Paper: eq:flow-density.
+/// > flowDensityLoss logStandardNormal coupled energyArcs (tt [ [ 2.0; 0.0 ] ]) = 53.22
 let flowDensityLoss
     (baseLogProb: Tensor -> Tensor)
     (flow: Transform)
@@ -573,6 +630,7 @@ let flowDensityLoss
 
 /// U(z) = 1/2 ((|z| - 2)/0.4)^2 - log(exp(-1/2 ((z1 - 2)/0.6)^2) + exp(-1/2 ((z1 + 2)/0.6)^2)): two arcs.
 /// `[..,2] -> [..]`. Source: Rezende and Mohamed (2015), table 1. Paper: eq:energy-arcs.
+/// > energyArcs (t [ 0.0; 2.0 ]) = 4.862
 let energyArcs (z: Tensor) : Tensor =
     needLast (nameof z) 2L z
     let z1 = z.select (-1L, 0L)
@@ -582,6 +640,7 @@ let energyArcs (z: Tensor) : Tensor =
 
 /// U(z) = 1/2 ((z2 - sin(pi z1/2))/0.4)^2: a sine wave, not normalisable on the whole plane. `[..,2] -> [..]`.
 /// Source: Rezende and Mohamed (2015), table 1. Paper: eq:energy-sine.
+/// > energySine (t [ 1.0; 1.4 ]) = 0.5
 let energySine (z: Tensor) : Tensor =
     needLast (nameof z) 2L z
     // One period is exact, where the sine of a large product would be noise.
@@ -603,6 +662,7 @@ type Prior = {
 [<RequireQualifiedAccess>]
 module Prior =
     /// N(0, I).
+    /// > Prior.standard.LogProb(t [ 0.0; 0.0 ]) = -1.838
     let standard: Prior = {
         LogProb = logStandardNormal
         Sample = fun _ eps -> eps
@@ -621,22 +681,26 @@ module Prior =
 
     /// sum_k pi_k N(mu_k, diag exp logVar_k) with free parameters. `logits: [K]`, `mu, logVar: [K,L]`.
     /// Paper: eq:mog-prior.
+    /// > (Prior.mixtureOfGaussians half (tt [ [ -1.0 ]; [ 1.0 ] ]) (torch.zeros (2L, 1L))).LogProb(t [ 0.0 ]) = -1.419
     let mixtureOfGaussians (logits: Tensor) (mu: Tensor) (logVar: Tensor) : Prior =
         ofMixture logits { Mu = mu; LogVar = logVar }
 
     /// sum_k pi_k q(z|u_k): the encoder's posterior at K learned pseudo-inputs. `logits: [K]`, `pseudoInputs: [K,D]`.
     /// Source: Tomczak and Welling (2018), eq. 9. Paper: eq:vamp-prior.
+    /// > (Prior.vamp encode half (tt [ [ -2.0 ]; [ 2.0 ] ])).LogProb(t [ 0.0 ]) = -1.572
     let vamp (encode: Tensor -> DiagNormal) (logits: Tensor) (pseudoInputs: Tensor) : Prior =
         ofMixture logits (encode pseudoInputs)
 
     /// sum_k pi_k N(mu(u_k), diag exp logVar(u_k)) with centres mapped by a network from fixed codes u_k.
     /// `network: [K,C] -> DiagNormal [K,L]`, `logits: [K]`, `codes: [K,C]`.
     /// Source: Bishop, Svensen and Williams (1998). Paper: eq:gtm-prior.
+    /// > (Prior.topographic encode half (tt [ [ -2.0 ]; [ 2.0 ] ])).LogProb(t [ 0.0 ]) = -1.572
     let topographic (network: Tensor -> DiagNormal) (logits: Tensor) (codes: Tensor) : Prior =
         ofMixture logits (network codes)
 
     /// The density of f^-1(eps), eps ~ N(0,I): log N(f(z); 0, I) + log|det J_f(z)|, the determinant counted once and
     /// not once a dimension. Raises ArgumentException where f has no closed-form inverse. Paper: eq:flow-prior.
+    /// > (Prior.flow coupled).LogProb(t [ 1.0; 2.0 ]) = -26.14
     let flow (toBase: Transform) : Prior =
         need toBase.Inverse.IsSome (nameof toBase) (fun () -> "a prior's flow needs a closed-form inverse")
         let ofBase = Transform.invert toBase
@@ -651,6 +715,7 @@ module Prior =
 /// aggregated posterior knows the prior. Returns the terms `[]` of a batch; their sum is the ELBO.
 /// `logLikelihood: [K,B]`, `entropy: [B]`, `logPrior: [K,B]` at samples of q(z|x).
 /// Source: Makhzani et al. (2016), eq. 2; Tomczak and Welling (2018), eq. 5. Paper: eq:elbo-three.
+/// > elboThreeTerms (tt [ [ -3.0 ]; [ -5.0 ] ]) (t [ 1.5 ]) (tt [ [ -2.0 ]; [ -3.0 ] ]) = -4; 1.5; -2.5
 let elboThreeTerms (logLikelihood: Tensor) (entropy: Tensor) (logPrior: Tensor) : Tensor * Tensor * Tensor =
     meanOf (nameof logLikelihood) logLikelihood,
     meanOf (nameof entropy) entropy,
@@ -658,6 +723,7 @@ let elboThreeTerms (logLikelihood: Tensor) (entropy: Tensor) (logPrior: Tensor) 
 
 /// log (1/N) sum_n q(z|x_n): the aggregated posterior, which is the optimal prior. `encodings: [N,L]`, `z: [M,L]`,
 /// result float64 `[M]`. Source: Hoffman and Johnson (2016). Paper: eq:optimal-prior.
+/// > logAggregatedPosterior mixture.Components (tt [ [ 0.0 ] ]) = -1.419
 let logAggregatedPosterior (encodings: DiagNormal) (z: Tensor) : Tensor =
     logMeanOf (nameof encodings) -1L (pairwiseLogProb encodings z)
 
@@ -672,6 +738,7 @@ type Posterior = { Base: DiagNormal; Flow: Transform option }
 module Posterior =
     /// z ~ q(z|x) from eps ~ N(0,I), and log q(z|x) = log q0(z0) - log|det J|. `eps: [..,B,L]`, result `[..,B,L]`
     /// and `[..,B]`.
+    /// > Posterior.sample { Base = q; Flow = None } (t [ 1.0; 1.0 ]) = 1; 3; -3.531
     let sample (q: Posterior) (eps: Tensor) : Tensor * Tensor =
         let z0 = DiagNormal.sample q.Base eps
         let logQ0 = DiagNormal.logProb q.Base z0
@@ -696,6 +763,7 @@ type Terms = (string * Tensor) list
 type Objective = LatentModel -> Tensor -> Tensor -> Terms
 
 /// The loss: the sum of its terms. `[]`.
+/// > total [ "reconstruction", torch.tensor 3.0; "kl", torch.tensor 0.5 ] = 3.5
 let total (terms: Terms) : Tensor =
     need (not terms.IsEmpty) (nameof terms) (fun () -> "there is no term")
 
@@ -705,6 +773,7 @@ let total (terms: Terms) : Tensor =
 /// flow, the base's closed form and the sampled change of log q - log p along the flow, which has the same mean and,
 /// near the identity, no variance. `logPrior` = log p(z), computed where it is needed.
 /// `eps: [..,B,L]`, `logQ, logPrior: [..,B]`, result `[..,B]` (the closed form `[B]`).
+/// > klFromPrior Prior.standard { Base = q; Flow = None } (t [ 1.0; 1.0 ]) (t [ nan ]) (lazy (t [ nan ])) = 1.307
 let klFromPrior (prior: Prior) (q: Posterior) (eps: Tensor) (logQ: Tensor) (logPrior: Lazy<Tensor>) : Tensor =
     match q.Flow, prior.KlFrom with
     | None, Some klFrom -> klFrom q.Base
@@ -722,6 +791,7 @@ let private partsOfElbo (model: LatentModel) (x: Tensor) (eps: Tensor) =
 
 /// reconstruction + beta KL: minus the ELBO at beta = 1, the autoencoder's loss without the KL at beta = 0.
 /// Source: Higgins et al. (2017), eq. 4. Paper: eq:beta-elbo.
+/// > betaElbo 2.0 model x eps = reconstruction 0.9618; kl 1.193
 let betaElbo (beta: float) : Objective =
     fun model x eps ->
         let logLikelihood, kl, _ = partsOfElbo model x eps
@@ -734,11 +804,13 @@ let betaElbo (beta: float) : Objective =
         ]
 
 /// Minus the ELBO: -E_q log p(x|z) + KL(q(z|x)||p(z)). Source: Kingma and Welling (2014), eq. 3. Paper: eq:elbo-kl.
+/// > elbo model x eps = reconstruction 0.9618; kl 0.5966
 let elbo: Objective = betaElbo 1.0
 
 /// The flow posterior's free energy E_q0 [log q0(z0) - sum log|det J| - log p(x,z)], minus the ELBO: a special case
 /// of `elbo` by construction, spelled out for one flow. `[B]` results averaged to `[]`.
 /// Source: Rezende and Mohamed (2015), eq. 15. Paper: eq:flow-elbo.
+/// > flowFreeEnergy (t [ -1.0 ]) (t [ 0.5 ]) (t [ -4.0 ]) = 2.5
 let flowFreeEnergy (logQ0: Tensor) (logDet: Tensor) (logJoint: Tensor) : Tensor =
     needShape (nameof logDet) logQ0 logDet
     needShape (nameof logJoint) logQ0 logJoint
@@ -755,6 +827,7 @@ let private jointAndPosterior (model: LatentModel) (x: Tensor) (eps: Tensor) : T
     model.LogLikelihood x z + model.Prior.LogProb z, logQ
 
 /// Minus the importance-weighted bound with K samples. `eps: [K,B,L]`. Source: Burda et al. (2016). Paper: eq:iwae.
+/// > importanceWeighted model x (eps.unsqueeze 0L) = bound 2.266
 let importanceWeighted: Objective =
     fun model x eps ->
         let logJoint, logQ = jointAndPosterior model x eps
@@ -762,6 +835,7 @@ let importanceWeighted: Objective =
 
 /// log p(x) by importance sampling with the model's own posterior. `eps: [K,B,L]`, result `[B]`.
 /// Paper: eq:is-loglik.
+/// > logEvidence model x (eps.unsqueeze 0L) = -2.266
 let logEvidence (model: LatentModel) (x: Tensor) (eps: Tensor) : Tensor =
     let logJoint, logQ = jointAndPosterior model x eps
     logLikelihoodImportance logJoint logQ
@@ -778,11 +852,13 @@ let private needScale (name: string) (scale: float) =
         $"a kernel's squared length is positive, and not {scale}")
 
 /// exp(-d^2/(2 h)). h > 0 is a squared length.
+/// > kernelRbf 2.0 (t [ 0.0; 4.0 ]) = 1; 0.3679
 let kernelRbf (h: float) : Kernel =
     needScale (nameof h) h
     fun d2 -> (-0.5 * (d2 / h)).exp()
 
 /// c/(c + d^2), the inverse multiquadric: heavier tails, so distant codes still feel a pull. c > 0.
+/// > kernelImq 2.0 (t [ 0.0; 4.0 ]) = 1; 0.3333
 let kernelImq (c: float) : Kernel =
     needScale (nameof c) c
     fun d2 -> 1.0 / (1.0 + d2 / c)
@@ -790,6 +866,7 @@ let kernelImq (c: float) : Kernel =
 /// The unbiased (U-statistic) estimate of MMD^2: mean_{i<>j} k(x_i,x_j) + mean_{i<>j} k(y_i,y_j) - 2 mean k(x_i,y_j).
 /// May be negative. `x: [N,L]`, `y: [M,L]`, N, M >= 2, result `[]`. Source: Gretton et al. (2012), eq. 3.
 /// Paper: eq:mmd.
+/// > mmdUnbiased (kernelImq 1.0) (tt [ [ 0.0 ]; [ 1.0 ] ]) (tt [ [ 3.0 ]; [ 4.0 ] ]) = 0.7706
 let mmdUnbiased (kernel: Kernel) (x: Tensor) (y: Tensor) : Tensor =
     for name, sample in [ nameof x, x; nameof y, y ] do
         need (sample.size 0 >= 2L) name (fun () ->
@@ -822,6 +899,7 @@ let private weighed (weight: float) (term: Tensor) : Tensor =
 /// + alpha I_q(x;z), and E log p(x|z) - (1-alpha) E KL(q(z|x)||p(z)) - (alpha+lambda-1) KL(q(z)||p(z)) + H(p_D).
 /// `pData: [X]`, `posterior: [X,Z]`, `likelihood: [X,Z]` with columns p(x|z) summing to 1, `prior: [Z]`; two `[]`.
 /// Source: Zhao, Song and Ermon (2019), eq. 6 and 7. Paper: eq:infovae.
+/// > infoVaeForms 0.5 2.0 half (tt [ [ 0.8; 0.2 ]; [ 0.4; 0.6 ] ]) even half = -0.08342; -0.08342
 let infoVaeForms
     (alpha: float)
     (lambda: float)
@@ -858,6 +936,7 @@ let infoVaeForms
 /// each; eps `[3,B,L]` holds the posterior's noise, the prior's, and numbers of which the first of each example chooses
 /// the prior's component.
 /// Source: Zhao, Song and Ermon (2019), eq. 7. Paper: eq:infovae-loss.
+/// > infoVae 1.0 2.0 (fun z p -> (z - p).square().mean()) model x (eps.expand (3L, 1L, 1L)) = reconstruction 0.9618; divergence 1
 let infoVae (alpha: float) (lambda: float) (divergence: Tensor -> Tensor -> Tensor) : Objective =
     fun model x eps ->
         need (eps.ndim = 3L && eps.size 0 = 3L) (nameof eps) (fun () ->
@@ -878,6 +957,7 @@ let infoVae (alpha: float) (lambda: float) (divergence: Tensor -> Tensor -> Tens
 
 /// The loss -E_q log sigmoid(T(z)) - E_p log(1 - sigmoid(T(z))) of a discriminator with logits T, whose optimum is
 /// T = log q(z)/p(z). `[N]` and `[M]`, result `[]`. Source: Goodfellow et al. (2014). Paper: eq:density-ratio.
+/// > densityRatioLoss (t [ 0.0 ]) (t [ 0.0 ]) = 1.386
 let densityRatioLoss (logitsQ: Tensor) (logitsP: Tensor) : Tensor =
     meanOf (nameof logitsQ) (softplus (logitsQ.neg ()))
     + meanOf (nameof logitsP) (softplus logitsP)
@@ -889,6 +969,7 @@ let densityRatioLoss (logitsQ: Tensor) (logitsP: Tensor) : Tensor =
 /// (E_p log sigmoid(C) + E_q log sigmoid(-C) + log 4)/2, which the optimal critic log p/q makes JSD(p||q).
 /// The critic maximises it, the generator minimises it. `[N]` and `[M]` critic values, result `[]`.
 /// Source: Goodfellow et al. (2014), theorem 1. Paper: eq:jsd-metric.
+/// > jsdMetric (t [ 100.0 ]) (t [ -100.0 ]) = 0.6931
 let jsdMetric (criticOnData: Tensor) (criticOnModel: Tensor) : Tensor =
     let real = meanOf (nameof criticOnData) (logSigmoid criticOnData)
     let fake = meanOf (nameof criticOnModel) (logSigmoid (criticOnModel.neg ()))
@@ -896,16 +977,19 @@ let jsdMetric (criticOnData: Tensor) (criticOnModel: Tensor) : Tensor =
 
 /// E_p C - E_q C, which a 1-Lipschitz critic bounds by the Wasserstein-1 distance. `[N]` and `[M]`, result `[]`.
 /// Source: Arjovsky, Chintala and Bottou (2017), eq. 2. Paper: eq:w1-metric.
+/// > wassersteinMetric (t [ 3.0; 5.0 ]) (t [ 1.0 ]) = 3
 let wassersteinMetric (criticOnData: Tensor) (criticOnModel: Tensor) : Tensor =
     meanOf (nameof criticOnData) criticOnData - meanOf (nameof criticOnModel) criticOnModel
 
 /// E log(1 - D(G(z))) = E log sigmoid(-C), the generator's minimax loss: its gradient -sigmoid(C) dies where the
 /// discriminator is sure. `[N] -> []`. Source: Goodfellow et al. (2014), eq. 1. Paper: eq:minimax.
+/// > minimaxGeneratorLoss (t [ -100.0; 0.0 ]) = -0.3466
 let minimaxGeneratorLoss (criticOnModel: Tensor) : Tensor =
     meanOf (nameof criticOnModel) (logSigmoid (criticOnModel.neg ()))
 
 /// -E log D(G(z)) = -E log sigmoid(C), the non-saturating loss: its gradient -sigmoid(-C) is largest where the
 /// discriminator is sure. `[N] -> []`. Source: Goodfellow et al. (2014), section 3. Paper: eq:nonsaturating.
+/// > nonSaturatingGeneratorLoss (t [ -100.0; 0.0 ]) = 50.35
 let nonSaturatingGeneratorLoss (criticOnModel: Tensor) : Tensor =
     (meanOf (nameof criticOnModel) (logSigmoid criticOnModel)).neg()
 
@@ -926,11 +1010,13 @@ let private inputGradient (critic: Tensor -> Tensor) (x: Tensor) : Tensor =
 /// R1 = E_p |grad_x C(x)|^2, summed over all input elements; differentiable in the critic's parameters.
 /// `critic: [N,..] -> [N]`, `x: [N,..]`, result `[]`. Source: Mescheder, Geiger and Nowozin (2018), eq. 9.
 /// Paper: eq:r1.
+/// > r1Penalty linear (tt [ [ 1.0; 1.0 ] ]) = 25
 let r1Penalty (critic: Tensor -> Tensor) (x: Tensor) : Tensor =
     (sumLast ((inputGradient critic x).square())).mean()
 
 /// GP = E (|grad_x C(x)| - 1)^2 at x = eps x_p + (1 - eps) x_q, eps ~ U[0,1) one per example.
 /// `[N,..]` twice and eps `[N]`, result `[]`. Source: Gulrajani et al. (2017), eq. 3. Paper: eq:gp.
+/// > gradientPenalty linear (tt [ [ 1.0; 1.0 ] ]) (tt [ [ 0.0; 0.0 ] ]) (t [ 0.5 ]) = 16
 let gradientPenalty (critic: Tensor -> Tensor) (data: Tensor) (model: Tensor) (eps: Tensor) : Tensor =
     needShape (nameof model) data model
 
@@ -960,6 +1046,7 @@ type UpdateOrder =
 /// One gradient step of the Dirac-GAN: target at 0, generator theta, critic C(x) = psi0 x + psi1, rate eta for both.
 /// States `[..,3]` = (theta, psi0, psi1) to the next states. At psi0 = 0 the gradient penalty has no derivative and
 /// takes libtorch's subgradient 0. Source: Mescheder, Geiger and Nowozin (2018), section 2. Paper: eq:dirac-map.
+/// > diracStep W1 (R1 0.5) Alternating 0.1 (t [ 1.0; 2.0; 0.0 ]) = 1.17; 1.7; 0
 let diracStep
     (metric: DiracMetric)
     (penalty: DiracPenalty)
@@ -1003,6 +1090,7 @@ let diracStep
 /// One power iteration for the largest singular value: v = W'u/|W'u|, u' = Wv/|Wv|, sigma = u'.Wv; u and v carry no
 /// gradient. Of W = 0, sigma is 0 and u' is u. `w: [O,I]`, `u: [O]`, returns sigma `[]`, u' and v.
 /// Source: Miyato et al. (2018), algorithm 1. Paper: eq:spectral-norm.
+/// > spectralNorm (tt [ [ 3.0; 0.0 ]; [ 0.0; 1.0 ] ]) (t [ 1.0; 0.0 ]) = 3; 1; 0; 1; 0
 let spectralNorm (w: Tensor) (u: Tensor) : Tensor * Tensor * Tensor =
     /// x/|x|, or the other vector for x = 0. In float64 no square of a float32 underflows.
     let unitOr (other: Tensor) (x: Tensor) =
@@ -1044,6 +1132,7 @@ let private covarianceFactor (name: string) (features: int64) (covariance: Tenso
 /// and is exact for singular covariances. Means `[F]`, covariances `[F,F]`; computed in and returned as float64 `[]`.
 /// Raises ArgumentException for a matrix that is not symmetric and positive semi-definite.
 /// Source: Dowson and Landau (1982), eq. 4; Heusel et al. (2017), eq. 6. Paper: eq:frechet.
+/// > frechetDistance (t [ 1.0 ]) (tt [ [ 4.0 ] ]) (t [ 3.0 ]) (tt [ [ 9.0 ] ]) = 5
 let frechetDistance (mean1: Tensor) (cov1: Tensor) (mean2: Tensor) (cov2: Tensor) : Tensor =
     needShape (nameof mean2) mean1 mean2
     let shift, s1, s2 = (mean1.double () - mean2.double ()), cov1.double (), cov2.double ()
@@ -1057,6 +1146,7 @@ let frechetDistance (mean1: Tensor) (cov1: Tensor) (mean2: Tensor) (cov2: Tensor
 
 /// exp E_x KL(p(y|x)||p(y)), between 1 and the number of classes. `logits: [N,Y]`, result `[]`.
 /// Source: Salimans et al. (2016), section 4. Paper: eq:inception-score.
+/// > inceptionScore (tt [ [ 100.0; 0.0 ]; [ 0.0; 100.0 ] ]) = 2
 let inceptionScore (logits: Tensor) : Tensor =
     let conditional = torch.nn.functional.softmax (logits, -1L)
     let marginal = (meanOfSamples (nameof logits) conditional).unsqueeze 0L
@@ -1078,6 +1168,7 @@ type Surgery = {
 /// I(n;z) = E [log q(z|n) - log q(z)] and KL(q(z)||p(z)) = E [log q(z) - log p(z)], q(z) the mean over all N
 /// encodings; they add up to E [log q(z|n) - log p(z)], the KL term of the ELBO. Quadratic in N, done in blocks.
 /// `encodings: [N,L]`, `eps: [N,L]`. Source: Hoffman and Johnson (2016), eq. 7. Paper: eq:surgery.
+/// > (elboSurgery mixture.Components logStandardNormal (tt [ [ 0.0 ]; [ 0.0 ] ])).MutualInformation = 0.5662
 let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tensor) : Surgery =
     use _ = torch.no_grad ()
     needShape (nameof eps) encodings.Mu eps
@@ -1102,10 +1193,12 @@ let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tenso
 
 /// I_q(x;z) <= E KL(q(z|x)||p(z)) for any p(z), since the difference is KL(q(z)||p(z)) >= 0: the bound from the
 /// KL of each example. `[N] -> []`. Source: Hoffman and Johnson (2016), section 2. Paper: eq:mi-bound.
+/// > mutualInformationBound (t [ 1.0; 3.0 ]) = 2
 let mutualInformationBound (klPerExample: Tensor) : Tensor = meanOf (nameof klPerExample) klPerExample
 
 /// The proportion of latent dimensions collapsed at (eps, delta): KL_i(x) < eps for at least a share 1 - delta of
 /// the examples. `klPerDimension: [N,L]`. Source: Lucas et al. (2019), definition 1. Paper: eq:collapse.
+/// > collapsedProportion 0.1 0.5 (tt [ [ 0.0; 1.0 ]; [ 1.0; 1.0 ] ]) = 0.5
 let collapsedProportion (eps: float) (delta: float) (klPerDimension: Tensor) : float =
     need (not (Double.IsNaN eps)) (nameof eps) (fun () -> "the threshold is NaN")
 
@@ -1124,6 +1217,7 @@ let collapsedProportion (eps: float) (delta: float) (klPerDimension: Tensor) : f
 
 /// The number of latent dimensions whose posterior mean varies over the data by more than a threshold (0.01 in the
 /// source). `mu: [N,L]`. Source: Burda, Grosse and Salakhutdinov (2016), section 5.1. Paper: eq:active-units.
+/// > activeUnits 0.01 (tt [ [ 1.0; 5.0 ]; [ -1.0; 5.0 ] ]) = 1
 let activeUnits (threshold: float) (mu: Tensor) : int =
     need (not (Double.IsNaN threshold)) (nameof threshold) (fun () -> "the threshold is NaN")
 
@@ -1135,6 +1229,7 @@ let activeUnits (threshold: float) (mu: Tensor) : int =
 
 /// steps + 2 points on the segment from a to b, both ends included. `[L]` twice, result `[steps+2,L]`.
 /// Paper: eq:interpolation.
+/// > interpolate 1 (t [ 0.0; 2.0 ]) (t [ 1.0; 4.0 ]) = 0; 2; 0.5; 3; 1; 4
 let interpolate (steps: int) (a: Tensor) (b: Tensor) : Tensor =
     need (steps >= 0) (nameof steps) (fun () -> $"there are no {steps} points between two")
 
@@ -1151,6 +1246,7 @@ let interpolate (steps: int) (a: Tensor) (b: Tensor) : Tensor =
 
 /// L(x,y) = -[E log p(x|y,z) + log p(y) - KL(q(z|x,y)||p(z))], the loss where the label is known. All `[..]`.
 /// Source: Kingma et al. (2014), eq. 6. Paper: eq:m2-labelled.
+/// > m2Labelled (t [ -3.0 ]) (t [ log 0.1 ]) (t [ 0.5 ]) = 5.803
 let m2Labelled (logLikelihood: Tensor) (logPriorLabel: Tensor) (kl: Tensor) : Tensor =
     needShape (nameof logPriorLabel) logLikelihood logPriorLabel
     needShape (nameof kl) logLikelihood kl
@@ -1158,6 +1254,7 @@ let m2Labelled (logLikelihood: Tensor) (logPriorLabel: Tensor) (kl: Tensor) : Te
 
 /// U(x) = sum_y q(y|x) [L(x,y) + log q(y|x)], the label summed out exactly. `logLabel: [B,Y]` = log q(y|x),
 /// `labelled: [B,Y]` = L(x,y), result `[B]`. Source: Kingma et al. (2014), eq. 7. Paper: eq:m2-unlabelled.
+/// > m2Unlabelled (tt [ [ log 0.25; log 0.75 ] ]) (tt [ [ 4.0; 8.0 ] ]) = 6.438
 let m2Unlabelled (logLabel: Tensor) (labelled: Tensor) : Tensor =
     needShape (nameof labelled) logLabel labelled
     let q = logLabel.exp ()
@@ -1186,6 +1283,7 @@ module LinearGaussian =
 
     /// The posterior N(M^-1 W'(x - b), sigma^2 M^-1), M = W'W + sigma^2 I: means `[B,L]` and covariance `[L,L]`.
     /// Source: Bishop (2006), eq. 12.42. Paper: eq:linear-gaussian.
+    /// > LinearGaussian.posterior line (tt [ [ 2.0 ] ]) = 1; 0.5
     let posterior (m: LinearGaussian) (x: Tensor) : Tensor * Tensor =
         needLast (nameof x) (m.W.size 0) x
         let u, s, vt, root = spectrum m
@@ -1197,6 +1295,7 @@ module LinearGaussian =
         mean, (if l > m.W.size 0 then covariance + blind else covariance)
 
     /// log p(x) = log N(x; b, W W' + sigma^2 I). `[B,D] -> [B]`. Paper: eq:linear-gaussian.
+    /// > LinearGaussian.logEvidence line (tt [ [ 2.0 ] ]) = -2.266
     let logEvidence (m: LinearGaussian) (x: Tensor) : Tensor =
         let mean, _ = posterior m x
         let _, s, _, root = spectrum m
@@ -1209,6 +1308,7 @@ module LinearGaussian =
         * (sumLast (residual.square ()) + sumLast (mean.square ()) + logDet + float d * log2Pi)
 
     /// log p(z|x) at z. `x: [B,D]`, `z: [..,B,L]`, result `[..,B]`.
+    /// > LinearGaussian.logPosterior line (tt [ [ 2.0 ] ]) (tt [ [ 1.0 ] ]) = -0.5724
     let logPosterior (m: LinearGaussian) (x: Tensor) (z: Tensor) : Tensor =
         needLast (nameof z) (m.W.size 1) z
         let mean, _ = posterior m x
@@ -1219,6 +1319,7 @@ module LinearGaussian =
         -0.5 * (quadratic - logDet + float (m.W.size 1) * log2Pi)
 
     /// log p(x|z) = log N(x; W z + b, sigma^2 I). `x: [B,D]`, `z: [..,B,L]`, result `[..,B]`.
+    /// > LinearGaussian.logLikelihood line (tt [ [ 2.0 ] ]) (tt [ [ 1.0 ] ]) = -1.419
     let logLikelihood (m: LinearGaussian) (x: Tensor) (z: Tensor) : Tensor =
         needSigma m
         needLast (nameof x) (m.W.size 0) x

@@ -4,10 +4,33 @@ module Research.Experiments.Program
 open System
 open System.IO
 open Argu
+open TorchSharp
 open Research.Host
 open Research.Report
 
 let private badUsage sentence = raise (ResearchException(sentence, ResearchException.BadUsage))
+
+/// Raises ResearchException (bad usage) for an option that is given twice, and for an empty text, which names nothing.
+let private requireValues (arguments: ParseResults<'T>) =
+    let given = [
+        for result in arguments.GetAllResults() ->
+            List.ofArray (arguments.Parser.PrintCommandLineArguments [ result ])
+    ]
+
+    let options = given |> List.map List.head |> List.filter _.StartsWith("--")
+
+    for words in given do
+        if words |> List.exists String.IsNullOrWhiteSpace then
+            badUsage (
+                if List.contains words.Head options then
+                    $"{words.Head} needs a value, and an empty text is none."
+                else
+                    "an empty text names nothing."
+            )
+
+    for option, times in List.countBy id options do
+        if times > 1 then
+            badUsage $"{option} is given {times} times: once is enough."
 
 /// The project's folder, which holds paper/: above the program, or, for a published program, the working directory or
 /// above it.
@@ -33,11 +56,11 @@ let private profile (name: string option) =
     | Some profile -> profile
     | None -> badUsage $"'{word}' is no profile: choose smoke, quick or paper."
 
-let private plan profile (device: string option) (data: string option) =
+let private plan profile (device: torch.Device) (data: string option) =
     let directory = DataOptions.Explicit(Option.toObj data)
     let download = profile <> Smoke
     let options = DataOptions(directory, download, Default = Path.Combine(root (), "data"))
-    Plan(profile, Devices.Parse(defaultArg device "auto"), options)
+    Plan(profile, device, options)
 
 let private places (results: string option) : Session.Places =
     let root = root ()
@@ -68,6 +91,7 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
         arguments.GetResult(PlanArguments.Rows, defaultValue = [])
         @ (arguments.TryGetResult PlanArguments.Only |> Option.map words |> Option.defaultValue [])
 
+    requireValues arguments
     let jobs = arguments.GetResult(PlanArguments.Jobs, defaultValue = Environment.ProcessorCount)
 
     if jobs < 1 then
@@ -76,10 +100,12 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
     if not withPaper && arguments.Contains PlanArguments.No_Paper then
         badUsage "--no-paper belongs to report and render."
 
+    Executing.requireSense arguments
+
     let plan =
         plan
             (profile (arguments.TryGetResult PlanArguments.Profile))
-            (arguments.TryGetResult PlanArguments.Device)
+            (Executing.device (root ()) arguments)
             (arguments.TryGetResult PlanArguments.Data)
 
     // Before anything is read or trained: a typing error should not cost a minute.
@@ -87,6 +113,8 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
     action (places (arguments.TryGetResult PlanArguments.Results)) plan jobs ids
 
 let private data (arguments: ParseResults<DataArguments>) =
+    requireValues arguments
+
     let named =
         DataOptions.Explicit(Option.toObj (arguments.TryGetResult DataArguments.Directory))
         |> Option.ofObj
@@ -140,6 +168,7 @@ let private data (arguments: ParseResults<DataArguments>) =
         0
 
 let private sample (arguments: ParseResults<SampleArguments>) =
+    requireValues arguments
     let count = arguments.GetResult(SampleArguments.Count, defaultValue = 64)
 
     if count < 1 || count > 10000 then
@@ -148,7 +177,7 @@ let private sample (arguments: ParseResults<SampleArguments>) =
     let plan =
         plan
             (profile (arguments.TryGetResult SampleArguments.Profile))
-            None
+            (Devices.Parse "auto")
             (arguments.TryGetResult SampleArguments.Data)
 
     Session.sample
@@ -161,6 +190,11 @@ let private sample (arguments: ParseResults<SampleArguments>) =
 
     0
 
+let private run (arguments: ParseResults<PlanArguments>) =
+    planned arguments false (fun places plan jobs ids ->
+        let execution = Executing.execution (root ()) arguments places plan jobs None
+        (Session.run places plan execution ids).ExitCode)
+
 let private report (arguments: ParseResults<PlanArguments>) =
     let withPaper = not (arguments.Contains PlanArguments.No_Paper)
 
@@ -169,17 +203,30 @@ let private report (arguments: ParseResults<PlanArguments>) =
         raise (ResearchException Latex.missing)
 
     planned arguments true (fun places plan jobs ids ->
-        match Session.run places plan jobs ids with
-        | 0 ->
+        let execution = Executing.execution (root ()) arguments places plan jobs (Some "report")
+        let summary = Session.run places plan execution ids
+
+        if summary.IsComplete then
             Session.render places plan ids withPaper
-            0
-        | code -> code)
+
+        summary.ExitCode)
+
+let private worker (arguments: ParseResults<PlanArguments>) =
+    match arguments.TryGetResult PlanArguments.Tasks with
+    | None -> badUsage "worker needs --tasks FILE; it is what --executor slurm submits."
+    | Some tasks ->
+        planned arguments true (fun places plan jobs ids -> Session.work places plan jobs tasks ids)
 
 let private dispatch (arguments: ParseResults<Arguments>) =
     match arguments.GetSubCommand() with
     | Report arguments -> report arguments
     | List _ -> list ()
-    | Run arguments -> planned arguments false Session.run
+    | Run arguments -> run arguments
+    | Worker arguments -> worker arguments
+    | Status arguments ->
+        planned arguments false (fun places plan _ ids ->
+            Session.status places plan ids |> List.iter (printfn "%s")
+            0)
     | Render arguments ->
         planned arguments true (fun places plan _ ids ->
             Session.render places plan ids (not (arguments.Contains PlanArguments.No_Paper))
@@ -200,32 +247,39 @@ let private dispatch (arguments: ParseResults<Arguments>) =
         Doctor.lines (Devices.Parse "auto") |> List.iter (printfn "%s")
         0
 
-[<EntryPoint>]
-let main argv =
+/// Obeys a command line: the exit code and, when it is not obeyed, why in one sentence.
+let answer (argv: string array) : int * string option =
     let parser = ArgumentParser.Create<Arguments>(programName = "research")
 
     try
+        if argv |> Array.exists (Seq.exists Char.IsControl) then
+            badUsage
+                "the command line holds a control character, such as the end of a line: nothing here has one."
+
+        let arguments = parser.ParseCommandLine(argv, raiseOnUsage = true)
         TorchLibrary.Load()
-        dispatch (parser.ParseCommandLine(argv, raiseOnUsage = true))
+        dispatch arguments, None
     with
     | :? ArguParseException as error when error.ErrorCode = ErrorCode.HelpText ->
         printfn "%s" error.Message
-        0
+        0, None
     | :? ArguParseException as error ->
         // The first line is the sentence; the usage that follows is a --help away.
-        let sentence = error.Message.Split '\n' |> Array.head
-        eprintfn "%s (see research --help)" (sentence.Replace("ERROR: ", "").TrimEnd())
-        ResearchException.BadUsage
-    | :? ResearchException as error ->
-        eprintfn "%s" error.Message
-        error.ExitCode
+        let sentence = (error.Message.Split '\n' |> Array.head).Replace("ERROR: ", "").TrimEnd()
+        ResearchException.BadUsage, Some $"{sentence} (see research --help)"
+    | :? ResearchException as error -> error.ExitCode, Some error.Message
     // A file or folder that the user named cannot be read or written; the message names it.
     | :? IOException
-    | :? UnauthorizedAccessException as error ->
-        eprintfn "%s" error.Message
-        ResearchException.RunFailed
+    | :? UnauthorizedAccessException as error -> ResearchException.RunFailed, Some error.Message
     | error ->
         let trace = Path.Combine(Path.GetTempPath(), "research-defect.txt")
         File.WriteAllText(trace, string error)
-        eprintfn "%s (a defect of the program; its trace is in %s)" (WorkOutcome.ReasonOf error) trace
-        ResearchException.RunFailed
+
+        ResearchException.RunFailed,
+        Some $"{WorkOutcome.ReasonOf error} (a defect of the program; its trace is in {trace})"
+
+[<EntryPoint>]
+let main argv =
+    let code, sentence = answer argv
+    sentence |> Option.iter (eprintfn "%s")
+    code

@@ -44,25 +44,86 @@ let private computed rows =
 
 let private withoutRuns id = $"{id} has no runs: the report answers it in the text."
 
-/// Computes the runs of the rows that are not complete. Returns the process's exit code.
-let run (places: Places) (plan: Plan) (jobs: int) (ids: string list) : int =
+/// Who computes runs.
+type Execution =
+    /// This process, on so many cores.
+    | Here of jobs: int
+    /// Tasks of Slurm.
+    | OnSlurm of Slurm
+
+/// How runs are handed to Slurm.
+and Slurm = {
+    Settings: SlurmSettings
+    /// The command line of a worker, from its file of tasks and its cores.
+    Worker: string -> int -> string list
+    /// Whether this process stays until all is computed.
+    Wait: bool
+    /// The command line that follows the last task when this process does not wait.
+    Afterwards: string list option
+}
+
+let private executor
+    (execution: Execution)
+    (store: RunStore)
+    (plan: Plan)
+    (board: IProgressBoard)
+    : IExecutor =
+    match execution with
+    | Here jobs -> Runner(store, plan.Device, jobs, board)
+    | OnSlurm slurm ->
+        SlurmExecutor(
+            store,
+            slurm.Settings,
+            (fun file cores -> List.toArray (slurm.Worker file cores)),
+            board,
+            Wait = slurm.Wait,
+            Afterwards = (slurm.Afterwards |> Option.map List.toArray |> Option.toObj)
+        )
+
+let private requests (plan: Plan) (rows: Registry.Row list) : RunRequest seq =
+    computed rows |> Seq.collect (fun experiment -> experiment.Runs plan)
+
+/// Has the runs of the rows computed that are not complete, and says what became of them.
+let run (places: Places) (plan: Plan) (execution: Execution) (ids: string list) : RunSummary =
     let selected = select ids
 
     for row in selected do
         if not ids.IsEmpty && row.Answer.IsDerived then
             printfn "%s" (withoutRuns row.Id)
 
-    let experiments = computed selected
-    let store = RunStore places.Results
     use board = LiveBoard.ForConsole()
     use interruption = new Interruption(fun message -> board.Say message)
-    let requests = experiments |> List.collect (fun e -> e.Runs plan)
-    let summary = Runner(store, plan.Device, jobs, board).Run(requests, interruption.Token)
+    let executor = executor execution (RunStore places.Results) plan board
+    let summary = executor.Run(requests plan selected, interruption.Token)
 
     for line in summary.Lines() do
         board.Say line
 
-    summary.ExitCode
+    summary
+
+/// Computes the runs of one task that `OnSlurm` submitted. Returns the process's exit code.
+let work (places: Places) (plan: Plan) (jobs: int) (tasks: string) (ids: string list) : int =
+    use board = new PlainBoard(Console.Out)
+    let index = SlurmJob.Current |> Option.ofObj |> Option.bind (fun job -> Option.ofObj job.Task)
+    let worker = SlurmWorker(RunStore places.Results, plan.Device, jobs, board)
+    worker.Run(requests plan (select ids), tasks, index |> Option.map int |> Option.defaultValue 0)
+
+/// Where the runs of the rows stand: a line for each that has begun and is not done, then how many there are of each
+/// kind.
+let status (places: Places) (plan: Plan) (ids: string list) : string list =
+    let keys = requests plan (select ids) |> Seq.map _.Key |> Seq.distinctBy _.Id |> Seq.toArray
+    let all = RunStatus.Of(RunStore places.Results, keys)
+
+    let begun =
+        all |> Seq.filter (fun r -> r.Phase <> RunPhase.Waiting && r.Phase <> RunPhase.Complete)
+
+    let counts =
+        all
+        |> Seq.countBy _.Phase
+        |> Seq.sortBy fst
+        |> Seq.map (fun (phase, n) -> $"{n} {(string phase).ToLowerInvariant()}")
+
+    [ yield! Seq.map string begun; String.Join(", ", counts) ]
 
 /// What decides whether each run of a row is computed, one sentence each.
 let why (places: Places) (plan: Plan) (id: string) : string list =
@@ -74,7 +135,9 @@ let why (places: Places) (plan: Plan) (id: string) : string list =
     | experiments -> [
         for experiment in experiments do
             for request in experiment.Runs plan do
-                string (store.Why(request.Key, listing))
+                match request.Key.Configuration "step" with
+                | null -> string (store.Why(request.Key, listing))
+                | step -> $"{store.Why(request.Key, listing)} Its step: {step}."
       ]
 
 let private notRun (selected: Registry.Row list) (listing: StoreListing) (plan: Plan) (row: Registry.Row) =
@@ -143,7 +206,7 @@ let private runs (places: Places) (plan: Plan) (ids: string list) (report: Repor
 /// Writes index.html, beside a copy of the paper where that was compiled.
 let private writePage (places: Places) (report: Report) (runs: Run list) (paper: string option) =
     let directory = Path.Combine(places.Results, report.Profile)
-    let text (folder: string) (name: string) = File.ReadAllText(Path.Combine(folder, name))
+    let text (folder: string) (name: string) = Paper.text (Path.Combine(folder, name))
 
     paper
     |> Option.iter (fun pdf -> File.Copy(pdf, Path.Combine(directory, "report.pdf"), overwrite = true))

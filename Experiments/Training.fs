@@ -58,6 +58,12 @@ type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: strin
 
     member _.Parameters = parameters
 
+    /// The tensors that it moves; gradients come by their place here.
+    member _.Learned = learned
+
+    /// Begins a step whose gradients come in pieces, of float32 tensors on the CPU.
+    member _.Begin() : IGradientSink = optimiser.Begin()
+
     /// Sets the learning rate to a share of the settings' own.
     member _.Rate(share: float) : unit = optimiser.LearningRate <- share * settings.LearningRate
 

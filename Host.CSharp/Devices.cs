@@ -9,10 +9,14 @@ public static class Devices
     /// <summary>
     /// The device that `auto`, `cpu`, `cuda` or `cuda:N` names; `auto` is the first GPU when there is one.
     /// </summary>
+    /// <param name="name">As above.</param>
+    /// <param name="isHere">
+    /// False when other machines compute, whose devices cannot be known: then `auto` is the CPU and any GPU exists.
+    /// </param>
     /// <exception cref="ResearchException">
     /// The name is unknown or the GPU does not exist; one sentence says what to do.
     /// </exception>
-    public static torch.Device Parse(string name)
+    public static torch.Device Parse(string name, bool isHere = true)
     {
         var text = name.Trim().ToLowerInvariant();
         var index = 0;
@@ -22,6 +26,8 @@ public static class Devices
         if (!isCuda && text is not ("auto" or "cpu"))
             throw new ResearchException(
                 $"'{name}' is not a device: choose auto, cpu, cuda or cuda:N.", ResearchException.BadUsage);
+        if (!isHere)
+            return new torch.Device(isCuda ? DeviceType.CUDA : DeviceType.CPU, isCuda ? index : -1);
         var available = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
         if (text == "cpu" || (text == "auto" && available == 0))
             return torch.device("cpu");

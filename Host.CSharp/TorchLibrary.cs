@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Reflection;
 using System.Runtime.InteropServices;
 using TorchSharp;
 
@@ -14,9 +16,16 @@ public static class TorchLibrary
     /// BLAS gets one thread per caller, unless the user has set MKL_NUM_THREADS: runs go side by side, so a BLAS that
     /// also starts a thread per core would only make them wait for each other. MKL reads the variable while it is loaded.
     /// </summary>
-    /// <exception cref="ResearchException">A library is missing or does not load; the sentence says what to do.</exception>
+    /// <exception cref="ResearchException">
+    /// A library is missing or does not load, or TorchSharp is not the copy that build/Research.Core.targets makes, whose
+    /// operators keep their arguments alive; the sentence says what to do.
+    /// </exception>
     public static void Load()
     {
+        if (typeof(torch).Assembly.GetCustomAttribute<DebuggableAttribute>() is not { IsJITOptimizerDisabled: true })
+            throw new ResearchException(
+                $"{typeof(torch).Assembly.Location} may free an operator's argument while the operator runs: "
+                + "use the TorchSharp.dll that the build of this project puts beside its programs.");
         if (Environment.GetEnvironmentVariable("MKL_NUM_THREADS") is null)
             Set("MKL_NUM_THREADS", "1");
         // A CUDA build is found by TorchSharp itself, when a GPU is asked for.

@@ -38,8 +38,8 @@ let vae (row: VaeRow) (seed: int64) : unit -> unit =
 
     let descend: Tensor -> Tensor -> unit =
         match FusedVae.path DeviceType.CPU (Some 1.0) 0 StandardPrior row.Posterior with
-        | Fused ->
-            let kernel = FusedVae.kernel vae 1.0 parameters.All
+        | Fused _ ->
+            let kernel = FusedVae.kernel parameters parameters.All vae row.Posterior 1.0
             let optimiser = Optimiser.Create(row.Optimiser, parameters.All)
             fun x eps -> kernel.ValueAndGradient(x, eps, optimiser.Begin()) |> ignore
         | Operators _ ->

@@ -206,6 +206,9 @@ let main argv =
     | [ "memory" ] ->
         memory ()
         0
+    | [ "plan" ] ->
+        PlanSize.measure ()
+        0
     | _ ->
-        eprintfn "usage: bench/run [--processor | memory]"
+        eprintfn "usage: bench/run [--processor | memory | plan]"
         2

@@ -4,6 +4,7 @@ module Research.Tests.ArchitectureTests
 open System.IO
 open System.Text.RegularExpressions
 open Expecto
+open Research.Report
 open Research.Tests.Repository
 
 let private text (path: string) = File.ReadAllText(Path.Combine(root, path))
@@ -115,4 +116,19 @@ let tests =
                 Expect.isTrue
                     (isMade || File.Exists there || Directory.Exists there)
                     $"ARCHITECTURE.md names {path}, which is not there")
+
+        testCase "colours" (fun () ->
+            let pdf =
+                Regex.Matches(
+                    text "paper/report.sty",
+                    @"\\definecolor\{([a-z-]+)\}\{HTML\}\{([0-9A-F]{6})\}"
+                )
+                |> Seq.map (fun m -> m.Groups[1].Value, "#" + m.Groups[2].Value)
+                |> Map.ofSeq
+
+            for name, colour in Colours.palette do
+                Expect.equal
+                    (pdf.TryFind name)
+                    (Some colour)
+                    $"{name} is the same in the PDF and on the page")
     ]

@@ -3,22 +3,29 @@ module Research.Tests.Children
 
 open System
 open System.Diagnostics
-open System.IO
-open System.Reflection
+open Research.Host
 
-/// The command line that starts this program.
-let program: string list =
-    let host = Environment.ProcessPath |> nonNull
+/// Starts this program in one of its hidden modes, with variables of its own; what it writes can be read.
+let startWith (variables: (string * string) list) (arguments: string list) : Process =
+    let command = OwnProgram.CommandLine
+    let info = ProcessStartInfo(command[0], Seq.append (Seq.skip 1 command) arguments)
 
-    // Under `dotnet x.dll` the process is dotnet itself and needs to be told the program.
-    if Path.GetFileNameWithoutExtension host = "dotnet" then
-        [ host; Assembly.GetExecutingAssembly().Location ]
-    else
-        [ host ]
+    for name, value in variables do
+        info.Environment[name] <- value
 
-/// Starts this program in one of its hidden modes; what it writes can be read.
-let start (arguments: string list) : Process =
-    let info = ProcessStartInfo(program.Head, program.Tail @ arguments)
     info.RedirectStandardOutput <- true
     info.RedirectStandardError <- true
     Process.Start info |> nonNull
+
+/// Ends a child with the test that started it, also when the test fails before the child is done.
+let endWith (child: Process) : IDisposable = {
+    new IDisposable with
+        member _.Dispose() =
+            if not child.HasExited then
+                child.Kill()
+
+            child.Dispose()
+}
+
+/// Starts this program in one of its hidden modes.
+let start (arguments: string list) : Process = startWith [] arguments

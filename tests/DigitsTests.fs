@@ -125,7 +125,7 @@ let private earlyStopping =
             let plan = Plan(Smoke, cpu, DataOptions(null, false, ForceStandIn = true, Warn = ignore))
 
             let run = {
-                Digits.vae Smoke 2 StandardPrior ("elbo with beta 0.5", betaElbo 0.5) with
+                Digits.vae Smoke 2 StandardPrior (WeightedElbo 0.5) with
                     Length = EarlyStop(3, 3)
             }
 

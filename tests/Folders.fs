@@ -15,6 +15,30 @@ let inFolder (body: string -> unit) =
     finally
         folder.Delete true
 
+/// Copies a folder with all that is in it.
+let rec copyFolder (source: string) (target: string) : unit =
+    Directory.CreateDirectory target |> ignore
+
+    for file in Directory.GetFiles source do
+        File.Copy(file, Path.Combine(target, nonNull (Path.GetFileName file)))
+
+    for folder in Directory.GetDirectories source do
+        copyFolder folder (Path.Combine(target, nonNull (Path.GetFileName folder)))
+
+/// A copy of the paper's sources in a new folder, with Core.fs where the report looks for it: beside the paper.
+let paperIn (folder: string) : string =
+    let paper = Path.Combine(folder, "paper")
+    copyFolder (Path.Combine(Repository.root, "paper")) paper
+
+    for made in [ "generated"; "build" ] do
+        let made = Path.Combine(paper, made)
+
+        if Directory.Exists made then
+            Directory.Delete(made, true)
+
+    File.Copy(Path.Combine(Repository.root, "Core.fs"), Path.Combine(folder, "Core.fs"))
+    paper
+
 /// A run opened for computing, as the runner opens it.
 let opened (store: RunStore) (key: RunKey) : RunDirectory =
     match store.TryClaim(key, store.Watch()) with

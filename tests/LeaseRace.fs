@@ -24,9 +24,9 @@ type WrongClock(offset: TimeSpan) =
 
 let key (index: int) = RunKey($"race{index}", [], 1L, "none", "test", 1)
 
-// A silence that no living process of the test reaches, however busy the machine.
+// A silence that no living process of the test reaches, however busy the machine and its disk.
 let private times =
-    LeaseTimes(Beat = TimeSpan.FromMilliseconds 50.0, TakeOver = TimeSpan.FromSeconds 5.0)
+    LeaseTimes(Beat = TimeSpan.FromMilliseconds 50.0, TakeOver = TimeSpan.FromSeconds 20.0)
 
 /// What a child does with a run that it got.
 type private Deed =
@@ -42,12 +42,12 @@ let private deed (random: Random) =
 
 /// Holds a lock of the system on a run's witness while `act` runs: a second process that computes the run at the
 /// same time, by whatever mistake of the leases, finds it locked. The system drops it when its owner dies.
-let private witnessed (root: string) (id: string) (act: unit -> unit) =
+let private witnessed (root: string) (id: string) (lease: int) (act: unit -> unit) =
     let readWriteCreate, exclusiveAtOnce = 0x42, 6
     let witness = ``open`` (Path.Combine(root, "witness", id), readWriteCreate, 0o600)
 
     if flock (witness, exclusiveAtOnce) <> 0 then
-        printfn $"{id} is computed twice at the same time"
+        printfn $"{id} is computed by two at the same time, here under lease {lease}"
 
     act ()
     close witness |> ignore
@@ -55,7 +55,7 @@ let private witnessed (root: string) (id: string) (act: unit -> unit) =
 let private compute (root: string) (random: Random) (id: string) (taken: Claim.Taken) =
     let deed = deed random
 
-    witnessed root id (fun () ->
+    witnessed root id taken.Lease.Number (fun () ->
         Thread.Sleep(random.Next 3)
 
         if deed = Die then
@@ -63,8 +63,12 @@ let private compute (root: string) (random: Random) (id: string) (taken: Claim.T
 
     match deed with
     | Finish ->
-        // Exclusive too: a run that is finished twice shows here.
-        use _ = new FileStream(Path.Combine(root, "finished", id), FileMode.CreateNew)
+        let finished = Path.Combine(root, "finished", id)
+
+        if File.Exists finished then
+            printfn $"{id} is finished twice, here under lease {taken.Lease.Number}"
+
+        File.WriteAllText(finished, "")
         taken.Run.Complete TimeSpan.Zero
     | _ -> taken.Lease.Release(LeaseState.Released, "given up")
 
@@ -92,7 +96,7 @@ let private race (root: string) (runs: int) (seed: int) (offset: TimeSpan) =
                     true
                 | _ -> true)
 
-        Thread.Sleep 5
+        Thread.Sleep 20
 
 /// The hidden mode `lease-race ROOT RUNS SEED OFFSET` of the test program; OFFSET are seconds that its clock is wrong.
 let tryRunChild (argv: string array) =

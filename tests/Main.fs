@@ -47,14 +47,22 @@ let main argv =
             TorchLibrary.Load()
             mode argv
 
-        let modes = [ LeaseRace.tryRunChild; loaded TinyTraining.tryRunChild; Page.tryRun ]
+        let modes = [
+            LeaseRace.tryRunChild
+            loaded TinyTraining.tryRunChild
+            RenderKillTests.tryRunChild
+            SlurmChildren.tryRun
+            Page.tryRun
+        ]
 
         match modes |> List.tryPick (fun run -> run argv) with
         | Some code -> code
         | None ->
             torch.set_num_threads 1
 
-            if Platform.isCalledBy argv then
+            if argv = [| "--slurm" |] then
+                runTestsWithCLIArgs [] [||] SlurmTorture.tests
+            elif Platform.isCalledBy argv then
                 let tests =
                     Impl.testFromThisAssembly () |> Option.defaultValue (TestList([], FocusState.Normal))
 

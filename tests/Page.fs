@@ -5,6 +5,7 @@ open System
 open System.IO
 open System.Reflection
 open System.Text.Json
+open Research.Host
 open Research.Report
 open Research.Tests.Browser
 open Research.Tests.Repository
@@ -81,6 +82,8 @@ let widths = [ 1400; 400 ]
 /// `--page PATH`: the exit code for a page that was rendered before, which must show every figure of the paper.
 let tryRun (argv: string array) =
     match argv with
+    | [| "--page"; path |] when not (File.Exists path) ->
+        raise (ResearchException($"There is no page {path}: ./reproduce makes one."))
     | [| "--page"; path |] ->
         let sources = Paper.read (Path.Combine(root, "paper"))
         let expected = Paper.uses "reportfigure" 1 sources |> List.map (fun u -> u.Arguments.Head)

@@ -1,4 +1,4 @@
-/// Runs side by side: the budget of cores, failures, interruption, caching, and what the user sees.
+/// Runs side by side: the budget of cores, failures, interruption, and what the user sees.
 module Research.Tests.SchedulingTests
 
 open System
@@ -116,61 +116,80 @@ let private scheduling =
                 Expect.throwsT<ArgumentException>
                     (fun () -> run 1 items |> ignore)
                     "refused before anything runs")
-    ]
 
-let private runner =
-    testList "runner" [
-        testCase "host/run/cache" (fun () ->
-            inFolder (fun folder ->
-                let computed = ConcurrentQueue<string>()
+        testCase "host/schedule/admission" (fun () ->
+            let order = ConcurrentQueue<string>()
+            let mutable asked = 0
 
-                let request name needs =
-                    let key = RunKey(name, [ KeyValuePair("a", "b") ], 1L, "none", "test", 1, needs)
+            // Held elsewhere twice, then free; put aside once while it ran.
+            let later () : Admission =
+                asked <- asked + 1
 
-                    let work (context: RunContext) =
-                        computed.Enqueue name
+                if asked <= 2 then
+                    Admission.Later()
+                else
+                    Admission.Granted()
 
-                        for needed in needs do
-                            let values = context.Dependency(needed).ReadValues()
-                            Expect.equal values["seed"] 1.0 "a dependency is complete when it is read"
+            let putAside (_: WorkContext) =
+                if asked < 4 then
+                    raise (WorkDeferredException())
 
-                        context.Run.SaveValues(readOnlyDict [ "seed", float context.Key.Seed ])
+                order.Enqueue "later"
 
-                    RunRequest(key, 1, work)
+            let over id status = fun () -> Admission.Over(WorkOutcome(id, status, "elsewhere")) :> Admission
 
-                let first = request "first" []
-                let second = request "second" [ first.Key ]
-                use board = new PlainBoard(TextWriter.Null)
-                let runner = Runner(RunStore folder, torch.device "cpu", 2, board)
-                // The same run asked for twice is one run.
-                let once = runner.Run([ second; first; first ], CancellationToken.None)
-                let again = runner.Run([ second; first ], CancellationToken.None)
+            let items = [|
+                WorkItem("later", [||], 1, putAside, Admit = later)
+                item "after" [ "later" ] 1 (fun _ -> order.Enqueue "after")
+                WorkItem(
+                    "elsewhere",
+                    [||],
+                    1,
+                    (fun _ -> order.Enqueue "never"),
+                    Admit = over "elsewhere" WorkStatus.Done
+                )
+                item "needs" [ "elsewhere" ] 1 (fun _ -> order.Enqueue "needs")
+                WorkItem("lost", [||], 1, ignore, Admit = over "lost" WorkStatus.Failed)
+                item "skipped" [ "lost" ] 1 (fun _ -> order.Enqueue "never")
+                WorkItem("broken", [||], 1, ignore, Admit = fun () -> invalidOp "oops")
+            |]
 
-                Expect.sequenceEqual
-                    computed
-                    [ "first"; "second" ]
-                    "each is computed once, dependencies first"
+            use board = new PlainBoard(TextWriter.Null)
+            let scheduler = Scheduler(1, board, retry = TimeSpan.FromMilliseconds 5.0)
 
-                Expect.equal (once.ExitCode, once.Cached) (0, 0) "all are new"
-                Expect.equal (again.ExitCode, again.Cached) (0, 2) "the second command computes nothing"))
+            Expect.equal
+                [ for o in scheduler.Run(items, CancellationToken.None) -> o.Status ]
+                [
+                    WorkStatus.Done
+                    WorkStatus.Done
+                    WorkStatus.Done
+                    WorkStatus.Done
+                    WorkStatus.Failed
+                    WorkStatus.Skipped
+                    WorkStatus.Failed
+                ]
+                "what is not admitted is asked again, what is over elsewhere is over here"
 
-        testCase "host/run/defect" (fun () ->
-            inFolder (fun folder ->
-                let store = RunStore folder
-                let key = RunKey("broken", [], 1L, "none", "test", 1)
-                use board = new PlainBoard(TextWriter.Null)
-                let runner = Runner(store, torch.device "cpu", 1, board)
+            Expect.sequenceEqual order [ "needs"; "later"; "after" ] "others start meanwhile")
 
-                let summary =
-                    runner.Run([ RunRequest(key, 1, fun _ -> invalidOp "oops") ], CancellationToken.None)
+        testCase "host/schedule/many" (fun () ->
+            // A chain and a fan: with any cost per item that grows with their number, this never ends.
+            let count = 50_000
+            let over () = Admission.Over(WorkOutcome("", WorkStatus.Done, "elsewhere")) :> Admission
+            let some id needs = WorkItem(id, needs, 1, ignore, Admit = over)
 
-                Expect.equal
-                    (Seq.last (summary.Lines()))
-                    $"  {key.Id}: InvalidOperationException: oops"
-                    "no stack trace"
+            let chain = [|
+                for i in 0 .. count - 1 ->
+                    some $"c{i}" [|
+                        if i > 0 then
+                            $"c{i - 1}"
+                    |]
+            |]
 
-                let notes = String.concat "\n" ((nonNull (store.Find key)).ReadNotes())
-                Expect.stringContains notes "   at " "the trace is in the run's log"))
+            let fan = [| for i in 0 .. count - 1 -> some $"f{i}" [| "c0" |] |]
+            use board = new PlainBoard(TextWriter.Null)
+            let outcomes = Scheduler(2, board).Run(Array.append chain fan, CancellationToken.None)
+            Expect.all outcomes (fun o -> o.Status = WorkStatus.Done) "all are done")
     ]
 
 /// A clock that stands still until it is moved.
@@ -236,4 +255,4 @@ let private devices =
     ]
 
 [<Tests>]
-let tests = testList "scheduling" [ scheduling; runner; progress; devices ]
+let tests = testList "scheduling" [ scheduling; progress; devices ]

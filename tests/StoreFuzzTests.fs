@@ -14,9 +14,10 @@ open Research.Experiments
 open Research.Tests.Hostile
 
 /// Small rows with all kinds of results: metrics, figures, values, arrays.
-let private rows = [ "hw5.1"; "ift1"; "ift5" ]
+let rows = [ "hw5.1"; "ift1"; "ift5" ]
 
-let private plan =
+/// Profile smoke on the stand-in.
+let plan =
     lazy (Plan(Smoke, torch.device "cpu", DataOptions(null, false, ForceStandIn = true, Warn = ignore)))
 
 let private requests () = [
@@ -26,7 +27,8 @@ let private requests () = [
         | Registry.Derived -> ()
 ]
 
-let private compute (root: string) =
+/// Has the runs of the rows computed that are not complete.
+let compute (root: string) =
     use board = new PlainBoard(TextWriter.Null)
     Runner(RunStore root, torch.device "cpu", 2, board).Run(requests (), CancellationToken.None)
 
@@ -40,15 +42,6 @@ let private shown (root: string) =
             file.Path, Encoding.Latin1.GetString file.Bytes
         "claims.json", report.Sections |> List.collect Section.judgements |> Claim.json
     ]
-
-let rec private copy (source: string) (target: string) =
-    Directory.CreateDirectory target |> ignore
-
-    for file in Directory.GetFiles source do
-        File.Copy(file, Path.Combine(target, nonNull (Path.GetFileName file)))
-
-    for folder in Directory.GetDirectories source do
-        copy folder (Path.Combine(target, nonNull (Path.GetFileName folder)))
 
 /// One to three changes to files of the store.
 let private damage (random: Random) (root: string) = [
@@ -81,7 +74,7 @@ let tests =
 
             for i in 1 .. Fuzz.rounds 10 do
                 let root = Path.Combine(folder, string i)
-                copy sound root
+                copyFolder sound root
                 let what = String.Join(", ", damage random root)
 
                 endsSoon (fun () ->

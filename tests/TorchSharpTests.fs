@@ -2,7 +2,9 @@
 module Research.Tests.TorchSharpTests
 
 open System
+open System.Diagnostics
 open System.IO
+open System.Reflection
 open System.Threading
 open Expecto
 open TorchSharp
@@ -87,6 +89,22 @@ let private asksWeakly (version: string) (path: string) =
     Expect.hasLength entries 1 $"{path} asks for {version} once"
     entries.Head
 
+/// Files of this name in the package of the TorchSharp that runs, where the outputs are links into the package cache.
+let private published (name: string) =
+    match FileInfo(Path.Combine(AppContext.BaseDirectory, "Expecto.dll")).ResolveLinkTarget true with
+    | null -> []
+    | target ->
+        // packages/expecto/VERSION/lib/FRAMEWORK/Expecto.dll
+        let packages = Path.GetFullPath(Path.Combine(target.FullName, "..", "..", "..", "..", ".."))
+        let version = (typeof<torch>.Assembly.GetName().Version |> nonNull).ToString 3
+        let package = Path.Combine(packages, "torchsharp", version)
+
+        [
+            for file in Directory.GetFiles(package, name, SearchOption.AllDirectories) do
+                if not (file.Contains "netstandard") then
+                    file
+        ]
+
 let private native =
     testList "native library" [
         testCase "torchsharp/loads" (fun () ->
@@ -94,17 +112,20 @@ let private native =
                 skiptest "only Linux's library asks for a version of libstdc++"
 
             let own = Path.Combine(AppContext.BaseDirectory, "libLibTorchSharp.so")
-            let managed = Path.Combine(AppContext.BaseDirectory, "TorchSharp.dll")
-
             Expect.isTrue (asksWeakly "GLIBCXX_3.4.32" own) "the copy beside the program loads on Debian 12"
 
-            match FileInfo(managed).ResolveLinkTarget true with
-            | null -> ()
-            | target ->
-                // lib/net8.0/TorchSharp.dll in the package.
-                let package = Path.GetFullPath(Path.Combine(target.FullName, "..", "..", ".."))
-                let original = Path.Combine(package, "runtimes", "linux-x64", "native", "libLibTorchSharp.so")
+            for original in published "libLibTorchSharp.so" do
                 Expect.isFalse (asksWeakly "GLIBCXX_3.4.32" original) "the package's own is as it was published")
+
+        testCase "torchsharp/arguments-live" (fun () ->
+            let debuggable = typeof<torch>.Assembly.GetCustomAttribute<DebuggableAttribute>() |> nonNull
+            Expect.isTrue debuggable.IsJITOptimizerDisabled "an operator's scalar lives as long as the operator runs"
+
+            let own = File.ReadAllBytes(typeof<torch>.Assembly.Location)
+
+            for original in published "TorchSharp.dll" do
+                let changed = Seq.zip own (File.ReadAllBytes original) |> Seq.filter (fun (a, b) -> a <> b)
+                Expect.isLessThanOrEqual (Seq.length changed) 2 "the copy differs from the package's in the flag alone")
 
         testCase "torchsharp/no-copies" (fun () ->
             let copies = [

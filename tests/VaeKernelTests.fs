@@ -16,6 +16,7 @@ type private Case = {
     Beta: float
     Parameters: Parameters
     Vae: Vae
+    Posterior: PosteriorShape
     X: Tensor
     Eps: Tensor
 }
@@ -56,9 +57,22 @@ let private case seed (shape: VaeShape) classes beta batch (scale: float) : Case
         Beta = beta
         Parameters = parameters
         Vae = vae
+        Posterior = DiagonalPosterior
         X = torch.cat ([| pixels; noise.Uniform("class", 0L, [| rows; int64 classes |]) |], 1L)
         Eps = noise.Normal("eps", 0L, [| rows; int64 shape.Latent |])
     }
+
+/// The same with so many planar maps behind the posterior, u no longer zero.
+let private withMaps maps (case: Case) : Case =
+    let posterior = PlanarPosterior maps
+    PosteriorShape.create case.Parameters case.Vae posterior |> ignore
+    use _ = torch.no_grad ()
+
+    for struct (name, tensor) in case.Parameters.All do
+        if name.StartsWith "posterior.planar.u" then
+            tensor.copy_ (0.3 * (Noise 9L).Normal(name, 0L, tensor.shape)) |> ignore
+
+    { case with Posterior = posterior }
 
 /// A case of random sizes and kind.
 let private randomCase (seed: int64) : Case =
@@ -87,7 +101,10 @@ let private randomCase (seed: int64) : Case =
 
 let private fused (case: Case) : Outcome =
     let sink = GradientTensors(learned case)
-    let kernel = FusedVae.kernel case.Vae case.Beta case.Parameters.All
+
+    let kernel =
+        FusedVae.kernel case.Parameters case.Parameters.All case.Vae case.Posterior case.Beta
+
     let terms = kernel.ValueAndGradient(case.X, case.Eps, sink)
 
     {
@@ -96,22 +113,43 @@ let private fused (case: Case) : Outcome =
         Gradients = List.ofSeq sink.Tensors
     }
 
+/// A diagonal posterior and Core's planar maps behind it, from weights and biases of the layers of u, w and b.
+let private planarPosterior (vae: Vae) maps (heads: Tensor list) (x: Tensor) : Posterior =
+    let body = {
+        vae.Encoder with
+            Layers = vae.Encoder.Layers |> List.take (vae.Encoder.Layers.Length - 1)
+    }
+
+    let h = Activation.apply body.Activation (Mlp.apply body x)
+
+    let outputs =
+        heads
+        |> List.chunkBySize 2
+        |> List.map (fun p -> torch.nn.functional.linear (h, p[0], p[1]))
+
+    let latent = int64 vae.Shape.Latent
+
+    let map i =
+        let part (all: Tensor) = all.narrow (1L, i * latent, latent)
+        let u, w = part outputs[0], part outputs[1]
+        planar (PlanarChain.shift PlanarChain.centred u w) w (outputs[2].select(1L, i))
+
+    {
+        Base = Vae.encode vae x
+        Flow = Some(Transform.compose [ for i in 0L .. int64 maps - 1L -> map i ])
+    }
+
 /// Core's beta-ELBO in a precision at the same numbers.
 let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
     let leaves = ResizeArray<Tensor>()
 
-    let copy (mlp: Mlp) = {
-        mlp with
-            Layers = [
-                for layer in mlp.Layers ->
-                    let leaf (t: Tensor) =
-                        let leaf = t.detach().``to``(dtype).clone().requires_grad_ true
-                        leaves.Add leaf
-                        leaf
+    let leaf (t: Tensor) =
+        let leaf = t.detach().``to``(dtype).clone().requires_grad_ true
+        leaves.Add leaf
+        leaf
 
-                    { Weight = leaf layer.Weight; Bias = leaf layer.Bias }
-            ]
-    }
+    let linear (layer: Linear) = { Weight = leaf layer.Weight; Bias = leaf layer.Bias }
+    let copy (mlp: Mlp) = { mlp with Layers = mlp.Layers |> List.map linear }
 
     let vae = {
         case.Vae with
@@ -119,7 +157,20 @@ let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
             Decoder = copy case.Vae.Decoder
     }
 
-    let model = ConditionalVae.model { Networks = vae; Classes = case.Classes }
+    let plain = ConditionalVae.model { Networks = vae; Classes = case.Classes }
+
+    let model =
+        match case.Posterior with
+        | PlanarPosterior maps ->
+            let heads =
+                case.Parameters.All
+                |> Seq.skip leaves.Count
+                |> Seq.map (fun struct (_, t) -> leaf t)
+                |> List.ofSeq
+
+            { plain with Encode = planarPosterior vae maps heads }
+        | _ -> plain
+
     let terms = betaElbo case.Beta model (case.X.``to`` dtype) (case.Eps.``to`` dtype)
     let gradients = torch.autograd.grad ([| total terms |], leaves)
     // Without weight the divergence is no term.
@@ -165,6 +216,7 @@ let private kinds = [
     "softplus variance", case 3L { plain with Variance = SoftplusVariance } 0 1.0 6 1.0
     "classes behind the data", case 4L plain 3 1.0 6 1.0
     "no divergence", case 5L plain 0 0.0 6 1.0
+    "planar maps", case 6L plain 0 0.7 11 1.0 |> withMaps 3
 ]
 
 /// The same parameters under another description of the model.
@@ -210,6 +262,11 @@ let private law: Law<Case> = {
                     LogVariance
 
             fused (described (fun shape -> { shape with Variance = other }) case))
+
+        mutant "maps without their share of the divergence" (fun case -> {
+            fused case with
+                Kl = (fused { case with Posterior = DiagonalPosterior }).Kl
+        })
 
         mutant "no slope between the layers" (fun case ->
             fused (described (fun shape -> { shape with Activation = LeakyRelu 1.0 }) case))
@@ -291,10 +348,33 @@ let tests =
                 within "logits of 30" (withLogits -30f 30f (case 2L shape 0 1.0 8 1.0))
                 within "logits of -12" (withLogits -12f -12f (case 3L shape 0 1.0 8 1.0)))
 
+        scoped "planar" (fun () ->
+            for seed in 1L .. 40L do
+                use _ = torch.NewDisposeScope()
+                let random = Random(int seed)
+
+                let shape = {
+                    plain with
+                        Latent = random.Next(1, 20)
+                        Hidden = [ random.Next(1, 20); random.Next(2, 20) ]
+                        Activation = draw random [ Elu; LeakyRelu 0.01 ]
+                        Variance = draw random [ LogVariance; SoftplusVariance ]
+                }
+
+                case
+                    seed
+                    shape
+                    (draw random [ 0; 2 ])
+                    (draw random [ 0.0; 1.0; 4.0 ])
+                    (random.Next(1, 40))
+                    1.0
+                |> withMaps (random.Next(1, 5))
+                |> asGoodAsFloat32 $"seed {seed}")
+
         scoped "batches" (fun () ->
             // A short last batch after a full one, and the full one again: nothing is left over from the other.
-            let full = case 1L plain 0 1.0 50 1.0
-            let kernel = FusedVae.kernel full.Vae 1.0 full.Parameters.All
+            let full = case 1L plain 0 1.0 50 1.0 |> withMaps 2
+            let kernel = FusedVae.kernel full.Parameters full.Parameters.All full.Vae full.Posterior 1.0
 
             let gradients (rows: int64) =
                 let sink = GradientTensors(learned full)
@@ -329,7 +409,11 @@ let tests =
             |]
 
             let sink = GradientTensors(seq { for struct (_, tensor) in kept -> tensor })
-            (FusedVae.kernel case.Vae 1.0 kept).ValueAndGradient(case.X, case.Eps, sink) |> ignore
+
+            (FusedVae.kernel case.Parameters kept case.Vae case.Posterior 1.0)
+                .ValueAndGradient(case.X, case.Eps, sink)
+            |> ignore
+
             let whole = fused case
 
             for ours, theirs in Seq.zip sink.Tensors whole.Gradients do
@@ -345,7 +429,9 @@ let tests =
                 let train inPieces =
                     let case = case 1L shape 0 1.0 9 1.0
                     let optimiser = Optimiser.Create(settings, case.Parameters.All)
-                    let kernel = FusedVae.kernel case.Vae 1.0 case.Parameters.All
+
+                    let kernel =
+                        FusedVae.kernel case.Parameters case.Parameters.All case.Vae case.Posterior 1.0
 
                     for _ in 1..5 do
                         if inPieces then
@@ -381,7 +467,10 @@ let tests =
 
         scoped "misfit" (fun () ->
             let right = case 1L plain 0 1.0 8 1.0
-            let kernel = FusedVae.kernel right.Vae 1.0 right.Parameters.All
+
+            let kernel =
+                FusedVae.kernel right.Parameters right.Parameters.All right.Vae right.Posterior 1.0
+
             let sink = GradientTensors(learned right)
 
             let refuses (x: Tensor) (eps: Tensor) why =
@@ -407,18 +496,20 @@ let tests =
             }
 
             Expect.throwsT<ArgumentException>
-                (fun () -> FusedVae.kernel torn 1.0 right.Parameters.All |> ignore)
+                (fun () ->
+                    FusedVae.kernel right.Parameters right.Parameters.All torn right.Posterior 1.0 |> ignore)
                 "a decoder without its first layer")
 
         testCase "vae-kernel/path" (fun () ->
             let path beta samples prior posterior = FusedVae.path DeviceType.CPU beta samples prior posterior
-            Expect.equal (path (Some 4.0) 0 StandardPrior DiagonalPosterior) Fused "a weighted ELBO"
+            Expect.equal (path (Some 4.0) 0 StandardPrior DiagonalPosterior) (Fused 4.0) "a weighted ELBO"
 
             for name, other in
                 [
                     "objective", path None 0 StandardPrior DiagonalPosterior
                     "samples", path (Some 1.0) 5 StandardPrior DiagonalPosterior
                     "prior", path (Some 1.0) 0 (MixturePrior 4) DiagonalPosterior
+                    "posterior", path (Some 1.0) 0 StandardPrior (IafPosterior(2, 30))
                     "device", FusedVae.path DeviceType.CUDA (Some 1.0) 0 StandardPrior DiagonalPosterior
                 ] do
                 Expect.stringStarts (StepPath.describe other) "operators: " name)

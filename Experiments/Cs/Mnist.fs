@@ -27,7 +27,7 @@ let vae (profile: Profile) : VaeRun = {
     }
     Prior = StandardPrior
     Posterior = DiagonalPosterior
-    Objective = "elbo", elbo
+    Loss = Loss.elbo
     Samples = 0
     Optimiser = OptimiserSettings.Adam 1e-3
     Batch = 100

@@ -42,14 +42,14 @@ let shortenedBy (profile: Profile) =
 
 let origin (plan: Plan) = plan.Origin([ set ], plan.Seeds.Length, shortenedBy plan.Profile)
 
-/// The protocol with a prior and an objective of choice.
-let vae (profile: Profile) (latent: int) (prior: PriorShape) (objective: string * Objective) : VaeRun = {
+/// The protocol with a prior and a loss of choice.
+let vae (profile: Profile) (latent: int) (prior: PriorShape) (loss: Loss) : VaeRun = {
     Data = set
     Binarise = false
     Shape = shape latent
     Prior = prior
     Posterior = DiagonalPosterior
-    Objective = objective
+    Loss = loss
     Samples = 0
     Optimiser = OptimiserSettings.Adamax 1e-3
     Batch = 64
@@ -58,7 +58,7 @@ let vae (profile: Profile) (latent: int) (prior: PriorShape) (objective: string 
 }
 
 /// The model of hw5.1: standard prior, minus the ELBO.
-let plain profile = vae profile latent StandardPrior ("elbo", elbo)
+let plain profile = vae profile latent StandardPrior Loss.elbo
 
 /// The models of hw5.1, one per seed. Other rows compare with them and train nothing again. Profile quick, too, keeps to
 /// the protocol here: the first bound of the section is the one that a source states.

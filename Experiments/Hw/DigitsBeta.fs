@@ -25,8 +25,7 @@ let trainings (plan: Plan) (beta: float) : Trained list =
     if beta = 1.0 then
         plainTrainings plan
     else
-        let objective = $"elbo with beta {inv beta}", betaElbo beta
-        VaeTraining.each plan $"hw5.2.beta{inv beta}" (vae plan.Profile latent StandardPrior objective)
+        VaeTraining.each plan $"hw5.2.beta{inv beta}" (vae plan.Profile latent StandardPrior (WeightedElbo beta))
 
 let private runs (plan: Plan) = betas plan.Profile |> List.collect (trainings plan >> withMeasurements plan)
 

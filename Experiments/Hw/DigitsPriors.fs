@@ -73,7 +73,7 @@ let trainings (plan: Plan) (latent: int) (choice: Choice) : Trained list =
     match choice with
     | Standard when latent = Digits.latent -> plainTrainings plan
     | _ ->
-        vae plan.Profile latent (Choice.shape choice) ("elbo", elbo)
+        vae plan.Profile latent (Choice.shape choice) Loss.elbo
         |> VaeTraining.each plan $"hw5.4.{Choice.id choice}.l{latent}"
 
 /// Points of a density map to a side.
@@ -123,7 +123,7 @@ let cost (plan: Plan) : RunRequest =
         let x = (plan.Train set).narrow(0L, 0L, 64L)
         let eps = context.Noise.Normal("posterior", 0L, [| 64L; int64 latent |], device = context.Device)
         let stepper choice =
-            let run = vae plan.Profile latent (Choice.shape choice) ("elbo", elbo)
+            let run = vae plan.Profile latent (Choice.shape choice) Loss.elbo
             Choice.id choice, VaeTraining.stepper run context x eps
         context.Run.SaveValues(
             readOnlyDict [

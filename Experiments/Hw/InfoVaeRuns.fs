@@ -20,18 +20,18 @@ let private scale = float latent
 let private infoVaeMmd kernel = infoVae 1.0 lambda (mmdUnbiased kernel)
 
 type Method =
-    | Direct of key: string * label: string * objective: (string * Objective) * samples: int
+    | Direct of key: string * label: string * loss: Loss * samples: int
     /// reconstruction + 10 E_q T(z), T a discriminator that learns log q(z)/p(z) beside it.
     | Adversarial
 
 let methods = [
-    Direct("elbo", "ELBO", ("elbo", elbo), 0)
-    Direct("beta", "$\\beta$-ELBO, $\\beta=10$", ($"beta {inv heavy}", betaElbo heavy), 0)
-    Direct("rbf", "InfoVAE, MMD, RBF", ($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)), 3)
+    Direct("elbo", "ELBO", Loss.elbo, 0)
+    Direct("beta", "$\\beta$-ELBO, $\\beta=10$", WeightedElbo heavy, 0)
+    Direct("rbf", "InfoVAE, MMD, RBF", Other($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)), 3)
     Direct(
         "imq",
         "InfoVAE, MMD, IMQ",
-        ($"infovae 1 {inv lambda} imq {inv (2.0 * scale)}", infoVaeMmd (kernelImq (2.0 * scale))),
+        Other($"infovae 1 {inv lambda} imq {inv (2.0 * scale)}", infoVaeMmd (kernelImq (2.0 * scale))),
         3
     )
     Adversarial
@@ -56,8 +56,8 @@ let epochs (profile: Profile) = Profile.pick profile 2 75 fullEpochs
 let private vae (profile: Profile) method : VaeRun =
     let run = { plain profile with Length = Epochs(epochs profile) }
     match method with
-    | Direct(_, _, objective, samples) -> { run with Objective = objective; Samples = samples }
-    | Adversarial -> { run with Objective = $"reconstruction + {inv heavy} T", elbo }
+    | Direct(_, _, loss, samples) -> { run with Loss = loss; Samples = samples }
+    | Adversarial -> { run with Loss = Other($"reconstruction + {inv heavy} T", elbo) }
 
 let private discriminatorSettings = OptimiserSettings.Adam 1e-3
 

@@ -136,9 +136,6 @@ let private build (latexmk: string) (folder: string) : bool * string list =
     else
         false, [ $"latexmk failed: {errors.Result.Trim()}; see paper/build/report.log" ]
 
-/// Sources are small; a file that is not has no business among them.
-let private longestSource = 64L <<< 20
-
 /// Copies the sources, and beside them what was generated for this build.
 let private copy (paperDirectory: string) (generated: PgfPlots.File list) (folder: string) =
     let write (path: string) (bytes: byte[]) =
@@ -150,8 +147,7 @@ let private copy (paperDirectory: string) (generated: PgfPlots.File list) (folde
         let name = Path.GetRelativePath(paperDirectory, path)
 
         if not (Paper.isMade name) then
-            let source = InputFile(path, "restore it, or move it out of the paper's folder")
-            write name (source.ReadBytes longestSource)
+            write name ((Paper.source path).ReadBytes Paper.longestSource)
 
     for file in generated do
         write (Path.Combine("generated", file.Path)) file.Bytes

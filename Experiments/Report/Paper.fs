@@ -5,6 +5,7 @@ module Research.Report.Paper
 open System
 open System.IO
 open System.Text.RegularExpressions
+open Research.Host
 
 /// A source file, comments removed, lines kept.
 type Source = { Name: string; Text: string }
@@ -22,6 +23,15 @@ type Use = {
 /// `text` without LaTeX comments; the line structure stays.
 let stripComments (text: string) = Regex.Replace(text, @"(?<!\\)((?:\\\\)*)%[^\n]*", "$1")
 
+/// Sources are small; a file that is not has no business among them.
+let longestSource = 64L <<< 20
+
+/// A source of the paper as a file to read.
+let source (path: string) = InputFile(path, "restore it, or move it out of the paper's folder")
+
+/// The text of a source.
+let text (path: string) : string = (source path).ReadText longestSource
+
 /// Whether a path inside the paper's folder names what is generated or built, not a source.
 let isMade (path: string) = List.contains (path.Replace('\\', '/').Split('/')[0]) [ "generated"; "build" ]
 
@@ -31,7 +41,7 @@ let read (directory: string) =
     |> Array.map (fun path -> Path.GetRelativePath(directory, path).Replace('\\', '/'), path)
     |> Array.filter (fst >> isMade >> not)
     |> Array.sortBy fst
-    |> Array.map (fun (name, path) -> { Name = name; Text = stripComments (File.ReadAllText path) })
+    |> Array.map (fun (name, path) -> { Name = name; Text = stripComments (text path) })
     |> Array.toList
 
 /// The index after the brace that closes the one at `start`, or -1.

@@ -9,8 +9,8 @@ open Research.Models
 
 /// How a training step comes by its terms and gradients.
 type StepPath =
-    /// The chain rule written out for this kind of model: `VaeKernel`.
-    | Fused
+    /// The chain rule written out for this kind of model (`VaeKernel`), the divergence weighed by beta.
+    | Fused of beta: float
     /// Tensor operators and autograd, which do everything, and why they must.
     | Operators of reason: string
 
@@ -19,7 +19,7 @@ module StepPath =
     /// The path as a run's key holds it: the two paths round differently.
     let describe path =
         match path with
-        | Fused -> "fused"
+        | Fused _ -> "fused"
         | Operators reason -> $"operators: {reason}"
 
 /// The fused step of a VAE of linear layers with a standard prior, and what it cannot do.
@@ -57,20 +57,40 @@ module FusedVae =
         | _ when samples > 0 -> Operators "several draws of z an example"
         | _, _, (MixturePrior _ | VampPrior _ | TopographicPrior _ | FlowPrior _), _ ->
             Operators "the divergence from a learned prior has no closed form"
-        | _, _, _, (PlanarPosterior _ | IafPosterior _) -> Operators "a flow posterior"
-        | _, Some _, StandardPrior, DiagonalPosterior -> Fused
+        | _, _, _, IafPosterior _ -> Operators "an autoregressive posterior"
+        | _, Some beta, StandardPrior, (DiagonalPosterior | PlanarPosterior _) -> Fused beta
     /// The kernel of a VAE whose decoder may also read what in x stands behind the data. Gradients are those of `learned`,
-    /// by their place in it; layers that are not in it are held.
-    let kernel (vae: Vae) (beta: float) (learned: IReadOnlyList<struct (string * Tensor)>) : VaeKernel =
+    /// by their place in it; layers that are not in it are held. `parameters` are all of the model's.
+    let kernel
+        (parameters: Parameters)
+        (learned: IReadOnlyList<struct (string * Tensor)>)
+        (vae: Vae)
+        (posterior: PosteriorShape)
+        (beta: float)
+        : VaeKernel =
         let place (weight: Tensor) =
             match learned |> Seq.tryFindIndex (fun struct (_, tensor) -> Object.ReferenceEquals(tensor, weight)) with
             | Some index -> Nullable index
             | None -> Nullable()
-        let layers (mlp: Mlp) = [|
-            for layer in mlp.Layers -> LinearLayer(layer.Weight, layer.Bias, place layer.Weight)
-        |]
+        let layer weight bias = LinearLayer(weight, bias, place weight)
+        let layers (mlp: Mlp) = [| for linear in mlp.Layers -> layer linear.Weight linear.Bias |]
+        let tensor key =
+            parameters.All |> Seq.pick (fun struct (name, tensor) -> if name = key then Some tensor else None)
+        let named name = layer (tensor $"{name}.weight") (tensor $"{name}.bias")
+        let maps: PlanarLayers | null =
+            match posterior with
+            | PlanarPosterior _ ->
+                PlanarLayers(
+                    named "posterior.planar.u",
+                    named "posterior.planar.w",
+                    named "posterior.planar.b",
+                    PlanarChain.centred
+                )
+            | DiagonalPosterior
+            | IafPosterior _ -> null
         VaeKernel(
             layers vae.Encoder,
             layers vae.Decoder,
-            VaeForm(activation vae.Shape.Activation, likelihood vae.Shape.Likelihood, variance vae.Shape.Variance, beta)
+            VaeForm(activation vae.Shape.Activation, likelihood vae.Shape.Likelihood, variance vae.Shape.Variance, beta),
+            maps
         )

@@ -6,6 +6,27 @@ open Research.Core
 open Research.Host
 open Research.Models
 
+/// What a training lowers.
+type Loss =
+    /// -E_q log p(x|z) + beta KL(q(z|x)||p(z)), minus the ELBO at beta = 1: a value, so that the way of lowering it can
+    /// depend on it.
+    | WeightedElbo of beta: float
+    /// Any other objective; its name stands for it in the key.
+    | Other of name: string * Objective
+
+[<RequireQualifiedAccess>]
+module Loss =
+    let elbo = WeightedElbo 1.0
+    let name loss =
+        match loss with
+        | WeightedElbo 1.0 -> "elbo"
+        | WeightedElbo beta -> $"elbo with beta {inv beta}"
+        | Other(name, _) -> name
+    let objective loss : Objective =
+        match loss with
+        | WeightedElbo beta -> betaElbo beta
+        | Other(_, objective) -> objective
+
 /// A variational auto-encoder and how it is trained: all that its run's key holds beside seed and data.
 type VaeRun = {
     Data: DataSetId
@@ -14,13 +35,12 @@ type VaeRun = {
     Shape: VaeShape
     Prior: PriorShape
     Posterior: PosteriorShape
-    /// The objective's name stands for it in the key.
-    Objective: string * Objective
+    Loss: Loss
     /// Noise samples per example that the objective takes: 0 for `[B,L]`, K for `[K,B,L]`.
     Samples: int
     Optimiser: OptimiserSettings
     Batch: int
-    /// Early stopping watches the validation images: minus the ELBO for `elbo`, otherwise the loss that is trained.
+    /// Early stopping watches the loss on the validation images.
     Length: Length
     /// Optimiser steps between two evaluations on the validation part; an epoch when None.
     EvaluateEvery: int option
@@ -50,7 +70,7 @@ module VaeRun =
             "model", one run.Shape
             "prior", one run.Prior
             "posterior", one run.Posterior
-            "objective", fst run.Objective
+            "objective", Loss.name run.Loss
             "samples", string run.Samples
             "optimiser", one run.Optimiser
             "batch", string run.Batch

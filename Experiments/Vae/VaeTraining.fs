@@ -11,13 +11,16 @@ module VaeTraining =
     /// Raised by hand when a change of the training changes results.
     let private version = 1
     /// The metric that ends an early-stopped training: the objective's own value, which for `elbo` is `nelbo`.
-    let private watched (run: VaeRun) = if fst run.Objective = "elbo" then "nelbo" else "loss"
+    let private watched (run: VaeRun) =
+        match run.Loss with
+        | WeightedElbo 1.0 -> "nelbo"
+        | _ -> "loss"
     let private validate (run: VaeRun) (model: LatentModel) images (at: EvaluationContext) =
         let nelbo = Evaluation.nelbo run.Shape.Latent model images at.Noise "validation" at.Evaluation
         match run.Length, watched run with
         | EarlyStop _, "loss" ->
             let shape = VaeRun.noiseShape run run.Samples
-            let terms = Evaluation.terms (snd run.Objective) shape model images at.Noise "validation" at.Evaluation
+            let terms = Evaluation.terms (Loss.objective run.Loss) shape model images at.Noise "validation" at.Evaluation
             nelbo @ [ "loss", List.sumBy snd terms ]
         | _ -> nelbo
     /// Images of a part of the run's data, as the run takes them.
@@ -69,7 +72,8 @@ module VaeTraining =
                     | None -> ()
                 ]
             )
-        let configuration = VaeRun.configuration run @ extra
+        let path = VaeStep.path plan.Device run
+        let configuration = VaeRun.configuration run @ [ "step", StepPath.describe path ] @ extra
         {
             Run = run
             Training = plan.Run(name, configuration, seed, Some run.Data, version, work, dependencies = dependencies)
@@ -82,11 +86,13 @@ module VaeTraining =
     let each (plan: Plan) (name: string) (run: VaeRun) : Trained list = [
         for seed in plan.Seeds -> request plan $"{name}.seed{seed}" seed run
     ]
-    /// Steps of a run's own on one batch and its noise again and again, from the start of its model: to be timed.
+    /// Steps on one batch and its noise again and again, from the start of a run's model: to be timed. All by operators,
+    /// whatever its training takes: what is compared is what the models cost, not which of them has a kernel.
     let stepper (run: VaeRun) (context: RunContext) (x: Tensor) (eps: Tensor) : unit -> unit =
         use generator = context.Noise.For("initialisation", 0L)
         let built = VaeRun.build run (Parameters(generator, context.Device))
-        let lower = VaeStep.choose run built (Descent(built.Parameters, run.Optimiser))
+        let descent = Descent(built.Parameters, run.Optimiser)
+        let lower = VaeStep.composed (Loss.objective run.Loss) built.Model descent
         fun () -> lower x eps |> ignore
     /// The trained plain model of a finished run, for evaluation.
     let load (trained: Trained) (finished: RunDirectory) device : BuiltVae =

@@ -13,7 +13,8 @@ public static class Durable
     internal const string TemporarySuffix = ".tmp";
 
     private const uint AllMayEnter = 0b111_111_111;
-    private const int NoSuchFile = 2, FileExists = 17, NoSpace = 28, QuotaExceeded = 122, WindowsDiskFull = unchecked((int)0x80070070);
+    private const int NoSuchFile = 2, FileExists = 17, NoSpace = 28, QuotaExceeded = 122,
+        WindowsFileExists = unchecked((int)0x80070050), WindowsDiskFull = unchecked((int)0x80070070);
 
     /// <summary>
     /// Replaces <paramref name="path"/> by what <paramref name="write"/> puts into the stream. Of two processes that
@@ -90,6 +91,9 @@ public static class Durable
     /// <summary>True when the operating system refused a write for want of space or quota.</summary>
     internal static bool IsDiskFull(IOException error) =>
         error.HResult is NoSpace or QuotaExceeded or WindowsDiskFull;
+
+    /// <summary>True when the operating system refused to create what exists.</summary>
+    internal static bool IsThere(IOException error) => error.HResult is FileExists or WindowsFileExists;
 
     /// <summary>The sentence for a full disk. Callers make sure that nothing that was complete is lost.</summary>
     internal static ResearchException DiskFull(string path, IOException inner) =>

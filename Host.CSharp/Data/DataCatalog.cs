@@ -61,7 +61,7 @@ public static class DataCatalog
     public static DataSetSpec Parse(string key) =>
         All.FirstOrDefault(s => s.Key == key)
         ?? throw new ArgumentException(
-            $"unknown data set '{key}'; the sets are {string.Join(", ", All.Select(s => s.Key))}");
+            $"unknown data set '{key}'; the sets are {string.Join(", ", All.Select(s => s.Key))}.");
 
     private static DataSetSpec Digits() => new(
         DataSetId.Digits, "digits", "UCI digits",

@@ -66,12 +66,12 @@ internal sealed class DiagonalPosterior
     }
 
     /// <summary>
-    /// From the gradient with respect to z, and the divergence's factor in the loss, to the head's parameters and the
-    /// features; no gradient of the features where that is empty.
+    /// From the gradient with respect to z, and the divergence's factor in the loss, to the head's parameters and, where
+    /// it is not empty, the features' gradient, to which it is added if <paramref name="add"/>.
     /// </summary>
     public void Backward(
-        ReadOnlySpan<float> dz, float klScale, ReadOnlySpan<float> features, Span<float> featureGradient, int rows,
-        Span<float> scratch, IGradientSink sink)
+        ReadOnlySpan<float> dz, float klScale, ReadOnlySpan<float> features, Span<float> featureGradient, bool add,
+        int rows, Span<float> scratch, IGradientSink sink)
     {
         ReadOnlySpan<float> m = mu.Span, toSample = sampleSlope.Span, toKl = klSlope.Span;
         for (var row = 0; row < rows; row++)
@@ -81,11 +81,11 @@ internal sealed class DiagonalPosterior
             {
                 var at = row * latent + j;
                 to[j] = dz[at] + klScale * m[at];
-                to[latent + j] = dz[at] * toSample[at] + klScale * toKl[at];
+                to[latent + j] = dz[at] * toSample[at] + (klScale == 0 ? 0 : klScale * toKl[at]);
             }
         }
         if (!featureGradient.IsEmpty)
-            head.BackwardInput(error.Span, featureGradient, rows, add: false);
+            head.BackwardInput(error.Span, featureGradient, rows, add);
         head.BackwardParameters(error.Span, features, rows, scratch, sink);
     }
 

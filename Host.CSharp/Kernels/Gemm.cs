@@ -37,6 +37,27 @@ internal static unsafe partial class Gemm
         Call('N', 'T', inputs, block, rows, x[..(rows * inputs)], inputs, dy[..((rows - 1) * outputs + block)], outputs,
             0, dw[..(block * inputs)], inputs);
 
+    /// <summary>
+    /// Y' = Y' + W X' with an example in each column: `y: [outputs,rows]`, its rows `stride` numbers apart.
+    /// </summary>
+    public static void AddForwardColumns(
+        ReadOnlySpan<float> x, ReadOnlySpan<float> w, Span<float> y, int rows, int inputs, int outputs, int stride) =>
+        Call('T', 'N', rows, outputs, inputs, x[..(rows * inputs)], inputs, w[..(outputs * inputs)], inputs, 1,
+            y[..(outputs * stride)], stride);
+
+    /// <summary>dX = dY W, or that added to dX, from gradients with an example in each column.</summary>
+    public static void BackwardInputColumns(
+        ReadOnlySpan<float> dy, ReadOnlySpan<float> w, Span<float> dx, int rows, int inputs, int outputs, int stride,
+        bool add) =>
+        Call('N', 'T', inputs, rows, outputs, w[..(outputs * inputs)], inputs, dy[..(outputs * stride)], stride,
+            add ? 1 : 0, dx[..(rows * inputs)], inputs);
+
+    /// <summary>dW = dY' X for so many neighbouring outputs, from gradients with an example in each column.</summary>
+    public static void BackwardWeightColumns(
+        ReadOnlySpan<float> dy, ReadOnlySpan<float> x, Span<float> dw, int rows, int inputs, int block, int stride) =>
+        Call('N', 'N', inputs, block, rows, x[..(rows * inputs)], inputs, dy[..(block * stride)], stride, 0,
+            dw[..(block * inputs)], inputs);
+
     private static void Call(
         char transposeA, char transposeB, int m, int n, int k, ReadOnlySpan<float> a, int lda, ReadOnlySpan<float> b,
         int ldb, float beta, Span<float> c, int ldc)

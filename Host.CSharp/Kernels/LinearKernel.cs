@@ -11,7 +11,20 @@ namespace Research.Host;
 /// Index of the weight among the parameters whose gradients are wanted, the bias being the next; null for a layer that is
 /// held.
 /// </param>
-public sealed record LinearLayer(torch.Tensor Weight, torch.Tensor Bias, int? Index);
+public sealed record LinearLayer(torch.Tensor Weight, torch.Tensor Bias, int? Index)
+{
+    /// <summary>Numbers of outputs and inputs.</summary>
+    /// <exception cref="ArgumentException">The parameters are not of this form.</exception>
+    internal (int Outputs, int Inputs) Check(string name)
+    {
+        if (Weight.dim() != 2)
+            throw new ArgumentException($"the weight of {name} is no matrix", nameof(name));
+        var (outputs, inputs) = ((int)Weight.shape[0], (int)Weight.shape[1]);
+        TensorMemory.Floats(Weight, $"the weight of {name}", outputs, inputs);
+        TensorMemory.Floats(Bias, $"the bias of {name}", outputs);
+        return (outputs, inputs);
+    }
+}
 
 /// <summary>One linear layer forwards and backwards.</summary>
 internal sealed class LinearKernel
@@ -29,12 +42,8 @@ internal sealed class LinearKernel
     public LinearKernel(LinearLayer layer, string name)
     {
         (this.layer, Name) = (layer, name);
-        if (layer.Weight.dim() != 2)
-            throw new ArgumentException($"the weight of {name} is no matrix", nameof(layer));
-        (Outputs, Inputs) = ((int)layer.Weight.shape[0], (int)layer.Weight.shape[1]);
-        TensorMemory.Floats(layer.Weight, $"the weight of {name}", Outputs, Inputs);
-        TensorMemory.Floats(layer.Bias, $"the bias of {name}", Outputs);
-        piece = Math.Min(Outputs, Math.Max(16, PieceElements / Inputs / 16 * 16));
+        (Outputs, Inputs) = layer.Check(name);
+        piece = PieceOf(Inputs, Outputs);
     }
 
     /// <summary>What messages call the layer.</summary>
@@ -46,6 +55,10 @@ internal sealed class LinearKernel
 
     /// <summary>Elements that <see cref="BackwardParameters"/> needs to work with.</summary>
     public int Scratch => Math.Max(piece * Inputs, Outputs);
+
+    /// <summary>Outputs whose weights make a piece.</summary>
+    internal static int PieceOf(int inputs, int outputs) =>
+        Math.Min(outputs, Math.Max(16, PieceElements / inputs / 16 * 16));
 
     /// <summary>y = x W' + b. `[rows,inputs] -> [rows,outputs]`.</summary>
     public void Forward(ReadOnlySpan<float> x, Span<float> y, int rows)

@@ -20,14 +20,16 @@ public readonly record struct VaeTerms(double Reconstruction, double Kl)
 /// <summary>
 /// Value and gradient of -E_q log p(x|z) + beta KL(q(z|x)||N(0,I)) with one sample z = mu + sigma eps a row, for an encoder
 /// and a decoder of linear layers, float32 on the CPU: the chain rule written out, matrix products into memory at hand and
-/// SIMD passes between them. Where the decoder reads more than z, the last columns of each row of x (a class, say) stand
-/// behind z and are no data. An instance owns its memory: one caller at a time.
+/// SIMD passes between them. Planar maps may follow the sample; what they add to the divergence is then taken at it. Where
+/// the decoder reads more than z, the last columns of each row of x (a class, say) stand behind z and are no data. An
+/// instance owns its memory: one caller at a time.
 /// </summary>
 public sealed class VaeKernel
 {
     private readonly VaeForm form;
     private readonly MlpKernel? body;
     private readonly DiagonalPosterior posterior;
+    private readonly PlanarPosterior? flow;
     private readonly MlpKernel decoder;
     private readonly int inputs, data, conditions;
     private readonly AlignedFloats scratch;
@@ -37,24 +39,30 @@ public sealed class VaeKernel
     /// <param name="encoder">Its last layer gives means, then variances.</param>
     /// <param name="decoder">Its first layer reads z and what of x stands behind the data.</param>
     /// <param name="form">What the layers' outputs mean.</param>
+    /// <param name="maps">Planar maps behind the diagonal posterior, from the features of the encoder's last layer.</param>
     /// <exception cref="ArgumentException">The layers do not fit each other.</exception>
-    public VaeKernel(IReadOnlyList<LinearLayer> encoder, IReadOnlyList<LinearLayer> decoder, VaeForm form)
+    public VaeKernel(
+        IReadOnlyList<LinearLayer> encoder, IReadOnlyList<LinearLayer> decoder, VaeForm form, PlanarLayers? maps = null)
     {
         this.form = form;
         var last = encoder.Count - 1;
         if (last > 0)
             body = new([.. encoder.Take(last)], form.Activation, activatesLast: true, "the encoder");
         posterior = new(encoder[last], form.Variance);
+        if (maps is not null)
+            flow = new(maps, posterior.Latent);
         this.decoder = new(decoder, form.Activation, activatesLast: false, "the decoder");
         inputs = body?.Inputs ?? posterior.Inputs;
         conditions = this.decoder.Inputs - posterior.Latent;
         data = inputs - conditions;
         if (conditions < 0 || data < 1 || this.decoder.Outputs != data * form.Likelihood.Outputs
-            || (body is not null && body.Outputs != posterior.Inputs))
+            || (body is not null && body.Outputs != posterior.Inputs)
+            || (flow is not null && flow.Inputs != posterior.Inputs))
             throw new ArgumentException(
                 $"an encoder from {inputs} numbers to {posterior.Latent} latents does not fit a decoder from "
                 + $"{this.decoder.Inputs} to {this.decoder.Outputs}");
-        scratch = new(Math.Max(body?.Scratch ?? 0, Math.Max(posterior.Scratch, this.decoder.Scratch)));
+        int[] needs = [body?.Scratch ?? 0, posterior.Scratch, flow?.Scratch ?? 0, this.decoder.Scratch];
+        scratch = new(needs.Max());
     }
 
     /// <summary>Why this machine cannot run the kernel, in a few words, or null when it can.</summary>
@@ -80,19 +88,28 @@ public sealed class VaeKernel
 
         body?.Forward(batch, rows);
         var features = body is null ? batch : body.Output.Span;
-        var divergence = posterior.Forward(features, noise, z, rows);
+        var divergence = posterior.Forward(features, noise, z, rows) + (flow?.Forward(features, z.Span, rows) ?? 0);
         var given = Condition(batch, rows);
         decoder.Forward(given, rows);
         var fit = form.Likelihood.Apply(decoder.Output, Target(batch, rows), decoder.OutputGradient, scale);
 
         decoder.Backward(given, conditions == 0 ? zGradient.Span : codeGradient.Span, rows, scratch.Span, sink);
-        var below = body is null ? [] : body.OutputGradient.Span;
-        posterior.Backward(
-            LatentGradient(rows), (float)(form.Beta * scale), features, below, rows, scratch.Span, sink);
+        BackwardPosterior(features, rows, sink);
         body?.Backward(batch, [], rows, scratch.Span, sink);
         // Their memory was in use until here.
         GC.KeepAlive((x, eps));
-        return new(-fit / rows, form.Beta * divergence / rows);
+        // What has no weight is no term: 0 times a divergence that overflows would be NaN.
+        return new(-fit / rows, form.Beta == 0 ? 0 : form.Beta * divergence / rows);
+    }
+
+    private void BackwardPosterior(ReadOnlySpan<float> features, int rows, IGradientSink sink)
+    {
+        var klScale = (float)(form.Beta / rows);
+        var below = body is null ? [] : body.OutputGradient.Span;
+        var gradient = LatentGradient(rows);
+        flow?.Backward(gradient, klScale, rows);
+        flow?.BackwardHeads(features, below, rows, scratch.Span, sink);
+        posterior.Backward(gradient, klScale, features, below, flow is not null, rows, scratch.Span, sink);
     }
 
     private void Reserve(int rows)
@@ -129,7 +146,7 @@ public sealed class VaeKernel
         return target.Span[..(rows * data)];
     }
 
-    private ReadOnlySpan<float> LatentGradient(int rows)
+    private Span<float> LatentGradient(int rows)
     {
         for (var row = 0; row < rows && conditions > 0; row++)
             codeGradient.Span.Slice(row * decoder.Inputs, posterior.Latent)

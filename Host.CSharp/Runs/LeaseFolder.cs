@@ -65,21 +65,27 @@ internal sealed class LeaseFolder(string path)
     /// <summary>Whether a lease exists and no newer one does.</summary>
     public bool IsNewest(int number) => File.Exists(PathOf(number)) && NewestNumber() <= number;
 
-    /// <summary>Creates a lease; false when another process was faster.</summary>
+    /// <summary>
+    /// Creates a lease; false when another process was faster. All of it may vanish at any moment, when that one
+    /// publishes the run: only what the system said of a call counts, not what is there a moment later.
+    /// </summary>
     public bool TryCreate(int number, LeaseRecord record)
     {
         FileStream stream;
         try
         {
             if (number == 1)
-                Directory.CreateDirectory(path);
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                Durable.CreateFolder(path);
+            }
             stream = new(PathOf(number), FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         }
         catch (DirectoryNotFoundException)
         {
             return false;
         }
-        catch (IOException) when (Path.Exists(PathOf(number)))
+        catch (IOException error) when (Durable.IsThere(error))
         {
             return false;
         }

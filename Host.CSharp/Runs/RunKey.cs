@@ -47,6 +47,9 @@ public sealed class RunKey
     /// <summary>All that is hashed beside the name, in order: what `why` compares.</summary>
     internal OrderedDictionary<string, string> Fields { get; }
 
+    /// <summary>A hyperparameter, or null where the configuration has none of that name.</summary>
+    public string? Configuration(string name) => Fields.GetValueOrDefault($"configuration.{name}");
+
     /// <summary>16 hexadecimal digits of SHA-256 over the name and the fields.</summary>
     public string Digest { get; }
 

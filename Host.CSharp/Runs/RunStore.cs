@@ -36,8 +36,13 @@ public sealed class RunStore
 
     internal LeaseTimes Times => times;
 
-    /// <summary>What is there now.</summary>
-    public StoreListing List() => new(runs, work);
+    /// <summary>What is there now; nothing when the directory does not exist.</summary>
+    /// <exception cref="ResearchException">Something else stands in its place.</exception>
+    public StoreListing List() => File.Exists(Root)
+        ? throw new ResearchException(
+            $"'{Root}' is a file where the results directory belongs: name a folder with --results.",
+            ResearchException.BadUsage)
+        : new(runs, work);
 
     /// <summary>A watch for the leases of other processes.</summary>
     public LeaseWatch Watch() => new(times, clock);
@@ -98,6 +103,16 @@ public sealed class RunStore
             return new Claim.Complete();
         }
         return Open(key, new Lease(folder, number, record, times, clock));
+    }
+
+    /// <summary>
+    /// Number of the newest lease of a run of which a failure would be no news: see <see cref="TryClaim"/>. A lease that
+    /// is held now may still end in one.
+    /// </summary>
+    public int KnownLease(RunKey key)
+    {
+        var newest = Sight(key);
+        return newest.Record is { State: LeaseState.Failed } ? newest.Number : Math.Max(0, newest.Number - 1);
     }
 
     /// <summary>The newest lease of a run that is not complete.</summary>

@@ -49,8 +49,10 @@ public readonly record struct ProgressReading(long Step, long? Total, double Ste
             return "";
         var total = Total is { } known ? $"/{known}" : "";
         var left = Remaining is { } time ? $", {ProgressFormat.Time(time)} left" : "";
+        // A run elsewhere tells its steps alone.
+        var loss = double.IsNaN(Loss) ? "" : $", loss {ProgressFormat.Number(Loss)}";
         return string.Create(CultureInfo.InvariantCulture,
-            $"step {Step}{total}, {ProgressFormat.Number(StepsPerSecond)} steps/s{left}, loss {ProgressFormat.Number(Loss)}");
+            $"step {Step}{total}, {ProgressFormat.Number(StepsPerSecond)} steps/s{left}{loss}");
     }
 }
 

@@ -7,18 +7,23 @@ public sealed record RunSummary(IReadOnlyList<WorkOutcome> Outcomes, int Cached)
 {
     private const int Interrupted = 130, MostReasons = 50;
 
-    /// <summary>0 when all are done, 1 when one failed, 130 (as shells count it) when the user interrupted.</summary>
+    /// <summary>Whether the results of all requested runs can be used.</summary>
+    public bool IsComplete => Outcomes.All(outcome => outcome.Status == WorkStatus.Done);
+
+    /// <summary>
+    /// 0 when all are done or submitted, 1 when one failed, 130 (as shells count it) when the user interrupted.
+    /// </summary>
     public int ExitCode =>
         Outcomes.Any(outcome => outcome.Status == WorkStatus.Cancelled) ? Interrupted
-        : Outcomes.All(outcome => outcome.Status == WorkStatus.Done) ? 0
+        : Outcomes.All(outcome => outcome.Status is WorkStatus.Done or WorkStatus.Submitted) ? 0
         : ResearchException.RunFailed;
 
-    /// <summary>The closing lines: how many of each kind, then the runs that are not done and why, failures first.</summary>
+    /// <summary>The closing lines: how many of each kind, then the runs that ended otherwise and why, failures first.</summary>
     public IReadOnlyList<string> Lines()
     {
         var counts = Outcomes.CountBy(outcome => outcome.Status)
             .Select(pair => $"{pair.Value} {pair.Key.ToString().ToLowerInvariant()}");
-        var others = Outcomes.Where(outcome => outcome.Status != WorkStatus.Done)
+        var others = Outcomes.Where(outcome => outcome.Status is not (WorkStatus.Done or WorkStatus.Submitted))
             .OrderBy(outcome => outcome.Status != WorkStatus.Failed).ToList();
         var more = others.Count - MostReasons;
         return

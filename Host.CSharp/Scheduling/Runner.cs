@@ -77,7 +77,7 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
             {
                 Admit = () => new Admission.Over(new(key.Id, WorkStatus.Failed, fault)),
             };
-        var known = KnownLease?.Invoke(key) ?? NewestFailure(key, listing);
+        var known = KnownLease?.Invoke(key) ?? (listing.IsBegun(key) ? store.KnownLease(key) : 0);
         Claim.Taken? taken = null;
         return new(
             key.Id,
@@ -101,14 +101,6 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
                 _ => new Admission.Over(new(key.Id, WorkStatus.Done, "done by another process")),
             };
         }
-    }
-
-    private int NewestFailure(RunKey key, StoreListing listing)
-    {
-        if (!listing.IsBegun(key))
-            return 0;
-        var newest = store.Sight(key);
-        return newest.Record is { State: LeaseState.Failed } ? newest.Number : newest.Number - 1;
     }
 
     private void Compute(RunRequest request, Claim.Taken taken, WorkContext work)

@@ -48,6 +48,9 @@ public enum WorkStatus
 
     /// <summary>Interrupted, or not started because of an interruption.</summary>
     Cancelled,
+
+    /// <summary>Handed to others, who may not have begun.</summary>
+    Submitted,
 }
 
 /// <summary>The end of an item.</summary>

@@ -33,9 +33,10 @@ public static partial class FSharpCompiler
             "--targetprofile:netcore", "--flaterrors", "--fullpaths",
             // A number silently becomes a tensor by a conversion that throws when it runs.
             "--warnon:3395",
-            $"-o:\"{library}\"",
-            .. Framework().Concat(references).Select(path => $"-r:\"{path}\""),
-            .. sources.Select(path => $"\"{path}\""),
+            // A line is an argument, blanks and all.
+            $"-o:{library}",
+            .. Framework().Concat(references).Select(path => $"-r:{path}"),
+            .. sources,
         ]);
         var start = new ProcessStartInfo(Path.Combine(DotnetRoot, OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"))
         {
