@@ -7,8 +7,8 @@ open System.Text.RegularExpressions
 open System.Xml.Linq
 open Expecto
 open Research.Report
-open Research.Report.TexItems
 open Research.Experiments
+open Research.Report.TexItems
 open Research.Tests.Repository
 
 let private paper = lazy (Paper.read (Path.Combine(root, "paper")))
@@ -234,7 +234,7 @@ let private prose =
             let read outcome =
                 Prose.inLine
                     (context [ "ift1.falls", outcome ])
-                    @"\guarded{ift1.falls}{It falls}[See \val{ift1.one} ($[0,1]$)]."
+                    @"\guarded{ift1.falls}{It falls}[See \val{ift1.one} ($x$)]."
 
             Expect.stringContains (read Holds) ">It falls</span>." "What holds is said"
             Expect.stringContains (read Holds) "it falls" "and by which check"
@@ -274,7 +274,11 @@ let private prose =
             Expect.isNonEmpty ids "There are sentences to read"
 
             for outcome in [ Holds; NotAssessed "smoke" ] do
-                let context = { context [ for id in ids -> id, outcome ] with Macros = macros.Value }
+                let context = {
+                    context [ for id in ids -> id, outcome ] with
+                        Macros = macros.Value
+                        Show = fun value -> value.Id
+                }
 
                 for source in shown do
                     let body = Regex.Replace(source.Text, @"\\(experiment|section|subsection)\b", @"\emph")
@@ -292,8 +296,8 @@ let private provenance =
         testCase "provenance/of" (fun () ->
             let provenance = Provenance SamplePage.runs
             let both = SamplePage.runs[..1] |> List.map _.Id
-            Expect.equal (provenance.Of 101.0) both[..0] "A number that one run recorded"
-            Expect.equal (provenance.Of -101.0) both[..0] "Up to its sign"
+            Expect.equal (provenance.Of 101.4) both[1..] "A number that one run recorded"
+            Expect.equal (provenance.Of -101.4) both[1..] "Up to its sign"
             Expect.equal (provenance.Of((101.0 + 101.4) / 2.0)) both "The mean over the seeds of a training"
             Expect.isEmpty (provenance.Of 25.75) "A number that none has"
             Expect.isEmpty (provenance.Of 2.0) "A count, which any run may have")
