@@ -56,3 +56,54 @@ let run (rows: string list) (request: RunRequest) (directory: RunDirectory) : Ru
         Curves = curves directory
         Functions = request.Key.Functions.Keys |> Seq.choose inCore |> Set.ofSeq
     }
+
+/// What only some runs compute with: a function of Core.fs, the field of a configuration that decides, and the values
+/// that need it. The walk through a run's code reaches what every value of the field would need.
+let private decided: (string * string * (string -> bool)) list =
+    let names (words: string list) (value: string) = words |> List.exists value.Contains
+    let mixtures = [ "MixturePrior"; "VampPrior"; "TopographicPrior" ]
+
+    [
+        "Prior.mixtureOfGaussians", "prior", names [ "MixturePrior" ]
+        "Prior.vamp", "prior", names [ "VampPrior" ]
+        "Prior.topographic", "prior", names [ "TopographicPrior" ]
+        "Mixture.logProb", "prior", names mixtures
+        "Prior.flow", "prior", names [ "FlowPrior" ]
+        "coupling", "prior", names [ "FlowPrior" ]
+        "planar", "posterior", names [ "PlanarPosterior" ]
+        "planarInvertibleU", "posterior", names [ "PlanarPosterior" ]
+        "inverseAutoregressive", "posterior", names [ "IafPosterior" ]
+        "madeMask", "posterior", names [ "IafPosterior" ]
+        "Bernoulli.logProb", "model", names [ "BernoulliLogits" ]
+        "Categorical.logProb", "model", names [ "GreyLevels" ]
+        "spectralNorm", "networks", names [ "spectral True" ]
+        "r1Penalty", "r1", (<>) "0"
+    ]
+
+/// The functions that `decided` speaks of.
+let decidedFunctions: string list = decided |> List.map (fun (name, _, _) -> name)
+
+/// The runs without the functions that their configuration, or that of the runs which they read, says they do not need.
+let narrowed (runs: Run list) : Run list =
+    let byName = runs |> List.map (fun run -> run.Name, run) |> Map.ofList
+
+    /// A field of a run and of all that it reads.
+    let rec values (field: string) (run: Run) : string list = [
+        for name, value in run.Configuration do
+            if name = field then
+                value
+        for source in run.From do
+            yield! byName.TryFind source |> Option.map (values field) |> Option.defaultValue []
+    ]
+
+    [
+        for run in runs ->
+            let unneeded =
+                decided
+                |> List.filter (fun (_, field, needs) ->
+                    let found = values field run
+                    not found.IsEmpty && not (List.exists needs found))
+                |> List.map (fun (name, _, _) -> name)
+
+            { run with Functions = run.Functions - Set.ofList unneeded }
+    ]

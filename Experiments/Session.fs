@@ -203,6 +203,7 @@ let private runs (places: Places) (plan: Plan) (ids: string list) (report: Repor
     |> List.map (fun (_, uses) ->
         let request = fst uses.Head
         RunTable.run (uses |> List.map snd |> List.distinct) request (store.Require request.Key))
+    |> RunTable.narrowed
 
 /// The report with the objectives that were tried from scripts, which have no place in the paper.
 let private withYours (places: Places) (plan: Plan) (report: Report) : Report =
@@ -234,7 +235,7 @@ let private writePage (places: Places) (plan: Plan) (report: Report) (runs: Run 
         Core = text (Path.Combine(places.Paper, "..")) "Core.fs"
         Places =
             (if paper.IsSome then
-                 Prose.places (Path.Combine(places.Paper, "build", "report.aux"))
+                 Crossreferences.places (Path.Combine(places.Paper, "build", "report.aux"))
              else
                  Map.empty)
         Pdf = if paper.IsSome then "report.pdf" else ""
@@ -301,6 +302,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
     writePage places plan report (runs places plan ids report) paper
     printfn "wrote %s" (Path.Combine(directory, "index.html"))
     paper |> Option.iter (printfn "wrote %s")
+    printfn "the sources' values: %s" (Claim.summary (report.Sections |> List.collect Section.judgements))
 
     printfn "the sources' values: %s" (verdicts report)
 

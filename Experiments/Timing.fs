@@ -33,3 +33,8 @@ module Timing =
         |> List.map (fun (name, times) -> name, List.map snd times)
 
     let median (times: float list) : float = (List.sort times)[times.Length / 2]
+
+    /// Half the distance between the quartiles: how far apart the rounds are, a few disturbed ones aside.
+    let spread (times: float list) : float =
+        let sorted = List.sort times
+        (sorted[3 * times.Length / 4] - sorted[times.Length / 4]) / 2.0

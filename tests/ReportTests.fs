@@ -210,6 +210,27 @@ let private claims =
             Expect.floatClose Accuracy.high claim.Se (1.0 / sqrt 3.0) "Standard error of the mean"
             Expect.equal (judge origin [ 102.1 ]).Verdict Differs "Above the limit"
             Expect.equal (judge origin [ nan ]).Verdict Differs "NaN reproduces nothing"
+
+            let judgeTheory values =
+                Claim.that "NORA" "nora3.ratio" "ratio"
+                |> Claim.expecting 100.0
+                |> Claim.judgedBy (AtMost 102.0) values
+                |> Claim.judge origin
+
+            Expect.equal (judgeTheory [ 101.0 ]).Verdict AsExpected "A number of theory is not reproduced"
+            Expect.equal (judgeTheory [ 103.0 ]).Verdict NotAsExpected "Above the limit"
+
+            Expect.equal
+                (Claim.summary [
+                    claim
+                    claim
+                    judge origin [ 102.1 ]
+                    judgeTheory [ 101.0 ]
+                    judgeTheory [ 103.0 ]
+                ])
+                "2 reproduced, 1 different, 0 not comparable; 1 of 2 expectations of theory met"
+                "In a line"
+
             Expect.equal (judge { origin with StandIn = true } [ 101.0 ]).Verdict NotComparable "Stand-in"
             Expect.equal (judge { origin with Profile = "smoke" } [ 101.0 ]).Verdict NotComparable "Smoke"
 
@@ -229,7 +250,7 @@ let private claims =
 
             Expect.equal
                 (table.Rows |> List.map (List.last >> Cell.markup))
-                [ "reproduced (a)"; "reproduced"; "reproduced (b)"; "reproduced (a)" ]
+                [ "as expected (a)"; "as expected"; "as expected (b)"; "as expected (a)" ]
                 "Each note once, by letter"
 
             Expect.stringContains (Table.latex table) "(a)~first. (b)~second." "Under the table")
@@ -245,7 +266,7 @@ let private claims =
             Expect.equal (first.GetProperty("id").GetString()) "cs1.kl" "Id"
             Expect.equal (first.GetProperty("reference").ValueKind) JsonValueKind.Null "No reference"
             Expect.equal (first.GetProperty("se").ValueKind) JsonValueKind.Null "One seed has no error"
-            Expect.equal (first.GetProperty("verdict").GetString()) "reproduced" "Verdict")
+            Expect.equal (first.GetProperty("verdict").GetString()) "as expected" "Verdict")
     ]
 
 let private checks =

@@ -65,16 +65,30 @@ let private follows (o: Outcome) = rankCorrelation (metricAtEvaluations o) (o.Fr
 
 let private last (curve: (float * float)[]) = snd curve[curve.Length - 1]
 
+/// A curve on its own scale, from 0 at its least value to 1 at its largest.
+let private scaled (curve: (float * float)[]) =
+    let values = curve |> Array.map snd
+    let low, high = Array.min values, Array.max values
+    if high > low then
+        curve |> Array.map (fun (step, value) -> step, (value - low) / (high - low))
+    else
+        curve
+
+/// Both quantities alone, and contrasted in one plot.
 let private figure (o: Outcome) =
     let c = o.Configuration
-    let panel label curve =
-        Panel.axes "" (Axis.linear "generator step") (Axis.linear label) [ Line("", curve, None) ]
-        |> Panel.withLegend NoLegend
-    [ panel $"{c.Adversary.Name.ToUpperInvariant()} metric" o.Metric; panel "FID, own features" o.Frechet ]
+    let metric = c.Adversary.Name.ToUpperInvariant()
+    let panel label legend series =
+        Panel.axes "" (Axis.linear "generator step") (Axis.linear label) series |> Panel.withLegend legend
+    [
+        panel metric NoLegend [ Line(metric, o.Metric, None) ]
+        panel "FID, own features" NoLegend [ Line("FID", o.Frechet, None) ]
+        panel "both, from 0 to 1" Below [ Line(metric, scaled o.Metric, None); Line("FID", scaled o.Frechet, None) ]
+    ]
     |> Figure.grid
         $"ift4.{c.Id}"
-        $"CIFAR-10, {c.Id} (critic: {penalty c}). Left: the critic's metric on training batches. Right: the FID of the averaged generator, untrained at step 0."
-        2
+        $"CIFAR-10, {c.Id} (critic: {penalty c}): the critic's metric on training batches; the FID of the averaged generator, untrained at step 0 and at {o.Frechet.Length - 1} evaluations; and both in one plot, each from its least value to its largest."
+        3
 
 let private samples (results: Results) (outcomes: Outcome list) =
     let columns = 12
@@ -94,7 +108,7 @@ let private table (results: Results) (reference: RunRequest) (outcomes: Outcome 
     List.map Some outcomes @ [ None ]
     |> Table.over
         "ift4.table"
-        "CIFAR-10: scores of the averaged generator after the last step in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; and Spearman's correlation between the critic's metric and FID over the evaluations."
+        "CIFAR-10: scores of the averaged generator after the last step in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; and Spearman's correlation between the critic's metric and FID over the evaluations, whose number is $n$."
         [
             words "Configuration" (fun o -> o.Configuration.Id) "training images"
             words "Critic" (fun o -> penalty o.Configuration) ""
@@ -110,6 +124,7 @@ let private table (results: Results) (reference: RunRequest) (outcomes: Outcome 
                     else
                         Number(follows o, 2))
                 (Text "")
+            column "$n$" (fun o -> Text(string (o.Frechet.Length - 1))) (Text "")
         ]
 
 let private claims (o: Outcome) =
@@ -128,6 +143,10 @@ let private report (results: Results) : Section =
     let outcomes = runs |> List.map (outcome results)
     let best = outcomes |> List.minBy (fun o -> last o.Frechet)
     let worst = outcomes |> List.maxBy (fun o -> last o.Frechet)
+    let ids ofConfiguration =
+        outcomes |> List.sortBy ofConfiguration |> List.map _.Configuration.Id |> String.concat ", "
+    let ours = outcomes |> List.map (fun o -> last o.Frechet)
+    let theirs = outcomes |> List.map _.Configuration.SourceFrechet
     let wasserstein = outcomes |> List.filter (fun o -> o.Configuration.Adversary.Name = "w1")
     let correlation id value =
         if Double.IsNaN value then
@@ -147,6 +166,10 @@ let private report (results: Results) : Section =
                 Value.number "ift4.ema" 3 scale.Ema
                 Value.integer "ift4.judged" scale.Samples
                 Value.number "ift4.accuracy" 1 (100.0 * results.Value "accuracy" setting.Reference)
+                Value.integer "ift4.evaluations" (outcomes.Head.Frechet.Length - 1)
+                Value.text "ift4.order" (ids (fun o -> last o.Frechet))
+                Value.text "ift4.sourceorder" (ids _.Configuration.SourceFrechet)
+                Value.number "ift4.agreement" 2 (rankCorrelation (List.toArray ours) (List.toArray theirs))
                 Value.text "ift4.best" best.Configuration.Id
                 Value.number "ift4.bestfid" 2 (last best.Frechet)
                 Value.text "ift4.worst" worst.Configuration.Id

@@ -43,74 +43,95 @@ let private phase (stride: int) (orbit: (float * float * float)[]) = [|
         theta, psi0
 |]
 
-/// How the palette draws the five penalties of a metric in one panel.
-let private styles =
-    "no penalty solid blue, R1 0.01 dashed vermillion, R1 0.1 dotted green, GP 0.01 dash-dotted purple, GP 0.1 sparsely dashed orange"
+let private orbit (results: Results) order game index =
+    DiracRuns.orbit results (DiracRuns.request results.Plan order game) index
 
-/// A figure of a metric's five games, a panel each, and one panel of all.
-let private figure (results: Results) metric kind caption (x, y) ofGame (title, axes, ofAll) =
-    let mine = games |> List.filter (fun g -> g.Metric = metric)
-    let orbit game = DiracRuns.orbit results (DiracRuns.request results.Plan Alternating game)
+let private ofMetric metric = games |> List.filter (fun g -> g.Metric = metric)
 
-    [
-        for game in mine do
-            Panel.axes (penaltyName game.Penalty) (Axis.linear x) (Axis.linear y) (ofGame (orbit game))
-            |> Panel.withLegend NoLegend
-        Panel.axes title (Axis.linear "iteration") axes [
-            for game in mine -> Line(penaltyName game.Penalty, ofAll (orbit game 0), None)
-        ]
-        |> Panel.withLegend NoLegend
-    ]
-    |> Figure.grid
+/// The plane of generator and critic, a unit as long on both axes.
+let private plane title series : Panel =
+    Panel.axes title (Axis.linear "$\\theta$") (Axis.linear "$\\psi_0$") series
+    |> Panel.equal
+    |> Panel.withLegend NoLegend
+
+/// About twenty points a turn.
+let private strideOf metric = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 20.0)
+
+let private planes metric kind caption panels : Figure =
+    Figure.grid
         $"ift3.{(metricName metric).ToLowerInvariant()}-{kind}"
         $"Dirac-GAN with the {metricName metric} metric: {caption}"
         3
+        panels
 
-let private phaseFigure results metric =
-    // About twenty points a turn.
-    let stride = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 20.0)
-    let radius (orbit: (float * float * float)[]) = [|
-        for n in 0..5 .. orbit.Length - 1 ->
-            let theta, psi0, _ = orbit[n]
-            float n, sqrt (theta * theta + psi0 * psi0)
-    |]
+let private phaseFigure results metric : Figure =
+    let stride = strideOf metric
+    let starts order game = [
+        for i in 0 .. DiracRuns.kept - 1 -> Line($"start {i + 1}", phase stride (orbit results order game i), None)
+    ]
 
-    figure
-        results
+    [
+        for game in ofMetric metric do
+            plane (penaltyName game.Penalty) (starts Alternating game)
+        plane "none, simultaneous" (starts Simultaneous { Metric = metric; Penalty = NoPenalty })
+    ]
+    |> planes
         metric
         "phase"
-        $"the first {stride * 395} iterations in the plane of generator and critic, three initialisations, and the radius $r=\\sqrt{{\\theta^2+\\psi_0^2}}$ over all iterations: {styles}."
-        ("$\\theta$", "$\\psi_0$")
-        (fun orbit -> [ for i in 0 .. DiracRuns.kept - 1 -> Line($"start {i + 1}", phase stride (orbit i), None) ])
-        ("radius, start 1", (Axis.log "$r$" |> Axis.between 1e-4 10.0), radius)
+        $"the first {stride * 395} iterations from three initialisations (a colour each), without averaging; in the last panel, for comparison, the game without penalty when both players move on the old state."
 
-let private timeFigure results metric =
-    let over (values: float[]) = values |> Array.mapi (fun n v -> float n, v)
+let private averageFigure results metric : Figure =
+    let stride = strideOf metric
+    let averaged (orbit: (float * float * float)[]) =
+        Array.map2 (fun theta (_, psi0, psi1) -> theta, psi0, psi1) (DiracRuns.averagedTheta orbit) orbit
 
-    figure
-        results
+    [
+        for game in ofMetric metric do
+            let played = orbit results Alternating game 0
+            plane (penaltyName game.Penalty) [
+                Line("game", phase stride played, None)
+                Line("averaged", phase stride (averaged played), None)
+            ]
+    ]
+    |> planes
         metric
-        "time"
-        $"$\\theta$ over the iterations without averaging (blue) and averaged with weight {inv decay} on the past (dashed), and $\\psi_1$; first initialisation. In the last panel: {styles}."
-        ("iteration", "$\\theta$")
-        (fun orbit -> [
-            Line("off", over (orbit 0 |> Array.map (fun (theta, _, _) -> theta)), None)
-            Line("averaged", over (DiracRuns.averagedTheta (orbit 0)), None)
-        ])
-        ("the critic's offset",
-         Axis.linear "$\\psi_1$",
-         fun orbit -> over (orbit |> Array.map (fun (_, _, psi1) -> psi1)))
+        "average"
+        $"the same from the first initialisation (solid), and with the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$ (dashed)."
+
+/// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
+let private timeFigure results : Figure =
+    let radius = Array.map (fun (theta, psi0, _) -> sqrt (theta * theta + psi0 * psi0))
+
+    let panel metric legend title axis (quantity: (float * float * float)[] -> float[]) =
+        Panel.axes title (Axis.linear "iteration") axis [
+            for game in ofMetric metric do
+                let values = quantity (orbit results Alternating game 0)
+                Line(penaltyName game.Penalty, values |> Array.mapi (fun n v -> float n, v), None)
+        ]
+        |> Panel.withLegend legend
+
+    Figure.grid
+        "ift3.time"
+        "The twenty Dirac-GANs over all iterations, first initialisation: above the radius $r=\\sqrt{\\theta^2+\\psi_0^2}$ of the game, below the averaged generator $\\bar\\theta$."
+        2
+        [
+            panel Jsd SouthEast "JSD" (Axis.log "$r$" |> Axis.between 1e-6 10.0) radius
+            panel W1 NoLegend "W1" (Axis.log "$r$" |> Axis.between 1e-6 10.0) radius
+            panel Jsd NoLegend "" (Axis.linear "$\\bar\\theta$") DiracRuns.averagedTheta
+            panel W1 NoLegend "" (Axis.linear "$\\bar\\theta$") DiracRuns.averagedTheta
+        ]
 
 let private outcomes (all: Played list) count : Table =
-    List.allPairs all [ false; true ]
+    List.allPairs [ false; true ] all
+    |> List.map (fun (averaged, p) -> p, averaged)
     |> Table.over
         "ift3.outcomes"
-        $"The twenty Dirac-GANs under alternating updates: the source's word, the theory's, and what {count} initialisations did (their number in brackets), by the criterion stated with the theory; the largest $\\abs{{\\theta}}$ or averaged $\\abs{{\\bar\\theta}}$ of the last 500 iterations, median."
+        $"The twenty Dirac-GANs under alternating updates, by the source's figures: the theory's word, and what {count} initialisations did (their number in brackets), by the criterion stated with the theory; the largest $\\abs{{\\theta}}$ or averaged $\\abs{{\\bar\\theta}}$ of the last 500 iterations, median."
         [
+            Column.right "Figure" (fun (p, averaged) -> Text(string (sourceFigure p.Game averaged)))
             Column.text "Metric" (fun (p, _) -> metricName p.Game.Metric)
             Column.text "Penalty" (fun (p, _) -> penaltyName p.Game.Penalty)
             Column.text "EMA" (fun (_, averaged) -> if averaged then inv decay else "off")
-            Column.text "Source" (fun (p, _) -> sourceWording p.Game)
             Column.text "Predicted" (fun (p, _) -> outcomeText p.Predicted)
             Column.text "Measured" (fun (p, _) -> measuredOutcome p)
             Column.scientific "Last $\\abs{\\theta}$" 2 (fun (p, averaged) ->
@@ -218,7 +239,8 @@ let private report (results: Results) : Section =
             Figures = [
                 for metric in [ Jsd; W1 ] do
                     phaseFigure results metric
-                    timeFigure results metric
+                    averageFigure results metric
+                timeFigure results
             ]
             Tables = [ outcomes all count; rates all; simultaneous sideBySide ]
             Values = [

@@ -98,10 +98,6 @@ let predicted (order: UpdateOrder) (game: Game) : Outcome =
     | _ when abs (growth - 1.0) < 1e-9 -> Cycles
     | _ -> outcome 1.0 growth
 
-/// As the source words the outcome.
-let sourceWording (game: Game) : string =
-    match game.Penalty with
-    | NoPenalty
-    | Gp _ -> "diverges"
-    | R1 0.1 -> "converges quickly"
-    | R1 _ -> "approaches slowly"
+/// The source's figure of a game, without averaging or with it.
+let sourceFigure (game: Game) (averaged: bool) : int =
+    3 + List.findIndex ((=) game) games + (if averaged then games.Length else 0)

@@ -18,14 +18,14 @@ type Objective =
 
 /// How the constraint w.u > -1 is built in.
 type Constraint =
-    /// w.u-hat = softplus(w.u) - 1, as the source prints it.
-    | AsPrinted
+    /// w.u-hat = softplus(w.u) - 1, as Rezende and Mohamed (2015) publish it; the source itself states none.
+    | AsPublished
     /// The same moved so that the layers start near the identity.
     | Centred
 
 let private offset built =
     match built with
-    | AsPrinted -> 0.0
+    | AsPublished -> 0.0
     | Centred -> PlanarChain.centred
 
 let batch = 128
@@ -93,7 +93,7 @@ let request (plan: Plan) objective (target: Target) built (layers: int) (seed: i
         | FromDensity -> "ift8"
     let variant =
         match built with
-        | AsPrinted -> ".as-printed"
+        | AsPublished -> ".as-published"
         | Centred -> ""
     let configuration = [
         "objective", string objective

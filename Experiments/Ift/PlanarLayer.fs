@@ -1,4 +1,5 @@
-/// ift5: one planar layer applied to standard normal samples, for four scales of its parameters, before and after.
+/// ift5: one planar layer applied to standard normal samples, with the parameters of the source's six pictures, before
+/// and after.
 /// Run it: `./reproduce --only ift5`.
 module Research.Experiments.Ift.PlanarLayer
 
@@ -9,43 +10,64 @@ open Research.Host
 open Research.Report
 open Research.Experiments
 
-/// Mean and standard deviation of the normals that u, w and b are drawn from.
-let private scales = [ 0.0, 0.01; 10.0, 100.0; 50.0, 100.0; 500.0, 1000.0 ]
+/// A layer of the source's figures 40 to 43: mean and standard deviation of the normals that u and w are drawn from,
+/// and b. The source does not print its default b; that of its program is 0.
+type private Setting = { Figure: string; Mean: float; Deviation: float; B: float }
+
+let private settings = [
+    { Figure = "40"; Mean = 0.0; Deviation = 0.01; B = 0.0 }
+    { Figure = "41a"; Mean = 10.0; Deviation = 100.0; B = 0.0 }
+    { Figure = "41b"; Mean = 10.0; Deviation = 100.0; B = 10.0 }
+    { Figure = "42a"; Mean = 50.0; Deviation = 100.0; B = 0.0 }
+    { Figure = "42b"; Mean = 50.0; Deviation = 100.0; B = 100.0 }
+    { Figure = "43"; Mean = 500.0; Deviation = 1000.0; B = 0.0 }
+]
 
 let private measured, private shown = 20000L, 500L
 
-/// The samples, as `before` and `after.INDEX` of the scale, and figures of each layer, `NAME.INDEX`.
+/// The samples, as `before` and `after.FIGURE`, and numbers of each layer, `NAME.FIGURE`. The two layers of figure 41
+/// share u and w, as do those of 42.
 let private apply (context: RunContext) =
     let z = context.Noise.Normal("base", 0L, [| measured; 2L |], torch.float64)
     let points, values = List<NamedTensor>(), List<string * float>()
     let save name (samples: Tensor) = points.Add(NamedTensor(name, samples.narrow (0L, 0L, shown)))
     save "before" z
 
-    for i, (mean, sd) in List.indexed scales do
-        let draw (name: string) (shape: int64[]) = context.Noise.Normal(name, int64 i, shape, torch.float64) * sd + mean
-        let u, w, b = draw "u" [| 2L |], draw "w" [| 2L |], (draw "b" [| 1L |]).squeeze()
+    for setting in settings do
+        let draw name =
+            context.Noise.Normal($"{name}.{setting.Figure[..1]}", 0L, [| 2L |], torch.float64)
+            * setting.Deviation
+            + setting.Mean
+        let u, w, b = draw "u", draw "w", torch.tensor (setting.B, torch.float64)
         let y, logDet = (planar u w b).Forward z
         let uHat = planarInvertibleU u w
         let along (t: Tensor) = (t.matmul (w / w.norm ())).std().ToDouble()
         let shift = (y - z).square().sum(1L).sqrt() / uHat.norm ()
-        let record name value = values.Add($"{name}.{i}", value)
+        let record name value = values.Add($"{name}.{setting.Figure}", value)
         record "norm u" (uHat.norm().ToDouble())
         record "slope" ((u.dot w).ToDouble())
         record "constrained slope" ((uHat.dot w).ToDouble())
         record "along" (along y / along z)
         // Where tanh is within 1 % of +-1 the layer only translates.
         record "rigid" ((shift.gt (scalar 0.99)).double().mean().ToDouble())
+        // The cut w.z + b = 0 is so far from the origin.
+        record "cut" (setting.B / w.norm().ToDouble())
         record "logdet" (logDet.mean().ToDouble())
-        save $"after.{i}" y
+        save $"after.{setting.Figure}" y
 
     context.SaveTensors("points", points)
     List.ofSeq values
 
 let private run (plan: Plan) : RunRequest =
-    let configuration = [ "scales", string scales; "measured", string measured ]
+    let configuration = [
+        for s in settings do
+            $"figure {s.Figure}", $"u, w from N({inv s.Mean}, {inv s.Deviation}^2), b = {inv s.B}"
+        "measured", string measured
+    ]
     plan.Measure("ift5", configuration, 1L, None, apply)
 
-let private value (results: Results) name i = results.Value $"{name}.{i}" (run results.Plan)
+let private value (results: Results) name (setting: Setting) =
+    results.Value $"{name}.{setting.Figure}" (run results.Plan)
 
 let private figure (results: Results) =
     let points name =
@@ -54,40 +76,43 @@ let private figure (results: Results) =
         |> Array.map (fun z -> z[0], z[1])
 
     [
-        for i, (mean, sd) in List.indexed scales ->
-            let title = $"mean {inv mean}, deviation {inv sd}"
-            Panel.axes title (Axis.linear "$z_1$") (Axis.linear "$z_2$") [
-                Scatter("after", points $"after.{i}")
+        for s in settings ->
+            let normal = $"$\\N({inv s.Mean},{inv s.Deviation}^2)$"
+            Panel.axes $"({s.Figure}) {normal}, $b={inv s.B}$" (Axis.linear "$z_1$") (Axis.linear "$z_2$") [
+                Scatter("after", points $"after.{s.Figure}")
                 Scatter("before", points "before")
             ]
             |> Panel.withLegend NoLegend
     ]
     |> Figure.grid
         "ift5.points"
-        "Samples of $\\N(0,I)$ (squares) and their images (dots) under one planar layer whose parameters are drawn from normals of the mean and deviation stated. The axes differ: large parameters part the two halves of the cloud by twice $\\norm{\\hat u}$."
-        2
+        "Samples of $\\N(0,I)$ (squares) and their images (dots) under one planar layer, by the source's figures: $u$ and $w$ are drawn from the normal distribution in the title, the same in (a) and (b). The axes differ: large parameters part the two halves of the cloud by twice $\\norm{\\hat u}$."
+        3
 
 let private table (results: Results) =
-    let value name (i, _) = value results name i
+    let value name = value results name
 
-    List.indexed scales
+    settings
     |> Table.over
         "ift5.table"
-        "One planar layer: its parameters, the ratio of the samples' deviations along $w$ after and before, the share of samples that it only translates ($\\abs{\\tanh}>0.99$), and the mean log-determinant."
+        "One planar layer: its parameters, the distance of the cut $w^\\T z+b=0$ from the origin, the ratio of the samples' deviations along $w$ after and before, the share of samples that it only translates ($\\abs{\\tanh}>0.99$), and the mean log-determinant."
         [
-            Column.right "Mean" (fun (_, (mean, _)) -> Text(inv mean))
-            Column.right "Deviation" (fun (_, (_, sd)) -> Text(inv sd))
+            Column.text "Figure" _.Figure
+            Column.right "Mean" (fun s -> Text(inv s.Mean))
+            Column.right "Deviation" (fun s -> Text(inv s.Deviation))
+            Column.right "$b$" (fun s -> Text(inv s.B))
             Column.scientific "$w^\\T u$" 2 (value "slope")
             Column.scientific "$w^\\T\\hat u$" 2 (value "constrained slope")
             Column.scientific "$\\norm{\\hat u}$" 2 (value "norm u")
+            Column.number "Cut" 2 (value "cut")
             Column.scientific "Along $w$" 2 (value "along")
             Column.number "Translated" 3 (value "rigid")
             Column.number "$\\log\\det$" 3 (value "logdet")
         ]
 
 let private report (results: Results) : Section =
-    let squeeze = value results "along" 0
-    let rigid = [ 1..3 ] |> List.map (value results "rigid")
+    let squeeze = value results "along" settings.Head
+    let rigid = settings.Tail |> List.map (value results "rigid")
 
     {
         Section.empty "ift5" (results.Plan.Origin([], 1, None)) with
@@ -100,7 +125,7 @@ let private report (results: Results) : Section =
                 |> Guard.found [ "ratio", [ squeeze ] ]
                 Guard.that
                     "ift5.translation"
-                    "for each of the three large scales at least nine tenths of the samples are only translated"
+                    "in each of figures 41 to 43 at least nine tenths of the samples are only translated"
                 |> Guard.every (fun share -> share > 0.9) "shares" rigid
             ]
     }

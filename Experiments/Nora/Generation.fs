@@ -1,5 +1,5 @@
-/// nora2: generation from the posterior (algorithm 1) and from the prior (algorithm 2), and interpolation between codes,
-/// with the VAE of ift1. Run it: `./reproduce --only nora2`.
+/// nora2: generation from the posterior (algorithm 1) and from the prior (algorithm 2), interpolation between draws of
+/// the prior and between codes of images, and arithmetic on codes, with the VAE of ift1. Run it: `./reproduce --only nora2`.
 module Research.Experiments.Nora.Generation
 
 open TorchSharp
@@ -12,8 +12,19 @@ open Research.Experiments.Ift
 
 let private columns = 12
 
-/// Lines of the interpolation grid and the points between the ends of each.
+/// Lines of the interpolation grids and the points between the ends of each. The slides' program has four of these.
 let private lines, private steps = 4, 10
+
+/// What is done with two codes, by the column of the figure.
+let private arithmetic: (string * (Tensor -> Tensor -> Tensor)) list = [
+    "$z_a$", fun a _ -> a
+    "$z_b$", fun _ b -> b
+    "$\\frac{1}{2}(z_a+z_b)$", fun a b -> (a + b) / 2.0
+    "$z_a+z_b$", fun a b -> a + b
+    "$z_a-z_b$", fun a b -> a - b
+    "$-z_a$", fun a _ -> a.neg ()
+    "$2z_a$", fun a _ -> 2.0 * a
+]
 
 /// Images whose pixels are compared with what is generated.
 let private compared = 500
@@ -39,7 +50,14 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
     let prior = normal "prior"
     let fresh = draw built prior noise "pixels.prior"
     let mean = Vae.meanImage built.Vae
-    let line i = mean (interpolate steps posterior.Mu[2L * i] posterior.Mu[2L * i + 1L])
+    /// Between the codes 2 i and 2 i + 1, for each line.
+    let between (codes: Tensor) =
+        let line i = mean (interpolate steps codes[2L * i] codes[2L * i + 1L])
+        torch.cat (Array.init lines (int64 >> line), 0L)
+    let calculated = [|
+        for i in 0L .. int64 lines - 1L do
+            for _, operation in arithmetic -> operation prior[2L * i] prior[2L * i + 1L]
+    |]
     let first (t: Tensor) = t.narrow (0L, 0L, min (int64 columns) (t.size 0))
 
     context.SaveTensors(
@@ -51,7 +69,9 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
             NamedTensor("prior mean", mean (first prior))
             NamedTensor("prior draw", first fresh)
             NamedTensor("ends", x.narrow (0L, 0L, 2L * int64 lines))
-            NamedTensor("lines", torch.cat (Array.init lines (int64 >> line), 0L))
+            NamedTensor("lines", between posterior.Mu)
+            NamedTensor("prior lines", between prior)
+            NamedTensor("arithmetic", mean (torch.stack (calculated, 0L)))
         ]
     )
     let other = torch.cat ([| x.narrow (0L, 1L, x.size 0 - 1L); x.narrow (0L, 0L, 1L) |], 0L)
@@ -90,11 +110,19 @@ let private figures (results: Results) =
                     "draw", pictures "prior draw"
                 ]
             ]
-        Pictures.grid
+        Figure.grid
             "nora2.interpolation"
-            $"Binarized MNIST: the decoder's mean along the segment between the posterior means of two test images, both ends and {steps} points between them; the test images themselves stand outside, left and right (first seed)."
-            (steps + 4)
-            grid
+            $"Binarized MNIST: the decoder's mean along the segment between two codes, both ends and {steps} points between them (first seed). Above, as in the slides' program, the ends are draws of the prior; below they are the posterior means of two test images, which stand outside, left and right."
+            1
+            [
+                Panel.images "between draws of the prior" (steps + 2) (pictures "prior lines")
+                Panel.images "between codes of test images" (steps + 4) grid
+            ]
+        Panel.images "" arithmetic.Length (pictures "arithmetic")
+        |> Panel.withCaptions [] (List.map fst arithmetic)
+        |> Figure.single
+            "nora2.arithmetic"
+            "Binarized MNIST: arithmetic on two draws $z_a$, $z_b$ of the prior, decoded to means (first seed). In 100 dimensions a sum is longer than a draw by the factor $\\sqrt2$, and a mean shorter by it."
     ]
 
 let private report (results: Results) : Section =

@@ -162,7 +162,7 @@ let private report (results: Results) : Section =
                     "NORA"
                     "nora3.ratio"
                     "variance of the score gradient over that of the reparameterised one, geometric mean over $N$"
-                |> Claim.beside exact
+                |> Claim.expecting exact
                 |> Claim.judgedBy (Between(exact * exp -tolerance, exact * exp tolerance)) ratios
                 |> Claim.noting
                     "the reference of nora3 is the ratio of the exact variances, the rule three of its standard errors by theory"

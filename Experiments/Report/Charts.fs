@@ -240,7 +240,9 @@ let private isCrowded (shown: (float * float)[]) (before: Series list) (series: 
     |> List.filter Series.isLone
     |> List.exists (fun other ->
         let x', y' = point other
-        abs (x - x') < 0.15 * span (Array.map fst shown) && abs (y - y') < 0.1 * span (Array.map snd shown))
+
+        abs (x - x') < 0.15 * span (Array.map fst shown)
+        && abs (y - y') < 0.1 * span (Array.map snd shown))
 
 /// The same trace with its name in the legend instead of at the point.
 let private inLegend (trace: Trace) : Trace =
@@ -263,7 +265,8 @@ let json (colours: int list) (panel: AxesPanel) : string =
         List.zip colours panel.Series
         |> List.filter (snd >> visible panel)
         |> List.collect (fun (colour, series) ->
-            let before = panel.Series |> List.takeWhile (fun other -> not (obj.ReferenceEquals(other, series)))
+            let before =
+                panel.Series |> List.takeWhile (fun other -> not (obj.ReferenceEquals(other, series)))
 
             if Series.isLone series && isCrowded shown before series then
                 traces extent colour series |> List.map inLegend

@@ -5,10 +5,15 @@ open System.IO
 open System.Text
 open System.Text.Json
 
+/// What became of a number that a source prints: the first three. Of one that theory expects where the source prints
+/// none: the others.
 type Verdict =
     | Reproduced
     | Differs
     | NotComparable
+    | AsExpected
+    | NotAsExpected
+    | Unjudged
 
 /// When a measured mean counts as the source's value. Stated before the run.
 type Rule =
@@ -38,6 +43,22 @@ module Rule =
         | Between(low, high) -> low <= mean && mean <= high
         | NotJudged _ -> false
 
+/// What ours stands beside.
+type Yardstick =
+    /// A number of the source.
+    | Printed of float
+    /// A number of theory; the source prints none.
+    | Theory of float
+    /// The rule alone says what is expected.
+    | NoNumber
+
+module Yardstick =
+    let value yardstick =
+        match yardstick with
+        | Printed number
+        | Theory number -> Some number
+        | NoNumber -> None
+
 /// A figure of a source beside ours.
 type Claim = {
     /// Row id, then what: `ift1.elbo`.
@@ -45,8 +66,7 @@ type Claim = {
     /// E.g. `IFT P1.1`.
     Source: string
     What: string
-    /// None when the source states no number.
-    Reference: float option
+    Reference: Yardstick
     Rule: Rule
     /// One a seed.
     Values: float list
@@ -72,14 +92,17 @@ module Claim =
         Id = id
         Source = source
         What = what
-        Reference = None
+        Reference = NoNumber
         Rule = NotJudged ""
         Values = []
         Note = ""
     }
 
     /// The source's own number.
-    let beside (reference: float) (claim: Claim) = { claim with Reference = Some reference }
+    let beside (reference: float) (claim: Claim) = { claim with Reference = Printed reference }
+
+    /// What theory says where the source prints no number.
+    let expecting (reference: float) (claim: Claim) = { claim with Reference = Theory reference }
 
     let judgedBy (rule: Rule) (values: float list) (claim: Claim) = {
         claim with
@@ -89,8 +112,8 @@ module Claim =
 
     let noting note (claim: Claim) : Claim = { claim with Note = note }
 
-    /// Applies the rule. Results on the stand-in, in profile smoke or from a shortened protocol are not comparable
-    /// whatever they are.
+    /// Applies the rule. Only a number that a source prints can be reproduced. Results on the stand-in, in profile smoke
+    /// or from a shortened protocol are not comparable whatever they are.
     let judge (origin: Origin) (claim: Claim) : Judgement =
         let mean, se = Seeds.meanSe claim.Values
         let reason = Origin.notComparable origin
@@ -100,11 +123,19 @@ module Claim =
             Mean = mean
             Se = se
             Verdict =
-                match reason, claim.Rule with
-                | Some _, _
-                | _, NotJudged _ -> NotComparable
-                | None, rule when Double.IsFinite mean && Rule.holds rule mean -> Reproduced
-                | _ -> Differs
+                let holds =
+                    match reason, claim.Rule with
+                    | Some _, _
+                    | _, NotJudged _ -> None
+                    | None, rule -> Some(Double.IsFinite mean && Rule.holds rule mean)
+
+                match claim.Reference, holds with
+                | Printed _, Some true -> Reproduced
+                | Printed _, Some false -> Differs
+                | Printed _, None -> NotComparable
+                | _, Some true -> AsExpected
+                | _, Some false -> NotAsExpected
+                | _, None -> Unjudged
             Origin = origin
             Note =
                 [ reason |> Option.defaultValue ""; claim.Note ]
@@ -117,6 +148,26 @@ module Claim =
         | Reproduced -> "reproduced"
         | Differs -> "differs"
         | NotComparable -> "not comparable"
+        | AsExpected -> "as expected"
+        | NotAsExpected -> "not as expected"
+        | Unjudged -> "not judged"
+
+    /// How many claims have each verdict, in the order of the verdicts.
+    let counts (judgements: Judgement list) : (Verdict * int) list = [
+        for verdict in [ Reproduced; Differs; NotComparable; AsExpected; NotAsExpected; Unjudged ] do
+            verdict, judgements |> List.filter (fun judged -> judged.Verdict = verdict) |> List.length
+    ]
+
+    /// The same in a line, e.g. `10 reproduced, 0 different, 19 not comparable`; what theory expects, where there is any.
+    let summary (judgements: Judgement list) : string =
+        let count = counts judgements |> Map.ofList
+
+        let expected =
+            match count[AsExpected], count[NotAsExpected] with
+            | 0, 0 -> ""
+            | met, missed -> $"; {met} of {met + missed} expectations of theory met"
+
+        $"{count[Reproduced]} reproduced, {count[Differs]} different, {count[NotComparable]} not comparable{expected}"
 
     /// The array of claims.json. Numbers that JSON cannot hold are null.
     let json (judgements: Judgement list) =
@@ -140,7 +191,7 @@ module Claim =
                 writer.WriteString("id", claim.Id)
                 writer.WriteString("source", claim.Source)
                 writer.WriteString("what", Markup.plain claim.What)
-                number "reference" (claim.Reference |> Option.defaultValue nan)
+                number "reference" (Yardstick.value claim.Reference |> Option.defaultValue nan)
                 number "mean" judged.Mean
                 number "se" judged.Se
                 writer.WriteNumber("seeds", claim.Values.Length)
@@ -157,8 +208,8 @@ module Claim =
         Encoding.UTF8.GetString(buffer.ToArray()) + "\n"
 
     /// Decimals that the reference is stated with, at least 2.
-    let decimalsOf (reference: float option) =
-        match reference with
+    let decimalsOf (reference: Yardstick) =
+        match Yardstick.value reference with
         | Some r ->
             let text = Markup.coordinate r
             let i = text.IndexOf '.'
@@ -189,8 +240,9 @@ module Claim =
                 Text claim.Source
                 Text claim.What
                 (match claim.Reference with
-                 | Some r -> Source(r, decimals)
-                 | None -> Missing "the source states no number")
+                 | Printed r -> Source(r, decimals)
+                 | Theory r -> Text $"${Markup.fixedPoint decimals r}$ (theory)"
+                 | NoNumber -> Missing "the source prints no number")
                 MeanSe(judged.Mean, judged.Se, decimals)
                 Text(Rule.text claim.Rule)
                 Text(verdict judged)

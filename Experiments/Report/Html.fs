@@ -145,14 +145,17 @@ let private verdictClass verdict =
     match verdict with
     | Reproduced -> "reproduced"
     | Differs -> "differs"
+    | AsExpected -> "expected"
+    | NotAsExpected -> "unexpected"
     | NotComparable -> "incomparable"
+    | Unjudged -> "unjudged"
 
 /// How many claims have each verdict.
 let verdicts (claims: Judgement list) =
-    [ Reproduced; Differs; NotComparable ]
-    |> List.map (fun verdict ->
-        let count = claims |> List.filter (fun claim -> claim.Verdict = verdict) |> List.length
-
+    Claim.counts claims
+    |> List.filter (fun (verdict, count) ->
+        count > 0 || List.contains verdict [ Reproduced; Differs; NotComparable ])
+    |> List.map (fun (verdict, count) ->
         $"<a class=\"verdict {verdictClass verdict}\" href=\"#replication\" data-verdict={verdictClass verdict}><b>{count}</b> {Claim.verdictText verdict}</a>")
     |> String.concat "\n"
 
@@ -165,8 +168,10 @@ let claims (sources: Claim -> Source) (judgements: Judgement list) =
 
         let reference =
             match claim.Reference with
-            | Some reference -> cell None (Cell.Source(reference, decimals))
-            | None -> "–"
+            | Printed reference -> cell None (Cell.Source(reference, decimals))
+            | Theory reference ->
+                cell None (Cell.Source(reference, decimals)) + " <span class=muted>(theory)</span>"
+            | NoNumber -> "–"
 
         let ours = cell (Some source) (MeanSe(judged.Mean, judged.Se, decimals))
 

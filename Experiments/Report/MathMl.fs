@@ -3,6 +3,7 @@ module Research.Report.MathMl
 
 open System
 open System.Net
+open Research.Report.TexItems
 open Research.Report.Tex
 
 let private encode (text: string) = WebUtility.HtmlEncode text |> Option.ofObj |> Option.defaultValue ""

@@ -2,6 +2,7 @@
 module Research.Report.Mathematics
 
 open System
+open Research.Report.TexItems
 open Research.Report.Tex
 
 /// How scripts are written.

@@ -56,7 +56,7 @@ let private usersHtml (runs: Run list) (name: string) =
     let users = runs |> List.filter (fun run -> run.Functions.Contains name)
 
     if users.IsEmpty then
-        "<p class=muted>No run of this profile reaches it.</p>"
+        "<p class=muted>No run of this profile computes with it.</p>"
     else
         let rows =
             users

@@ -6,6 +6,7 @@ open System.IO
 open System.Reflection
 open System.Text
 open System.Text.RegularExpressions
+open Research.Report.PageFrame
 
 /// What the page is made from.
 type Content = {
@@ -18,7 +19,7 @@ type Content = {
     /// The text of Core.fs.
     Core: string
     /// Where the labels stand in the compiled paper; empty when it was not compiled.
-    Places: Map<string, Prose.Place>
+    Places: Map<string, Crossreferences.Place>
     /// The compiled paper, as an address relative to the page; empty when there is none.
     Pdf: string
 }
@@ -41,26 +42,6 @@ let private ours = resource (Assembly.GetExecutingAssembly())
 
 /// plotly.js as the package Plotly.NET carries it (MIT): XPlot's own pages fetch it from a content network.
 let private plotlyJs = lazy (resource typeof<Plotly.NET.GenericChart>.Assembly ".min.js")
-
-/// The documents by the word that begins a question's source.
-let private documents =
-    Map.ofList [
-        "HW", "CSC 6137 Generative Models, homework 2"
-        "UVA", "UvA Deep Learning, assignment 3"
-        "IFT", "Deep generative models, an assignment of April 2020"
-        "CS", "CS 274E Deep Generative Models, homework 3"
-        "NORA", "DRE 7053 Generative Models, lecture 2"
-    ]
-
-let private nameOf key = documents.TryFind key |> Option.defaultValue key
-
-/// The questions of each document, with the sections that answer them.
-let private groups (report: Report) =
-    let sections = report.Sections |> List.map (fun s -> s.Row, s) |> Map.ofList
-
-    report.Questions
-    |> List.groupBy (fun question -> (question.Source.Split ' ')[0])
-    |> List.map (fun (key, questions) -> key, questions |> List.map (fun q -> q, sections.TryFind q.Row))
 
 /// The runs that a row reads.
 let private source (content: Content) =
@@ -125,9 +106,9 @@ let private context (content: Content) (source: string -> Html.Source) : Prose.C
             |> List.map (fun (guard, outcome) -> guard.Id, (guard, outcome))
             |> Map.ofList
         Ran = report.Sections |> List.map _.Row |> Set.ofList
-        Meta = Map.ofList [ "profile", report.Profile; "data", report.Data; "device", report.Device ]
+        Meta = Map.ofList (Render.metaOf report)
         Places = content.Places
-        Cited = Prose.citations content.Bibliography
+        Cited = Crossreferences.citations content.Bibliography
         Pdf = content.Pdf
         Show = fun value -> Html.cell (Some(source (rowOf report value.Id))) value.Cell
         Float = float'
@@ -147,30 +128,6 @@ let private answers (heading: string) (sources: Paper.Source list) : Map<string,
                 let stop = if found.Success then found.Index else source.Text.Length
                 u.Arguments.Head, source.Text[start .. stop - 1]
     ]
-
-let private link (id: string) (label: string) (text: string) =
-    let label =
-        if label = "" then
-            ""
-        else
-            $"<span class=id>{Html.encode label}</span>"
-
-    $"<a href=\"#{Html.encode id}\">{label}<span>{text}</span></a>"
-
-let private navigation (report: Report) =
-    [
-        link "top" "" "Findings and verdicts"
-        for key, rows in groups report do
-            $"<div class=group title=\"{Html.encode (nameOf key)}\">{Html.encode key}</div>"
-
-            for question: Question, _ in rows do
-                link question.Row question.Row (Markup.html question.Text)
-        "<div class=group>All of it</div>"
-        link "verdicts" "" "The sources' values beside ours"
-        link "mathematics" "" "The mathematics"
-        link "runs" "" "The runs"
-    ]
-    |> String.concat "\n"
 
 let private paperLink (content: Content) (label: string) =
     match content.Places.TryFind label with
@@ -256,17 +213,6 @@ let private overview (content: Content) context =
         "<p class=muted>Every number leads to its runs. In a chart: drag to zoom, double click to return, click a legend entry to switch it, hover for values.</p>"
     ]
     |> String.concat "\n"
-
-let private bar (pdf: string) =
-    let paper =
-        if pdf = "" then
-            ""
-        else
-            $"<a href=\"{Html.encode pdf}\">PDF</a>"
-
-    $"""<header><button id=menu aria-label="Contents">☰</button><a class=brand href="#top">Deep generative models</a>
-<div class=search><input type=search placeholder="Search (press /)" aria-label="Search" autocomplete=off><ul id=found></ul></div>
-{paper}<button id=theme aria-label="Light or dark" title="Light or dark">◐</button></header>"""
 
 /// The page.
 let render (content: Content) : string =

@@ -205,9 +205,16 @@ let render (figure: Figure) : File list =
 
     let rows = panels |> List.chunkBySize figure.Columns
 
+    // Panels that fill their row reach from margin to margin, others stand together in its middle.
+    let between row =
+        if List.length row < figure.Columns then
+            "\\qquad\n"
+        else
+            "\\hfill\n"
+
     let body =
         rows
-        |> List.map (fun row -> row |> List.map (String.concat "\n") |> String.concat "\\hfill\n")
+        |> List.map (fun row -> row |> List.map (String.concat "\n") |> String.concat (between row))
         |> String.concat "\\par\\medskip\n"
 
     let tex =

@@ -70,18 +70,30 @@ type Report = {
 module Render =
     let private utf8 (text: string) = Encoding.UTF8.GetBytes text
 
-    let private meta (report: Report) =
+    let private allClaims (report: Report) = report.Sections |> List.collect Section.judgements
+
+    /// What the title page says of a report, by key.
+    let metaOf (report: Report) : (string * string) list =
+        let count = Claim.counts (allClaims report) |> Map.ofList
+
         [
             "profile", report.Profile
             "data", (if report.Data = "" then "none" else report.Data)
             "device", report.Device
             // Twelve digits of a commit name it well enough for a title page.
             "revision", report.Revision[.. min 11 (report.Revision.Length - 1)]
+            "reproduced", string count[Reproduced]
+            "differs", string count[Differs]
+            "not-comparable", string count[NotComparable]
+            if count[AsExpected] + count[NotAsExpected] > 0 then
+                "as-expected", string count[AsExpected]
+                "expectations", string (count[AsExpected] + count[NotAsExpected])
         ]
+
+    let private meta (report: Report) =
+        metaOf report
         |> List.map (fun (key, value) -> $@"\defmeta{{{key}}}{{{Markup.latex value}}}" + "\n")
         |> String.concat ""
-
-    let private allClaims (report: Report) = report.Sections |> List.collect Section.judgements
 
     let private values (report: Report) =
         [
