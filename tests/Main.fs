@@ -7,35 +7,48 @@ open Expecto
 open TorchSharp
 open Research.Host
 
-/// Runs every value marked [<Tests>] in this assembly and ends with `N passed, N failed`. A run of all tests also
-/// writes what the laws measured to results/laws.json, from which the report's appendix is made.
-let private runAll (argv: string array) : int =
+/// Not through Console.Out: Expecto's writer stays there, which pads and colours lines whatever it is told, and scripts read
+/// these.
+let private say (lines: string) =
+    use output = new StreamWriter(Console.OpenStandardOutput())
+    output.Write $"\n{lines}\n"
+
+/// Runs tests, says why some are ignored, and ends with `N passed, N failed`.
+let private counted (run: CLIArguments list -> int) : int =
     let mutable counts = None
 
     let count (summary: Impl.TestRunSummary) =
+        for test, outcome in summary.ignored do
+            match outcome.result with
+            | Impl.TestResult.Ignored reason -> say $"""ignored {String.Join(".", test.name)}: {reason}"""
+            | _ -> ()
+
         counts <- Some(summary.passed.Length, summary.failed.Length + summary.errored.Length)
 
-    let settings = [
-        CLIArguments.Append_Summary_Handler(SummaryHandler count)
-        if Console.IsOutputRedirected then
-            CLIArguments.Colours 0
-            CLIArguments.No_Spinner
-    ]
-
-    let code = runTestsInAssemblyWithCLIArgs settings argv
-
-    if argv.Length = 0 then
-        Law.save (Path.Combine(Repository.root, "results", "laws.json"))
+    let code =
+        run [
+            CLIArguments.Append_Summary_Handler(SummaryHandler count)
+            if Console.IsOutputRedirected then
+                CLIArguments.Colours 0
+                CLIArguments.No_Spinner
+        ]
 
     match counts with
-    | Some(passed, failed) ->
-        // Not through Console.Out: Expecto's writer stays there, which pads and colours lines whatever it is told, and
-        // scripts read this one.
-        use output = new StreamWriter(Console.OpenStandardOutput())
-        output.Write $"\n{passed} passed, {failed} failed\n"
+    | Some(passed, failed) -> say $"{passed} passed, {failed} failed"
     | None -> ()
 
     code
+
+/// Runs every value marked [<Tests>] in this assembly. A run of all tests also writes what the laws measured to
+/// results/laws.json, from which the report's appendix is made.
+let private runAll (argv: string array) : int =
+    counted (fun settings ->
+        let code = runTestsInAssemblyWithCLIArgs settings argv
+
+        if argv.Length = 0 then
+            Law.save (Path.Combine(Repository.root, "results", "laws.json"))
+
+        code)
 
 /// Tests, or the training that a test wants in a process of its own, or with `--page PATH` a look at a page that was
 /// rendered before. One torch thread: the tests themselves run side by side.
@@ -61,7 +74,7 @@ let main argv =
             torch.set_num_threads 1
 
             if argv = [| "--slurm" |] then
-                runTestsWithCLIArgs [] [||] SlurmTorture.tests
+                counted (fun settings -> runTestsWithCLIArgs settings [||] SlurmTorture.tests)
             elif Platform.isCalledBy argv then
                 let tests =
                     Impl.testFromThisAssembly () |> Option.defaultValue (TestList([], FocusState.Normal))

@@ -8,7 +8,7 @@ open System.Threading
 open TorchSharp
 open Research.Host
 
-let private trainings = 5
+let private trainings = 4
 let private steps = 300L
 
 /// Milliseconds that each step waits, from the environment: it decides no result.

@@ -202,13 +202,12 @@ type Cluster() =
             | Some states -> states.Trim() = "idle 2"
             | None -> false)
 
-    /// The last complaint in the daemons' logs.
+    /// What a daemon says that gives up.
     member _.Complaint =
         Directory.EnumerateFiles(folder, "*.log")
         |> Seq.collect File.ReadAllLines
-        |> Seq.filter (fun line -> line.Contains "fatal: " || line.Contains "error: ")
-        |> Seq.tryLast
-        |> Option.defaultValue "no word in the logs"
+        |> Seq.tryFind _.Contains("fatal: ")
+        |> Option.defaultValue "no word of it in the logs"
 
     /// Kills the controller as a crash would.
     member _.KillController() = stop "slurmctld"
