@@ -222,12 +222,15 @@ let private report (arguments: ParseResults<PlanArguments>) =
     if withPaper && not (Latex.isInstalled ()) then
         raise (ResearchException Latex.missing)
 
+    let watch = Diagnostics.Stopwatch.StartNew()
+
     planned arguments true (fun places plan jobs ids ->
         let execution = Executing.execution (root ()) arguments places plan jobs (Some "report")
         let summary = Session.run places plan execution ids
 
         if summary.IsComplete then
             Session.render places plan ids withPaper
+            printfn "done in %s" (ProgressFormat.Time watch.Elapsed)
 
         summary.ExitCode)
 

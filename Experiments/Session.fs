@@ -264,6 +264,15 @@ let private requireResults (ids: string list) (report: Report) =
     elif not incomplete.IsEmpty then
         printfn "not complete, and so not in the report: %s" names
 
+/// `61 reproduced, 2 differ, 9 not comparable`.
+let private verdicts (report: Report) : string =
+    let judged = report.Sections |> List.collect Section.judgements |> List.map _.Verdict
+
+    [ Reproduced; Differs; NotComparable ]
+    |> List.map (fun verdict ->
+        $"{judged |> List.filter ((=) verdict) |> List.length} {Claim.verdictText verdict}")
+    |> String.concat ", "
+
 /// Writes generated/ and claims.json, compiles the paper unless told not to, and writes index.html, which needs its
 /// numbers of equations and pages. Raises ResearchException with one sentence per claim that is missing, per
 /// disagreement between text and results, and per fault of the paper.
@@ -277,6 +286,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
 
     let compiled =
         if withPaper && disagreements.IsEmpty then
+            use _ = new Heartbeat(Console.Out, "compiling the paper")
             Some(Latex.compile places.Paper generated)
         else
             None
@@ -290,6 +300,8 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
     writePage places plan report (runs places plan ids report) paper
     printfn "wrote %s" (Path.Combine(directory, "index.html"))
     paper |> Option.iter (printfn "wrote %s")
+
+    printfn "the sources' values: %s" (verdicts report)
 
     if not problems.IsEmpty then
         raise (ResearchException(String.Join(Environment.NewLine, problems)))

@@ -7,6 +7,9 @@ namespace Research.Host;
 /// <param name="Work">Runs from start to end on one thread of its own.</param>
 public sealed record WorkItem(string Id, IReadOnlyList<string> DependsOn, int Threads, Action<WorkContext> Work)
 {
+    /// <summary>Of the items that can start, the one with the largest starts first; else the order given counts.</summary>
+    public double Priority { get; init; }
+
     /// <summary>Asked right before the item would start; it may start when this is not given.</summary>
     public Func<Admission>? Admit { get; init; }
 }
