@@ -341,14 +341,22 @@ let private inverses =
 let private inverseGradients =
     let u, w, b, y = gaussian 1 [ 2L ], gaussian 2 [ 2L ], scalar 0.3, gaussian 3 [ 2L ]
 
-    let error (change: Tensor -> Tensor -> Tensor) (which: int) =
-        let f (x: Tensor) =
-            let at i (fixed': Tensor) = if which = i then x.reshape fixed'.shape else fixed'
-            let z, logDet = (invertiblePlanar (at 0 u) (at 1 w) (at 2 b)).Inverse.Value(at 3 y)
+    let exact (u: Tensor) (w: Tensor) (b: Tensor) (y: Tensor) = (invertiblePlanar u w b).Inverse.Value y
+
+    let error (inverse: Tensor -> Tensor -> Tensor -> Tensor -> Tensor * Tensor) (which: int) =
+        let through inverse (x: Tensor) =
+            let at i (held: Tensor) = if which = i then x.reshape held.shape else held
+            let (z: Tensor), (logDet: Tensor) = inverse (at 0 u) (at 1 w) (at 2 b) (at 3 y)
             (z * vector [ 1.0; -2.0 ]).sum() + logDet
 
-        let start = [ u; w; b; y ] [ which ].reshape -1L
-        relativeDistance (change start (grad f start)) (finiteGradient f start)
+        let start = (List.item which [ u; w; b; y ]).reshape -1L
+        relativeDistance (grad (through inverse) start) (finiteGradient (through exact) start)
+
+    let ofHeldRoot (u: Tensor) (w: Tensor) (b: Tensor) (y: Tensor) =
+        let z = fst (exact u w b y)
+        let h = (sumLast (z * w) + b).tanh().detach()
+        let z = y - h * planarInvertibleU u w
+        z, (snd ((planar u w b).Forward z)).neg()
 
     {
         Id = "flow/inverse-gradient"
@@ -356,9 +364,13 @@ let private inverseGradients =
         Labels = []
         Function = "invertiblePlanar"
         Instances = [ "by u", 0; "by w", 1; "by b", 2; "by y", 3 ]
-        Error = error (fun _ gradient -> gradient)
+        Error = error exact
         Tolerance = Tolerance.finiteDifference
-        Mutants = [ "the root held", error (fun x gradient -> gradient + 0.1 * torch.ones_like x) ]
+        Mutants = [
+            "the root held", error ofHeldRoot
+            "the map's own",
+            error (fun u w b y -> (let z, logDet = exact u w b y in 2.0 * z.detach () - y, logDet))
+        ]
     }
 
 [<Tests>]
