@@ -841,6 +841,151 @@ let logEvidence (model: LatentModel) (x: Tensor) (eps: Tensor) : Tensor =
     logLikelihoodImportance logJoint logQ
 
 // ---------------------------------------------------------------------------------------------------------------
+// Other gradients and estimates of the same bounds, and flows with a numeric inverse
+// ---------------------------------------------------------------------------------------------------------------
+
+/// The same values, of which no gradient is taken.
+let private held (q: DiagNormal) : DiagNormal = { Mu = q.Mu.detach (); LogVar = q.LogVar.detach () }
+
+let private needNoFlow (q: Posterior) : unit =
+    need q.Flow.IsNone "model" (fun () ->
+        "its posterior has a flow, and the estimator takes a diagonal normal")
+
+/// Minus the ELBO by samples, -[log p(x,z) - log q(z|x)], whose gradient takes the path z = mu + sigma eps and not the score
+/// of q, which has mean 0: without variance where q is the posterior. `eps: [..,B,L]`; raises ArgumentException for a
+/// posterior with a flow. Source: Roeder, Wu and Duvenaud (2017), eq. 8.
+/// > stickTheLanding model x eps = bound 2.266
+let stickTheLanding: Objective =
+    fun model x eps ->
+        let q = model.Encode x
+        needNoFlow q
+        let z = DiagNormal.sample q.Base eps
+        let logJoint = model.LogLikelihood x z + model.Prior.LogProb z
+        [ "bound", meanOf (nameof x) (DiagNormal.logProb (held q.Base) z - logJoint) ]
+
+/// Minus the importance-weighted bound; the encoder's gradient sums the path's gradients of log w_k weighted by the
+/// squares of the normalised weights, which has the mean of the bound's own and a signal that does not fade as K grows.
+/// `eps: [K,B,L]`; raises ArgumentException for a posterior with a flow. Decodes twice.
+/// Source: Tucker et al. (2019), eq. 8.
+/// > doublyReparameterised model x (eps.unsqueeze 0L) = bound 2.266
+let doublyReparameterised: Objective =
+    fun model x eps ->
+        let q = model.Encode x
+        needNoFlow q
+
+        need (eps.ndim = q.Base.Mu.ndim + 1L && eps.size 0 > 0L) (nameof eps) (fun () ->
+            $"its shape is %A{eps.shape}, and not [K,B,L] for K samples of each example")
+
+        let z = DiagNormal.sample q.Base eps
+        let fixedZ, fixedQ = z.detach (), held q.Base
+
+        let logWeights z = model.LogLikelihood x z + model.Prior.LogProb z - DiagNormal.logProb fixedQ z
+
+        let logW = use _ = torch.no_grad () in logWeights fixedZ
+        let share = torch.nn.functional.softmax (logW, 0L)
+        // The sample itself, with this share of its gradient: the second factor of the square.
+        let weighted = (share * logWeights (fixedZ + share.unsqueeze -1L * (z - fixedZ))).sum 0L
+        let bound = importanceWeightedBound logW + (weighted - weighted.detach ())
+        [ "bound", (meanOf (nameof x) bound).neg() ]
+
+/// K log mean_k w_k - (K-1) mean_j log mean_{k<>j} w_k: the importance-weighted estimate of log p(x) with its bias of
+/// order 1/K taken off by the jackknife. K >= 2, and no longer a bound. `logWeights: [K,B] -> [B]`.
+/// Source: Nowozin (2018), section 4.
+/// > jackknifeEvidence (tt [ [ 0.0 ]; [ log 3.0 ] ]) = 0.837
+let jackknifeEvidence (logWeights: Tensor) : Tensor =
+    let k = logWeights.size 0
+    need (k >= 2L) (nameof logWeights) (fun () -> $"{k} weights leave none when one is left out")
+    // The sum of all weights but one: of those before it and of those behind it, since a difference would cancel.
+    let none = torch.full_like (logWeights.narrow (0L, 0L, 1L), Scalar.op_Implicit -infinity)
+
+    let before (w: Tensor) = torch.cat ([| none; w.narrow(0L, 0L, k - 1L).logcumsumexp 0L |], 0L)
+
+    let others = torch.logaddexp (before logWeights, (before (logWeights.flip 0L)).flip 0L)
+    let leftOut = (others - log (float (k - 1L))).mean [| 0L |]
+    float k * logMeanOf (nameof logWeights) 0L logWeights - float (k - 1L) * leftOut
+
+/// reconstruction + sum_i max(lambda, KL_i), KL_i the batch's mean of KL(q(z_i|x)||N(0,1)): the first lambda nats of a
+/// latent cost nothing, so that it has no reason to collapse. For the prior N(0,I); raises ArgumentException for a
+/// posterior with a flow, a prior without closed form, a negative lambda. Source: Kingma et al. (2016), eq. 15.
+/// > freeBits 3.0 model x eps = reconstruction 0.9618; kl 3
+let freeBits (lambda: float) : Objective =
+    need (lambda >= 0.0) (nameof lambda) (fun () ->
+        $"a number of nats is not negative, and lambda is {lambda}")
+
+    fun model x eps ->
+        let q = model.Encode x
+        needNoFlow q
+
+        need model.Prior.KlFrom.IsSome (nameof model) (fun () ->
+            "its prior has no divergence in closed form, and each latent's is needed")
+
+        let logLikelihood = model.LogLikelihood x (DiagNormal.sample q.Base eps)
+        let perLatent = (klStandardPerDimension q.Base).flatten(0L, -2L).mean [| 0L |]
+
+        [
+            "reconstruction", (meanOf (nameof x) logLikelihood).neg()
+            "kl", (perLatent.clamp_min (Scalar.op_Implicit lambda)).sum()
+        ]
+
+/// The planar map with an inverse, which has no closed form: a = w.z + b solves a + (w.u-hat) tanh a = w.y + b, whose left
+/// side grows with a; by bisection to rounding. Its gradient, of first order only, is the implicit function's.
+/// Arguments as of `planar`.
+/// > fst ((invertiblePlanar (t [ 1.0 ]) (t [ 0.0 ]) (torch.tensor 0.0)).Inverse.Value (t [ 3.0 ])) = 3
+let invertiblePlanar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
+    let map = planar u w b
+    let uHat = planarInvertibleU u w
+    let slope = sumLast (w * uHat)
+    // Sixty halvings of an interval as long as the slope leave less than rounding.
+    let halvings = 60
+
+    let root (target: Tensor) =
+        use _ = torch.no_grad ()
+        let reach = slope.abs ()
+        let mutable low, high = target - reach, target + reach
+
+        for _ in 1..halvings do
+            let middle = 0.5 * (low + high)
+            let isBelow = (middle + slope * middle.tanh ()).lt target
+            low <- torch.where (isBelow, middle, low)
+            high <- torch.where (isBelow, high, middle)
+
+        0.5 * (low + high)
+
+    let inverse (y: Tensor) =
+        needLast (nameof y) (w.size -1) y
+        let target = sumLast (y * w) + b
+        let a = root target
+        let h = a.tanh ()
+        let residual = a + slope * h - target
+        let steepness = 1.0 + slope.detach () * (1.0 - h.square ())
+        let a = a - (residual - residual.detach ()) / steepness
+        let z = y - a.tanh().unsqueeze -1L * uHat
+        z, (snd (map.Forward z)).neg()
+
+    { map with Inverse = Some inverse }
+
+/// The inverse autoregressive step with an inverse: z_i = y_i + exp(-s_i) (y_i - m_i), one coordinate after the other, since
+/// m_i and s_i depend on those before: L evaluations of the network, which has a finite value everywhere.
+/// Arguments as of `inverseAutoregressive`.
+/// > fst ((invertibleAutoregressive (fun z -> 0.0 * z, 0.0 * z)).Inverse.Value (t [ 3.0 ])) = 6
+let invertibleAutoregressive (net: Tensor -> Tensor * Tensor) : Transform =
+    let map = inverseAutoregressive net
+
+    let inverse (y: Tensor) =
+        let mutable z = torch.zeros_like y
+
+        // Each pass makes one coordinate more the final one.
+        for _ in 1L .. y.size -1 do
+            let m, s = net z
+            needShape (nameof net) y m
+            needShape (nameof net) y s
+            z <- y + (s.neg ()).exp() * (y - m)
+
+        z, (snd (map.Forward z)).neg()
+
+    { map with Inverse = Some inverse }
+
+// ---------------------------------------------------------------------------------------------------------------
 // InfoVAE
 // ---------------------------------------------------------------------------------------------------------------
 

@@ -21,8 +21,8 @@ let tests =
         testCase "code"
         <| fun () ->
             let text (path: string) = File.ReadAllText(Path.Combine(root, path))
-            // An objective, compiled with Core.fs and under every law of tests/Laws/Objectives.fs; a training step.
-            let sources = [ "Core.fs"; "Experiments/Vae/VaeStep.fs" ]
+            // A script; an objective, compiled with Core.fs and under every law of tests/Laws/Objectives.fs; a training step.
+            let sources = [ "examples/capacity.fsx"; "Core.fs"; "Experiments/Vae/VaeStep.fs" ]
             let shown = blocks "fsharp"
             Expect.hasLength shown sources.Length "the README shows how to add an objective, and a step"
 

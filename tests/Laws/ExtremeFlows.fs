@@ -105,6 +105,21 @@ let private planarMaps = [
     is "planar" "not a number" [ nan ] (fun v -> snd (along v nan 0.0))
     raises "planar" "a point of one dimension for two" "z" (fun v ->
         (planar (v [ 1.0; 2.0 ]) (v [ 1.0; 2.0 ]) (scalar v 0.0)).Forward(v [ 1.0 ]))
+    isWithin 4e-7 "invertiblePlanar" "w = 0: a shift" [ 1.0; 2.0; 0.0 ] (fun v ->
+        let y = v [ 1.0 + 3.0 * tanh 0.5; 2.0 - 4.0 * tanh 0.5 ]
+        both ((invertiblePlanar (v [ 3.0; -4.0 ]) (v [ 0.0; 0.0 ]) (scalar v 0.5)).Inverse.Value y))
+    is "invertiblePlanar" "far out" [ 1e6 - (log (1.0 + exp 2.0) - 1.0) ] (fun v ->
+        fst ((invertiblePlanar (v [ 2.0 ]) (v [ 1.0 ]) (scalar v 0.0)).Inverse.Value(v [ 1e6 ])))
+    is "invertiblePlanar" "not a number" [ nan ] (fun v ->
+        fst ((invertiblePlanar (v [ 2.0 ]) (v [ 1.0 ]) (scalar v 0.0)).Inverse.Value(v [ nan ])))
+    raises "invertiblePlanar" "a point of one dimension for two" "y" (fun v ->
+        (invertiblePlanar (v [ 1.0; 2.0 ]) (v [ 1.0; 2.0 ]) (scalar v 0.0)).Inverse.Value(v [ 1.0 ]))
+    is "invertibleAutoregressive" "a gate nearly closed" [ 1e-20 * (1.0 + exp 50.0); 50.0 ] (fun v ->
+        both ((invertibleAutoregressive (fun z -> 0.0 * z, 0.0 * z - 50.0)).Inverse.Value(v [ 1e-20 ])))
+    is "invertibleAutoregressive" "a gate wide open" [ 3.0; 0.0 ] (fun v ->
+        both ((invertibleAutoregressive (fun z -> 0.0 * z, 0.0 * z + 1e4)).Inverse.Value(v [ 3.0 ])))
+    raises "invertibleAutoregressive" "one mean for two coordinates" "net" (fun v ->
+        (invertibleAutoregressive (fun z -> z.narrow (-1L, 0L, 1L), z)).Inverse.Value(v [ 1.0; 2.0 ]))
 ]
 
 /// Nets of a constant log-scale, and of a shift that doubles.

@@ -34,6 +34,15 @@ let private lossOfNone (objective: Objective) (v: Make) (leading: int64 list) =
 
     total (objective none (v []) (empty v (leading @ [ 0L; 1L ])))
 
+/// The same model with a flow behind its posterior.
+let private flowing (v: Make) : LatentModel =
+    let plain = model v [ 0.0; 0.0 ]
+
+    {
+        plain with
+            Encode = fun x -> { plain.Encode x with Flow = Some Transform.identity }
+    }
+
 let private sum (x: Tensor) (y: Tensor) : Tensor = x.sum () + y.sum ()
 
 let private objectives = [
@@ -47,7 +56,7 @@ let private objectives = [
     is "blockwise" "a last block of one" [ 3.0; 3.0; 1.0 ] (fun v ->
         v [ for rows in blockwise 3L 7L (fun _ _ rows -> rows) -> float rows ])
     is "blockwise" "no rows" [ 0.0 ] (fun v -> v [ float (blockwise 3L 0L (fun _ _ rows -> rows)).Length ])
-    is "scalar" "infinite" [ infinity ] (fun v -> (v [ 1.0 ]).mul (Research.Core.scalar infinity))
+    is "scalar" "infinite" [ infinity ] (fun v -> (v [ 1.0 ]).mul(Research.Core.scalar infinity))
     is "total" "infinite terms" [ infinity ] (fun v -> total [ "a", scalar v infinity; "b", scalar v 1.0 ])
     raises "total" "no term" "terms" (fun _ -> total [])
     // At beta = 0 the divergence counts nothing, though it overflows.
@@ -76,6 +85,36 @@ let private objectives = [
     raises "importanceWeighted" "no sample" "eps" (fun v ->
         lossOf importanceWeighted v [ 0.0; 0.0 ] (empty v [ 0L; 2L; 1L ]))
     raises "importanceWeighted" "no example" "x" (fun v -> lossOfNone importanceWeighted v [ 3L ])
+    is "stickTheLanding" "narrow" [ 2.0 + 0.25 * 100.0 ] (fun v ->
+        lossOf stickTheLanding v [ -100.0; 0.0 ] (noise v))
+    raises "stickTheLanding" "a flow" "model" (fun v -> stickTheLanding (flowing v) (x v) (noise v))
+    raises "stickTheLanding" "no example" "x" (fun v -> lossOfNone stickTheLanding v [])
+    is "doublyReparameterised" "one sample, narrow" [ 2.0 + 0.25 * 100.0 ] (fun v ->
+        lossOf doublyReparameterised v [ -100.0; 0.0 ] ((noise v).unsqueeze 0L))
+    raises "doublyReparameterised" "noise without samples" "eps" (fun v ->
+        lossOf doublyReparameterised v [ 0.0; 0.0 ] (noise v))
+    raises "doublyReparameterised" "no sample" "eps" (fun v ->
+        lossOf doublyReparameterised v [ 0.0; 0.0 ] (empty v [ 0L; 2L; 1L ]))
+    raises "doublyReparameterised" "a flow" "model" (fun v ->
+        doublyReparameterised (flowing v) (x v) ((noise v).unsqueeze 0L))
+    raises "doublyReparameterised" "no example" "x" (fun v -> lossOfNone doublyReparameterised v [ 3L ])
+    // 3 log-means of three weights less twice those of two: 3 (c - log 3) - 2/3 (c + c + 0) + 4/3 log 2 + 2/3 log 2.
+    is
+        "jackknifeEvidence"
+        "one weight above all"
+        [ 3.0 * (1e4 - log 3.0) - 2.0 / 3.0 * 2e4 + 4.0 / 3.0 * log 2.0 ]
+        (fun v -> jackknifeEvidence (matrix v [ [ 1e4 ]; [ 0.0 ]; [ 0.0 ] ]))
+    raises "jackknifeEvidence" "one weight" "logWeights" (fun v -> jackknifeEvidence (matrix v [ [ 1.0 ] ]))
+    is "freeBits" "all free" [ 2.0 + 1e6 ] (fun v -> lossOf (freeBits 1e6) v [ -100.0; 0.0 ] (noise v))
+    is "freeBits" "none free, narrow" [ 2.0 + 0.25 * (169.0 + exp -170.0) ] (fun v ->
+        lossOf (freeBits 0.0) v [ -170.0; 0.0 ] (noise v))
+    is "freeBits" "not a number" [ nan ] (fun v -> lossOf (freeBits 0.5) v [ nan; 0.0 ] (noise v))
+    raises "freeBits" "a debt" "lambda" (fun _ -> freeBits -1.0)
+    raises "freeBits" "a flow" "model" (fun v -> freeBits 1.0 (flowing v) (x v) (noise v))
+    raises "freeBits" "a prior without closed form" "model" (fun v ->
+        let m = model v [ 0.0; 0.0 ]
+        freeBits 1.0 { m with Prior = { m.Prior with KlFrom = None } } (x v) (noise v))
+    raises "freeBits" "no example" "x" (fun v -> lossOfNone (freeBits 1.0) v [])
     is "logEvidence" "a narrow posterior" [ -1.0 - 50.0; -3.0 ] (fun v ->
         logEvidence (model v [ -100.0; 0.0 ]) (x v) ((noise v).unsqueeze 0L))
     raises "logEvidence" "noise without samples" "eps" (fun v ->

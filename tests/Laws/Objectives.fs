@@ -40,6 +40,9 @@ let objectives: (string * Instance) list = [
     "importance-weighted, one", { single importanceWeighted with Noise = samples 1L }
     "importance-weighted, twenty", { single importanceWeighted with Noise = samples 20L }
     "infovae at the ELBO", { single (infoVae 0.0 1.0 rbf) with Noise = samples 3L }
+    "sticking the landing", single stickTheLanding
+    "sticking the landing, three samples", { single stickTheLanding with Noise = samples 3L }
+    "doubly reparameterised", { single doublyReparameterised with Noise = samples 4L }
     "mmd-vae", { single (infoVae 1.0 10.0 rbf) with Noise = samples 3L; Bounds = false }
 ]
 
