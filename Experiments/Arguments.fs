@@ -92,6 +92,22 @@ type SampleArguments =
             | Data _ -> "where the data sets are (default RESEARCH_DATA, then ./data)."
             | Results _ -> "where results are kept (default ./results)."
 
+type TryArguments =
+    | [<MainCommand; ExactlyOnce>] Script of file: string
+    | Profile of name: string
+    | Jobs of n: int
+    | Data of directory: string
+    | Results of directory: string
+
+    interface IArgParserTemplate with
+        member this.Usage =
+            match this with
+            | Script _ -> "an F# script that defines the value objective, e.g. examples/capacity.fsx."
+            | Profile _ -> "how long to train: smoke, quick or paper (default quick)."
+            | Jobs _ -> "cores to use at a time (default: all)."
+            | Data _ -> "where the data sets are (default RESEARCH_DATA, then ./data)."
+            | Results _ -> "where results are kept (default ./results)."
+
 [<NoEquality; NoComparison>]
 type EmptyArguments =
     | [<Hidden>] Nothing
@@ -103,6 +119,7 @@ type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Report of ParseResults<PlanArguments>
     | [<CliPrefix(CliPrefix.None)>] List of ParseResults<EmptyArguments>
     | [<CliPrefix(CliPrefix.None)>] Run of ParseResults<PlanArguments>
+    | [<CliPrefix(CliPrefix.None)>] Try of ParseResults<TryArguments>
     | [<CliPrefix(CliPrefix.None)>] Status of ParseResults<PlanArguments>
     | [<CliPrefix(CliPrefix.None)>] Render of ParseResults<PlanArguments>
     | [<CliPrefix(CliPrefix.None)>] Why of ParseResults<PlanArguments>
@@ -117,6 +134,7 @@ type Arguments =
             | Report _ -> "compute what has not been computed, then write the report: run and render."
             | List _ -> "name every row of the report and how it is answered."
             | Run _ -> "compute what has not been computed."
+            | Try _ -> "put an objective of your own under its laws, and train it beside the rows of hw5.2."
             | Status _ -> "say which runs wait, run (where, since when, how far), failed (why) or are done."
             | Render _ -> "write figures, tables and the paper from finished runs."
             | Why _ -> "say which runs of a row would be computed, and why."

@@ -50,6 +50,7 @@ module Text =
             None
 
 /// What the runs of a command share: profile, device and data. Data sets are read once and kept on the device.
+[<OutsideResults("profile, device and data are in the key", ValuesOnly = true)>]
 type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
     let datasets = ConcurrentDictionary<DataSetId, Lazy<Dataset>>()
     let tensors = ConcurrentDictionary<DataSetId * string, Lazy<torch.Tensor>>()
@@ -79,15 +80,13 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
     member this.Validation(id: DataSetId) = this.Images(id, "validation", (this.Data id).Validation)
     member this.Test(id: DataSetId) = this.Images(id, "test", (this.Data id).Test)
 
-    /// A run and its key. `configuration` holds everything but seed, data and engine that decides the result;
-    /// `version` is raised by hand when the code behind the run changes its results.
+    /// A run and its key: `configuration` holds what decides the result beside seed, data, engine and the code of `work`.
     member this.Run
         (
             name: string,
             configuration: (string * string) list,
             seed: int64,
             data: DataSetId option,
-            version: int,
             work: RunContext -> unit,
             ?threads: int,
             ?dependencies: RunRequest list
@@ -99,8 +98,9 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
 
         let fields = configuration |> List.map (fun (k, v) -> Collections.Generic.KeyValuePair(k, v))
         let needed = defaultArg dependencies [] |> List.map _.Key
-        let key = RunKey(name, fields, seed, digest, this.Engine, version, needed)
-        RunRequest(key, defaultArg threads 1, Action<RunContext> work)
+        let work = Action<RunContext> work
+        let key = RunKey(name, fields, seed, digest, this.Engine, RunCode.Of work, needed)
+        RunRequest(key, defaultArg threads 1, work)
 
     /// A run that measures: `measure` returns the run's values, and may save tensors.
     member this.Measure
@@ -109,7 +109,6 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
             configuration: (string * string) list,
             seed: int64,
             data: DataSetId option,
-            version: int,
             measure: RunContext -> (string * float) list,
             ?dependencies: RunRequest list,
             ?threads: int
@@ -119,16 +118,7 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
             use _ = torch.no_grad ()
             context.Run.SaveValues(readOnlyDict (measure context))
 
-        this.Run(
-            name,
-            configuration,
-            seed,
-            data,
-            version,
-            work,
-            ?threads = threads,
-            ?dependencies = dependencies
-        )
+        this.Run(name, configuration, seed, data, work, ?threads = threads, ?dependencies = dependencies)
 
     /// Where results come from, for captions and claims. `shortened` says how a run differs from its source's protocol.
     member this.Origin(sets: DataSetId list, seeds: int, shortened: string option) : Origin =

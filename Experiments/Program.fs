@@ -86,16 +86,21 @@ let private words (text: string) =
     | [] -> badUsage "--only needs rows, e.g. ift1,hw5.1."
     | words -> words
 
+let private jobs (asked: int option) =
+    let jobs = defaultArg asked Environment.ProcessorCount
+
+    if jobs < 1 then
+        badUsage "--jobs must be at least 1."
+
+    jobs
+
 let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) action =
     let ids =
         arguments.GetResult(PlanArguments.Rows, defaultValue = [])
         @ (arguments.TryGetResult PlanArguments.Only |> Option.map words |> Option.defaultValue [])
 
     requireValues arguments
-    let jobs = arguments.GetResult(PlanArguments.Jobs, defaultValue = Environment.ProcessorCount)
-
-    if jobs < 1 then
-        badUsage "--jobs must be at least 1."
+    let jobs = jobs (arguments.TryGetResult PlanArguments.Jobs)
 
     if not withPaper && arguments.Contains PlanArguments.No_Paper then
         badUsage "--no-paper belongs to report and render."
@@ -167,6 +172,21 @@ let private data (arguments: ParseResults<DataArguments>) =
 
         0
 
+let private tryScript (arguments: ParseResults<TryArguments>) =
+    requireValues arguments
+
+    let plan =
+        plan
+            (profile (arguments.TryGetResult TryArguments.Profile))
+            (Devices.Parse "auto")
+            (arguments.TryGetResult TryArguments.Data)
+
+    Session.tryScript
+        (places (arguments.TryGetResult TryArguments.Results))
+        plan
+        (jobs (arguments.TryGetResult TryArguments.Jobs))
+        (arguments.GetResult TryArguments.Script)
+
 let private sample (arguments: ParseResults<SampleArguments>) =
     requireValues arguments
     let count = arguments.GetResult(SampleArguments.Count, defaultValue = 64)
@@ -202,12 +222,15 @@ let private report (arguments: ParseResults<PlanArguments>) =
     if withPaper && not (Latex.isInstalled ()) then
         raise (ResearchException Latex.missing)
 
+    let watch = Diagnostics.Stopwatch.StartNew()
+
     planned arguments true (fun places plan jobs ids ->
         let execution = Executing.execution (root ()) arguments places plan jobs (Some "report")
         let summary = Session.run places plan execution ids
 
         if summary.IsComplete then
             Session.render places plan ids withPaper
+            printfn "done in %s" (ProgressFormat.Time watch.Elapsed)
 
         summary.ExitCode)
 
@@ -221,6 +244,7 @@ let private dispatch (arguments: ParseResults<Arguments>) =
     match arguments.GetSubCommand() with
     | Report arguments -> report arguments
     | List _ -> list ()
+    | Try arguments -> tryScript arguments
     | Run arguments -> run arguments
     | Worker arguments -> worker arguments
     | Status arguments ->

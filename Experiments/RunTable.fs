@@ -27,24 +27,14 @@ let private curves (directory: RunDirectory) : Curve list =
     })
     |> Seq.toList
 
-/// `DiagNormal.logProb` for `Research.Core+DiagNormalModule.logProb`; None outside of Core.fs.
+/// `DiagNormal.logProb` for `Core.DiagNormal.logProb`; None outside of Core.fs.
 let private inCore (name: string) =
-    let prefix = "Research.Core"
+    let prefix = "Core."
 
-    if
-        name.StartsWith(prefix + ".", StringComparison.Ordinal)
-        || name.StartsWith(prefix + "+", StringComparison.Ordinal)
-    then
-        Some(name.Substring(prefix.Length + 1).Replace("Module.", "."))
+    if name.StartsWith(prefix, StringComparison.Ordinal) then
+        Some(name.Substring prefix.Length)
     else
         None
-
-/// The functions of Core.fs that a run's work reaches; none where its work holds what cannot be walked through.
-let private functions (request: RunRequest) =
-    try
-        RunCode.Of(request.Work).Functions.Keys |> Seq.choose inCore |> Set.ofSeq
-    with :? NotSupportedException ->
-        Set.empty
 
 /// A finished run, with the rows of the report that read it. A field that its record lacks stays empty.
 let run (rows: string list) (request: RunRequest) (directory: RunDirectory) : Run =
@@ -64,7 +54,7 @@ let run (rows: string list) (request: RunRequest) (directory: RunDirectory) : Ru
         Revision = record.Revision
         Values = [ for KeyValue(name, value) in directory.ReadValues() -> name, value ]
         Curves = curves directory
-        Functions = functions request
+        Functions = request.Key.Functions.Keys |> Seq.choose inCore |> Set.ofSeq
     }
 
 /// What only some runs compute with: a function of Core.fs, the field of a configuration that decides, and the values

@@ -6,6 +6,7 @@ open System.IO
 open System.Threading
 open Research.Host
 open Research.Report
+open Research.Experiments.Yours
 
 /// The directories of a command: results of a profile, the paper's sources.
 type Places = { Results: string; Paper: string }
@@ -203,8 +204,22 @@ let private runs (places: Places) (plan: Plan) (ids: string list) (report: Repor
         RunTable.run (uses |> List.map snd |> List.distinct) request (store.Require request.Key))
     |> RunTable.narrowed
 
+/// The report with the objectives that were tried from scripts, which have no place in the paper.
+let private withYours (places: Places) (plan: Plan) (report: Report) : Report =
+    let store = RunStore places.Results
+    let isComplete (request: RunRequest) = store.IsComplete request.Key
+
+    match Trial.section places.Results (Results(plan, store)) isComplete with
+    | None -> report
+    | Some(question, section) -> {
+        report with
+            Questions = report.Questions @ [ question ]
+            Sections = report.Sections @ [ section ]
+      }
+
 /// Writes index.html, beside a copy of the paper where that was compiled.
-let private writePage (places: Places) (report: Report) (runs: Run list) (paper: string option) =
+let private writePage (places: Places) (plan: Plan) (report: Report) (runs: Run list) (paper: string option) =
+    let report = withYours places plan report
     let directory = Path.Combine(places.Results, report.Profile)
     let text (folder: string) (name: string) = Paper.text (Path.Combine(folder, name))
 
@@ -250,6 +265,15 @@ let private requireResults (ids: string list) (report: Report) =
     elif not incomplete.IsEmpty then
         printfn "not complete, and so not in the report: %s" names
 
+/// `61 reproduced, 2 differ, 9 not comparable`.
+let private verdicts (report: Report) : string =
+    let judged = report.Sections |> List.collect Section.judgements |> List.map _.Verdict
+
+    [ Reproduced; Differs; NotComparable ]
+    |> List.map (fun verdict ->
+        $"{judged |> List.filter ((=) verdict) |> List.length} {Claim.verdictText verdict}")
+    |> String.concat ", "
+
 /// Writes generated/ and claims.json, compiles the paper unless told not to, and writes index.html, which needs its
 /// numbers of equations and pages. Raises ResearchException with one sentence per claim that is missing, per
 /// disagreement between text and results, and per fault of the paper.
@@ -263,6 +287,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
 
     let compiled =
         if withPaper && disagreements.IsEmpty then
+            use _ = new Heartbeat(Console.Out, "compiling the paper")
             Some(Latex.compile places.Paper generated)
         else
             None
@@ -273,13 +298,58 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
         | Some(Error problems) -> None, problems
         | None -> None, disagreements
 
-    writePage places report (runs places plan ids report) paper
+    writePage places plan report (runs places plan ids report) paper
     printfn "wrote %s" (Path.Combine(directory, "index.html"))
     paper |> Option.iter (printfn "wrote %s")
     printfn "the sources' values: %s" (Claim.summary (report.Sections |> List.collect Section.judgements))
 
+    printfn "the sources' values: %s" (verdicts report)
+
     if not problems.IsEmpty then
         raise (ResearchException(String.Join(Environment.NewLine, problems)))
+
+/// Tries the objective of a script: its laws, then its training beside the rows of hw5.2, as a row of their table and of
+/// the page. Returns the process's exit code; raises ResearchException for a script that is none, or breaks a law.
+let tryScript (places: Places) (plan: Plan) (jobs: int) (path: string) : int =
+    let script = Script.load path
+
+    for verdict in ObjectiveLaws.check script do
+        match verdict.Fault with
+        | None -> printfn "holds: %s" verdict.Law
+        | Some fault -> raise (ResearchException $"{script.Name} breaks a law ({verdict.Law}): {fault}.")
+
+    let store = RunStore places.Results
+    use board = LiveBoard.ForConsole()
+    use interruption = new Interruption(fun message -> board.Say message)
+
+    let summary =
+        Runner(store, plan.Device, jobs, board).Run(Trial.requests plan script, interruption.Token)
+
+    board.Dispose()
+
+    if summary.ExitCode <> 0 then
+        summary.Lines() |> Seq.iter (eprintfn "%s")
+        summary.ExitCode
+    else
+        let results = Results(plan, store)
+        let outcome = Trial.keep places.Results results script
+
+        Trial.lines results (fun request -> store.IsComplete request.Key) outcome
+        |> List.iter (printfn "%s")
+
+        let report = report places plan []
+        // The paper stays as it was compiled with this page, if it was.
+        let pdf = Path.Combine(places.Paper, "build", "report.pdf")
+        let copy = Path.Combine(places.Results, report.Profile, "report.pdf")
+
+        let isCurrent =
+            File.Exists pdf
+            && File.Exists copy
+            && File.GetLastWriteTimeUtc pdf <= File.GetLastWriteTimeUtc copy
+
+        writePage places plan report (runs places plan [] report) (if isCurrent then Some pdf else None)
+        printfn "%s" (Path.Combine(places.Results, report.Profile, "index.html#yours"))
+        0
 
 /// Draws images from the trained model of a row and writes them as one PNG.
 let sample (places: Places) (plan: Plan) (id: string) (count: int) (seed: int64) (path: string) : unit =

@@ -4,6 +4,7 @@ namespace Research.Host;
 /// An error that the user can act on. Its message is one clear sentence and is all that is printed:
 /// no type name and no stack trace. Every other exception is a defect of the program.
 /// </summary>
+[OutsideResults("a run that fails has no result")]
 public class ResearchException : Exception
 {
     /// <summary>Exit code of a run that failed, or of results that could not be used.</summary>
@@ -20,6 +21,7 @@ public class ResearchException : Exception
 }
 
 /// <summary>One sentence out of an exception that is not ours.</summary>
+[OutsideResults("a run that fails has no result")]
 public static class Sentence
 {
     /// <summary>Why the system refused a file, without the path, which the caller says.</summary>

@@ -11,7 +11,7 @@ let objective: Objective =
     fun model x eps ->
         let q = model.Encode x
         let z, _ = Posterior.sample q eps
-        let kl = (klStandard q.Base).mean ()
+        let kl = (klStandard q.Base).mean()
 
         [
             "reconstruction", (model.LogLikelihood x z).mean().neg()

@@ -15,4 +15,4 @@ let objective: Objective =
     fun model x eps ->
         let z, logQ = Posterior.sample (model.Encode x) eps
         let logWeights = model.LogLikelihood x z + model.Prior.LogProb z - logQ
-        [ ("iwae", (logMeanExp 0L logWeights).mean().neg ()) ]
+        [ ("iwae", (logMeanExp 0L logWeights).mean().neg()) ]

@@ -1,6 +1,6 @@
 // A variational auto-encoder from top to bottom: networks, ELBO, training, samples. A minute on one core:
 //
-//     dotnet fsi examples/vae.fsx                # writes vae.png
+//     dotnet fsi examples/vae.fsx [EPOCHS]       # writes vae.png
 //
 // Everything random comes from `noise`, so that two calls write the same bytes.
 #load "research.fsx"
@@ -17,7 +17,9 @@ torch.set_num_threads 1
 
 // ---- Data: 8 x 8 digits, pixels 0..16 -----------------------------------------------------------------------------
 
-let data = Datasets.Load(DataSetId.Digits, DataOptions(DataOptions.Explicit null, false), Nullable())
+let data =
+    Datasets.Load(DataSetId.Digits, DataOptions(DataOptions.Explicit null, false), Nullable())
+
 printfn $"data: {data.Provenance.Describe()}"
 
 let pixels (images: ImageSet) =
@@ -51,11 +53,21 @@ let apply index (x: Tensor) =
 
 let encode (x: Tensor) : Posterior =
     let parts = (x |> apply 0).relu() |> apply 1
-    { Base = { Mu = parts.narrow (-1L, 0L, latent); LogVar = parts.narrow (-1L, latent, latent) }; Flow = None }
+
+    {
+        Base = {
+            Mu = parts.narrow (-1L, 0L, latent)
+            LogVar = parts.narrow (-1L, latent, latent)
+        }
+        Flow = None
+    }
 
 let decode (z: Tensor) : Categorical =
     let logits = (z |> apply 2).relu() |> apply 3
-    { Logits = logits.view (Array.append logits.shape[.. int logits.ndim - 2] [| 64L; levels |]) }
+
+    {
+        Logits = logits.view (Array.append logits.shape[.. int logits.ndim - 2] [| 64L; levels |])
+    }
 
 let model: LatentModel = {
     Encode = encode
@@ -65,9 +77,19 @@ let model: LatentModel = {
 
 // ---- Training: minus the ELBO, one sample an image, Adam ----------------------------------------------------------
 
-let parameters = [| for weight, bias in layers do yield! [ weight; bias ] |]
+let parameters = [|
+    for weight, bias in layers do
+        yield! [ weight; bias ]
+|]
+
 let optimiser = torch.optim.Adam(parameters, lr = 1e-3)
-let batch, epochs = 64, 40
+let batch = 64
+
+let epochs =
+    if fsi.CommandLineArgs.Length > 1 then
+        int fsi.CommandLineArgs[1]
+    else
+        40
 
 /// Minus the ELBO of images, in nats an image.
 let loss (x: Tensor) (stream: string) (step: int64) =
@@ -80,7 +102,7 @@ for epoch in 0 .. epochs - 1 do
     for index, rows in Seq.indexed (order.split (int64 batch)) do
         use _ = torch.NewDisposeScope()
         optimiser.zero_grad ()
-        (loss (train.index_select (0L, rows)) "posterior" (int64 (epoch * 1000 + index))).backward ()
+        (loss (train.index_select (0L, rows)) "posterior" (int64 (epoch * 1000 + index))).backward()
         optimiser.step () |> ignore
 
     if (epoch + 1) % 10 = 0 then
@@ -92,7 +114,10 @@ for epoch in 0 .. epochs - 1 do
 
 let images =
     use _ = torch.no_grad ()
-    let means = (noise.Normal("prior", 0L, [| 64L; latent |]) |> decode |> Categorical.mean) / float (levels - 1L)
+
+    let means =
+        (noise.Normal("prior", 0L, [| 64L; latent |]) |> decode |> Categorical.mean)
+        / float (levels - 1L)
 
     [|
         for image in means.unbind 0 ->

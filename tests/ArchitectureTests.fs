@@ -38,6 +38,7 @@ let private folders = [
     "Experiments/Hw/*.fs", "Experiments.Hw" :: tools
     "Experiments/Ift/*.fs", "Experiments.Ift" :: tools
     "Experiments/Cs/*.fs", "Experiments.Cs" :: tools
+    "Experiments/Yours/*.fs", "Experiments.Yours" :: "Experiments.Hw" :: tools
     "Experiments/Uva/*.fs", [ "Experiments.Uva"; "Experiments.Hw"; "Experiments.Ift" ] @ tools
     "Experiments/Nora/*.fs", [ "Experiments.Nora"; "Experiments.Hw"; "Experiments.Ift" ] @ tools
 ]

@@ -10,7 +10,7 @@ open TorchSharp
 open Research.Host
 open Research.Tests.Hostile
 
-let private keyOf name needs = RunKey(name, [], 1L, "none", "test", 1, needs)
+let private keyOf name needs = RunKey(name, [], 1L, "none", "test", noCode, needs)
 let private first = keyOf "first" []
 let private second = keyOf "second" [ first ]
 

@@ -15,6 +15,9 @@ let inFolder (body: string -> unit) =
     finally
         folder.Delete true
 
+/// For the key of a run whose code does not matter.
+let noCode = RunCode("none", readOnlyDict [])
+
 /// Copies a folder with all that is in it.
 let rec copyFolder (source: string) (target: string) : unit =
     Directory.CreateDirectory target |> ignore

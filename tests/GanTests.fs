@@ -127,7 +127,7 @@ let private tiny: GanRun = {
 }
 
 let private trainTiny (root: string) (policy: CheckpointPolicy) (cancellation: CancellationToken) =
-    let key = RunKey("gan", [ KeyValuePair("run", "tiny") ], 1L, "none", "test", 1)
+    let key = RunKey("gan", [ KeyValuePair("run", "tiny") ], 1L, "none", "test", noCode)
 
     let work (context: RunContext) =
         let images = Noise(9L).Uniform("images", 0L, [| 20L; 3072L |]) * 255.0

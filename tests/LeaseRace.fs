@@ -22,7 +22,7 @@ type WrongClock(offset: TimeSpan) =
     inherit TimeProvider()
     override _.GetUtcNow() = DateTimeOffset.UtcNow + offset
 
-let key (index: int) = RunKey($"race{index}", [], 1L, "none", "test", 1)
+let key (index: int) = RunKey($"race{index}", [], 1L, "none", "test", noCode)
 
 // A silence that no living process of the test reaches, however busy the machine and its disk.
 let private times =

@@ -27,7 +27,7 @@ type private Clock() =
 
 let private times = LeaseTimes()
 let private seconds (n: float) = TimeSpan.FromSeconds n
-let private key = RunKey("run", [], 1L, "none", "test", 1)
+let private key = RunKey("run", [], 1L, "none", "test", noCode)
 /// A process whose death only its silence can tell.
 let private stranger name = LeaseOwner(name, 1, 0L, null, null)
 let private storeOf (root: string) (clock: TimeProvider) name = RunStore(root, times, clock, stranger name)

@@ -18,7 +18,7 @@ let tests =
                 let computed = ConcurrentQueue<string>()
 
                 let request name needs =
-                    let key = RunKey(name, [ KeyValuePair("a", "b") ], 1L, "none", "test", 1, needs)
+                    let key = RunKey(name, [ KeyValuePair("a", "b") ], 1L, "none", "test", noCode, needs)
 
                     let work (context: RunContext) =
                         computed.Enqueue name
@@ -58,7 +58,7 @@ let tests =
                     Runner(store, torch.device "cpu", 2, new PlainBoard(TextWriter.Null))
 
                 let request (index: int) (needs: RunRequest list) =
-                    let key = RunKey($"shared{index}", [], 1L, "none", "test", 1, needs |> List.map _.Key)
+                    let key = RunKey($"shared{index}", [], 1L, "none", "test", noCode, needs |> List.map _.Key)
 
                     let work (context: RunContext) =
                         computed.Enqueue key.Id
@@ -110,7 +110,7 @@ let tests =
 
         testCase "host/run/listed" (fun () ->
             inFolder (fun folder ->
-                let key index = RunKey($"many{index}", [], 1L, "none", "test", 1)
+                let key index = RunKey($"many{index}", [], 1L, "none", "test", noCode)
                 let requests = [ for index in 1..2000 -> RunRequest(key index, 1, ignore) ]
 
                 // Nothing is in them: a plan that looked inside a folder would find no run.
@@ -127,7 +127,7 @@ let tests =
 
         testCase "host/run/status" (fun () ->
             inFolder (fun folder ->
-                let key name = RunKey(name, [], 1L, "none", "test", 1)
+                let key name = RunKey(name, [], 1L, "none", "test", noCode)
 
                 let names = [
                     "waiting"
@@ -205,7 +205,7 @@ let tests =
         testCase "host/run/defect" (fun () ->
             inFolder (fun folder ->
                 let store = RunStore folder
-                let key = RunKey("broken", [], 1L, "none", "test", 1)
+                let key = RunKey("broken", [], 1L, "none", "test", noCode)
                 use board = new PlainBoard(TextWriter.Null)
                 let runner = Runner(store, torch.device "cpu", 1, board)
 

@@ -247,7 +247,7 @@ let private keyWith changes =
         int64 (value "seed" "1"),
         value "data" "abc",
         value "engine" "libtorch 1.13.0 cpu",
-        int (value "code" "1")
+        RunCode(value "code" "1", readOnlyDict [ "Core.elbo", value "code" "1"; "Core.total", "1" ])
     )
 
 let private runs =
@@ -289,7 +289,12 @@ let private runs =
                     [ KeyChange("seed", "1", "2") ]
                     "the nearest run is compared"
 
-                Expect.stringContains (report.ToString()) "seed was 1, is now 2" "in words"))
+                Expect.stringContains (report.ToString()) "seed was 1, is now 2" "in words"
+
+                Expect.stringContains
+                    (why [ "code", "2" ])
+                    "code has changed: Core.elbo."
+                    "the functions that changed, and no others"))
 
         testCase "host/run/immutable" (fun () ->
             inFolder (fun folder ->

@@ -196,9 +196,21 @@ let private scheduling =
 type private Clock() =
     inherit TimeProvider()
     let mutable now = 0L
+    let ticks = ResizeArray<unit -> unit>()
     member _.Move(seconds: float) = now <- now + int64 (seconds * float TimeSpan.TicksPerSecond)
     override _.TimestampFrequency = TimeSpan.TicksPerSecond
     override _.GetTimestamp() = now
+    /// Calls what the timers would.
+    member _.Tick() = ticks |> Seq.iter (fun tick -> tick ())
+
+    override _.CreateTimer(callback, state, _, _) =
+        ticks.Add(fun () -> callback.Invoke state)
+
+        { new ITimer with
+            member _.Change(_, _) = true
+            member _.Dispose() = ()
+            member _.DisposeAsync() = System.Threading.Tasks.ValueTask()
+        }
 
 let private progress =
     testList "progress" [
@@ -217,23 +229,75 @@ let private progress =
 
         testCase "host/progress/lines" (fun () ->
             use output = new StringWriter()
-            use board = new PlainBoard(output, TimeSpan.FromHours 1.0)
-            board.Plan 2
+            let clock = Clock()
+            use board = new PlainBoard(output, TimeSpan.FromSeconds 10.0, clock)
+            board.Plan(Forecast 4)
             let first = board.Begin "first"
-            first.Report(1L, Nullable 2L, 1.0)
+            board.Begin "second" |> ignore
             first.Say "resuming after step 1"
+            first.Report(1L, Nullable 1001L, 1.0)
+            clock.Move 10.0
+            first.Report(101L, Nullable 1001L, 0.5)
+            clock.Tick()
+            board.Begin "third" |> ignore
+            board.End(WorkOutcome("third", WorkStatus.Done, Elapsed = TimeSpan.FromSeconds 0.4))
             board.End(WorkOutcome("first", WorkStatus.Done, Elapsed = TimeSpan.FromSeconds 61.0))
-            board.End(WorkOutcome("second", WorkStatus.Skipped, "skipped because zero is not done"))
+            board.End(WorkOutcome("fourth", WorkStatus.Skipped, "skipped because zero is not done"))
 
             Expect.sequenceEqual
                 (output.ToString().TrimEnd().Split '\n')
                 [
-                    "[0/2] first: started"
                     "first: resuming after step 1"
-                    "[1/2] first: done in 1:01"
-                    "[2/2] second: skipped because zero is not done"
+                    "[0/4] first: step 101/1001, 10 steps/s, 1:30 left, loss 0.5"
+                    "[0/4] second: running for 0:10"
+                    "[0/4] all runs: running"
+                    "[2/4] first: done in 1:01"
+                    "[3/4] fourth: skipped because zero is not done"
                 ]
-                "one line for each event")
+                "a line for each that runs and for the whole, none for what takes no time")
+
+        testCase "host/progress/left" (fun () ->
+            let clock = Clock()
+            let meter id = ProgressMeter(id, ignore, clock)
+            let seconds: float -> Nullable<TimeSpan> = TimeSpan.FromSeconds >> Nullable
+            let forecast cores items = Forecast(cores, [ for item, expected in items -> struct (item, expected) ])
+            let known = [ item "a" [] 1 ignore, seconds 100.0; item "b" [] 2 ignore, seconds 60.0 ]
+
+            Expect.equal ((forecast 2 known).Left []) "about 1:50 left" "core-seconds over the cores"
+            Expect.equal ((forecast 8 known).Left []) "about 0:27 left" "of what waits"
+
+            let open' = forecast 2 ((item "c" [] 1 ignore, Nullable()) :: known)
+            Expect.equal (open'.Left []) "at least 1:50 left" "of one nothing is known"
+            let a, c = meter "a", meter "c"
+            clock.Move 40.0
+            Expect.equal (open'.Left [ a ]) "at least 1:30 left" "what ran has gone by"
+            c.Report(1L, Nullable(), 1.0)
+            clock.Move 1.0
+            c.Report(2L, Nullable(), 1.0)
+            Expect.equal (open'.Left [ c ]) "at least 1:50 left" "a rate without an end tells nothing"
+            c.Report(2L, Nullable 102L, 1.0)
+            Expect.equal (open'.Left [ c ]) "about 2:40 left" "one with an end does"
+            open'.End "a"
+            open'.End "c"
+            Expect.equal (open'.Left []) "about 1:00 left" "the end of one is taken off"
+            Expect.equal ((forecast 2 [ item "d" [] 1 ignore, Nullable() ]).Left []) "" "nothing is known"
+
+            let long = forecast 8 [ item "a" [] 1 ignore, seconds 200.0 ]
+            Expect.equal (long.Left [ meter "a" ]) "about 3:20 left" "no core helps the one that runs")
+
+        testCase "host/progress/heartbeat" (fun () ->
+            use output = new StringWriter()
+            let clock = Clock()
+            use beat = new Heartbeat(output, "compiling", clock)
+            clock.Move 10.0
+            clock.Tick()
+            Expect.equal (output.ToString().TrimEnd().Split '\n') [| "compiling"; "compiling, 0:10" |] "what goes on")
+
+        testCase "host/schedule/longest-first" (fun () ->
+            let order = ConcurrentQueue<string>()
+            let item id priority = WorkItem(id, [||], 1, (fun _ -> order.Enqueue id), Priority = priority)
+            run 1 [ item "a" 1.0; item "b" 5.0; item "c" infinity; item "d" 5.0 ] |> ignore
+            Expect.sequenceEqual order [ "c"; "b"; "d"; "a" ] "largest priority first, then the order given")
     ]
 
 let private devices =

@@ -30,7 +30,7 @@ let plan: RunRequest list = [
             let values = context.Dependency(key).ReadValues()
             context.Run.SaveValues(readOnlyDict [ "twice", 2.0 * values["best"] ])
 
-        RunRequest(RunKey("tiny.measured", [], seed, "none", "test", 1, [ key ]), 1, measure)
+        RunRequest(RunKey("tiny.measured", [], seed, "none", "test", noCode, [ key ]), 1, measure)
 ]
 
 let private cpu = torch.device "cpu"

@@ -104,7 +104,7 @@ let private worker =
 let private levels =
     testCase "host/slurm/levels" (fun () ->
         let request name (needs: RunRequest list) =
-            let key = RunKey(name, [], 1L, "none", "test", 1, needs |> List.map _.Key)
+            let key = RunKey(name, [], 1L, "none", "test", noCode, needs |> List.map _.Key)
             RunRequest(key, 1, ignore)
 
         let a, elsewhere = request "a" [], request "elsewhere" []

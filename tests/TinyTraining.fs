@@ -71,7 +71,7 @@ let job (noise: Noise) (totalSteps: int64) (pause: unit -> unit) =
         .WithOptimiser("adam", optimiser)
 
 /// A key that differs by seed alone.
-let key (seed: int64) = RunKey("tiny", [ KeyValuePair("rate", "0.01") ], seed, "none", "test", 1)
+let key (seed: int64) = RunKey("tiny", [ KeyValuePair("rate", "0.01") ], seed, "none", "test", noCode)
 
 /// Trains and keeps everything that must come out equal: weights, optimiser state, counters.
 let work (totalSteps: int64) (policy: CheckpointPolicy) (pause: unit -> unit) (context: RunContext) =

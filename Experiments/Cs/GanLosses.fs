@@ -46,7 +46,7 @@ let private request (plan: Plan) : RunRequest =
             ]
         )
     let configuration = [ "logits", $"{logits[0]}..{logits[logits.Length - 1]}, {logits.Length}" ]
-    plan.Run("cs2.1", configuration, 1L, None, 1, work)
+    plan.Run("cs2.1", configuration, 1L, None, work)
 
 /// The curves of a loss: its name, gradients as measured and in closed form, and its values against D(G(z)).
 let private losses (results: Results) =

@@ -41,7 +41,7 @@ let trainings (plan: Plan) : Trained list = VaeTraining.each plan "cs1" (vae pla
 let private evaluate (plan: Plan) (trained: Trained) : RunRequest =
     let name = trained.Training.Key.Name.Replace("cs1", "cs1.test")
 
-    VaeTraining.measure plan name [ "repeats", string repeats ] 1 trained (fun context built ->
+    VaeTraining.measure plan name [ "repeats", string repeats ] trained (fun context built ->
         let test = (plan.Data trained.Run.Data).Test
         let subset = MnistTestSubset.Of test
         if subset.Note <> "" then

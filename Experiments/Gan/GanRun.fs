@@ -78,8 +78,6 @@ type BuiltGan = {
 
 [<RequireQualifiedAccess>]
 module GanRun =
-    /// Raised by hand when a change below changes results.
-    let private version = 1
     /// Shape of one image.
     let imageShape (networks: GanNetworks) =
         match networks with
@@ -253,7 +251,7 @@ module GanRun =
             let levels = (plan.Data run.Data).Train.Levels
             let outcome = Training.run context (training run levels (plan.Train run.Data) context)
             context.Run.SaveValues(readOnlyDict [ "steps", float outcome.Steps ])
-        plan.Run(name, configuration run, seed, Some run.Data, version, work, threads)
+        plan.Run(name, configuration run, seed, Some run.Data, work, threads)
     /// The generator with the tensors of a file of a finished run; those that the file lacks keep their start.
     let load (networks: GanNetworks) (run: RunDirectory) (file: string) (device: torch.Device) : Generator =
         use random = new torch.Generator(0UL)

@@ -8,8 +8,6 @@ open Research.Models
 /// Scores of a GAN over its training, from the weights that it kept.
 [<RequireQualifiedAccess>]
 module GanScores =
-    /// Raised by hand when a change below changes results.
-    let private version = 1
     /// Batches that the running statistics are estimated on, and images in a batch.
     let private batches, private batch = 20, 100
     /// Images of the last generator that are kept for the report.
@@ -74,7 +72,6 @@ module GanScores =
             [ "samples", string setting.Samples; "statistics", $"{batches} batches of {batch}" ],
             training.Key.Seed,
             Some run.Data,
-            version,
             measure,
             [ training; setting.Judged; setting.Reference ],
             setting.Threads

@@ -26,8 +26,6 @@ module Moments =
 
 [<RequireQualifiedAccess>]
 module Judge =
-    /// Raised by hand when a change below changes results.
-    let private version = 1
     let private classes = 10
     /// Images in one block of an evaluation.
     let private block = 250L
@@ -89,7 +87,7 @@ module Judge =
             "batch", string run.Batch
             "learning rate", inv run.LearningRate
         ]
-        plan.Run("judge", configuration, 1L, Some run.Data, version, train plan run, threads)
+        plan.Run("judge", configuration, 1L, Some run.Data, train plan run, threads)
     /// The classifier of a finished training.
     let load (run: JudgeRun) (trained: RunDirectory) (device: torch.Device) : FeatureNetwork =
         ModelFile.restore (build run) trained device
@@ -116,7 +114,6 @@ module Judge =
             [ "samples", string samples ],
             1L,
             Some run.Data,
-            version,
             measure,
             [ training ],
             threads

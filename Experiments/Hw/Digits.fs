@@ -130,7 +130,7 @@ let private pictures (built: BuiltVae) (test: Tensor) (noise: Noise) =
 let measure (plan: Plan) (trained: Trained) : RunRequest =
     let samples = importanceSamples plan.Profile
     let name = trained.Training.Key.Name + ".test"
-    VaeTraining.measure plan name [ "samples", string samples ] 2 trained (fun context built ->
+    VaeTraining.measure plan name [ "samples", string samples ] trained (fun context built ->
         let model, test = built.Model(), plan.Test set
         context.SaveTensors("pictures", pictures built test context.Noise)
         scores model built.Vae.Shape.Latent samples test context.Noise

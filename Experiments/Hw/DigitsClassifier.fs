@@ -71,7 +71,7 @@ let training (plan: Plan) (seed: int64) : RunRequest =
         "patience", string patience
     ]
     let work = train plan (EarlyStop(epochs, patience))
-    plan.Run($"hw5.3.classifier.seed{seed}", configuration, seed, Some Digits.set, 1, work)
+    plan.Run($"hw5.3.classifier.seed{seed}", configuration, seed, Some Digits.set, work)
 
 /// The trained network of a finished run.
 let load (trained: RunDirectory) (device: torch.Device) : Mlp = ModelFile.restore build trained device

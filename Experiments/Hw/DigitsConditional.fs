@@ -128,7 +128,6 @@ let private measure (plan: Plan) (seed: int64) : RunRequest =
         [ "samples", string samples; "images of each class", string each ],
         seed,
         Some set,
-        5,
         measure,
         [ training; classifier ]
     )

@@ -84,7 +84,7 @@ let private resolution = 60
 let map (plan: Plan) (trained: Trained) : RunRequest =
     let configuration = [ "resolution", string resolution ]
 
-    VaeTraining.measure plan (trained.Training.Key.Name + ".map") configuration 1 trained (fun context built ->
+    VaeTraining.measure plan (trained.Training.Key.Name + ".map") configuration trained (fun context built ->
         let model = built.Model()
         let encodings = (model.Encode(plan.Train set)).Base
         // A few far codes would shrink the picture of all others.
@@ -132,7 +132,7 @@ let cost (plan: Plan) : RunRequest =
                     name + ".spread", Timing.spread times
             ]
         )
-    plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, 2, work)
+    plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, work)
 
 /// All runs of the study.
 let runs (plan: Plan) : RunRequest list = [

@@ -69,7 +69,6 @@ let private measurement (plan: Plan) (latent: int) (mixture: Trained) (flow: Tra
         [ "draws", string draws ],
         seed,
         Some set,
-        1,
         measure,
         [ mixture.Training; flow.Training ]
     )

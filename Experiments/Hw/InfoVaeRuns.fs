@@ -121,7 +121,7 @@ let training (plan: Plan) method seed : Trained =
     | Adversarial ->
         let extra = [ "discriminator", $"128-128 {discriminatorSettings}, {judgements} steps of {judged}" ]
         let configuration = VaeRun.configuration run @ extra
-        { Run = run; Training = plan.Run(name, configuration, seed, Some set, 1, trainDuel plan run) }
+        { Run = run; Training = plan.Run(name, configuration, seed, Some set, trainDuel plan run) }
 
 /// E_q T(z) of a new discriminator, trained on draws of q(z) over these encodings and of the prior: its estimate of
 /// KL(q(z)||p(z)).
@@ -155,7 +155,6 @@ let measurement (plan: Plan) method seed : RunRequest =
         plan
         $"hw4.2.measured.{key method}.seed{seed}"
         [ "discriminator steps", string steps ]
-        1
         trained
         (fun context built ->
             let noise, model = context.Noise, built.Model()
@@ -199,7 +198,7 @@ let timing (plan: Plan) : RunRequest =
             ]
         )
 
-    plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, 1, work)
+    plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, work)
 
 let runs (plan: Plan) : RunRequest list = [
     for method in methods do

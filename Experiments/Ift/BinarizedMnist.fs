@@ -117,7 +117,7 @@ let private evaluate (plan: Plan) (trained: Trained) : RunRequest =
     let images, samples = Profile.pick plan.Profile 64 1000 10000, samples plan.Profile
     let name = trained.Training.Key.Name.Replace("ift1", "ift2")
     let configuration = [ "samples", string samples; "images", string images ]
-    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+    VaeTraining.measure plan name configuration trained (fun context built ->
         let x = Rows.sample (plan.Test trained.Run.Data) images
         let logP = Evaluation.logEvidence built x samples context.Noise |> Array.map float
         let asTheyAre = VaeImages.asTheyAre x

@@ -129,7 +129,7 @@ let request (plan: Plan) (order: UpdateOrder) (game: Game) : RunRequest =
         "initialisations", string count
     ]
     let words = (name game).ToLowerInvariant().Replace(",", "").Replace(' ', '-')
-    plan.Measure($"ift3.{orderName order}.{words}", configuration, 1L, None, 1, play)
+    plan.Measure($"ift3.{orderName order}.{words}", configuration, 1L, None, play)
 
 /// theta, psi0, psi1 of one kept initialisation, by iteration.
 let orbit (results: Results) (request: RunRequest) (index: int) : (float * float * float)[] =

@@ -120,7 +120,7 @@ let private evaluation (plan: Plan) setting (posterior: Compared) seed : RunRequ
     let samples, images = samples plan.Profile, Profile.pick plan.Profile 64 1000 10000
     let name = $"ift9.test.{fst (names setting)}.{posterior.Key}.seed{seed}"
     let configuration = [ "samples", string samples; "images", string images ]
-    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+    VaeTraining.measure plan name configuration trained (fun context built ->
         let test = Rows.sample (plan.Test trained.Run.Data) images
         let logP = Evaluation.logEvidence built test samples context.Noise |> Array.averageBy float
         let latent, asTheyAre = trained.Run.Shape.Latent, VaeImages.asTheyAre test
@@ -142,7 +142,7 @@ let private timing (plan: Plan) : RunRequest =
             ]
         )
 
-    plan.Run("ift9.time", [ "rounds", string rounds; "steps", string steps ], 1L, None, 1, work)
+    plan.Run("ift9.time", [ "rounds", string rounds; "steps", string steps ], 1L, None, work)
 
 let private runs (plan: Plan) : RunRequest list = [
     for setting in settings do

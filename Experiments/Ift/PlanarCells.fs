@@ -33,7 +33,6 @@ let evaluation (plan: Plan) (trained: RunRequest) configuration measure : RunReq
         configuration,
         trained.Key.Seed,
         None,
-        1,
         (fun context -> measure context (PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key))),
         [ trained ]
     )

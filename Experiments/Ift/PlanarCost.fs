@@ -86,7 +86,7 @@ let private run (plan: Plan) : RunRequest =
         "dimensions", $"{closedDimensions.Length} {denseDimensions.Length}"
         "depths", String.Join(" ", depths)
     ]
-    plan.Measure($"ift6.{Profile.name plan.Profile}", configuration, 1L, None, 1, measure plan.Profile)
+    plan.Measure($"ift6.{Profile.name plan.Profile}", configuration, 1L, None, measure plan.Profile)
 
 let private largestDense, private largestClosed = List.last denseDimensions, List.last closedDimensions
 

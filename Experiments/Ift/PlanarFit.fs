@@ -106,7 +106,7 @@ let request (plan: Plan) objective (target: Target) built (layers: int) (seed: i
         "samples", string trainingSamples
     ]
     let name = $"{row}.{target.Name}.k{layers}{variant}.seed{seed}"
-    plan.Run(name, configuration, seed, None, 1, train objective target built layers (steps plan))
+    plan.Run(name, configuration, seed, None, train objective target built layers (steps plan))
 
 /// The trained chain on the CPU.
 let load (built: Constraint) (trained: RunDirectory) : PlanarChain =

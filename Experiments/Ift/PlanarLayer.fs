@@ -64,7 +64,7 @@ let private run (plan: Plan) : RunRequest =
             $"figure {s.Figure}", $"u, w from N({inv s.Mean}, {inv s.Deviation}^2), b = {inv s.B}"
         "measured", string measured
     ]
-    plan.Measure("ift5", configuration, 1L, None, 1, apply)
+    plan.Measure("ift5", configuration, 1L, None, apply)
 
 let private value (results: Results) name (setting: Setting) =
     results.Value $"{name}.{setting.Figure}" (run results.Plan)

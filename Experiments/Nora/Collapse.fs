@@ -23,7 +23,7 @@ let private thresholds = [| for i in 0..80 -> 10.0 ** (-5.0 + float i / 10.0) |]
 let private request (plan: Plan) (trained: Trained) : RunRequest =
     let name = trained.Training.Key.Name.Replace("hw5.", "nora4.of.hw5.")
 
-    VaeTraining.measure plan name [] 1 trained (fun context built ->
+    VaeTraining.measure plan name [] trained (fun context built ->
         let model = built.Model()
         let q = (model.Encode(plan.Train Digits.set)).Base
         let perDimension = klStandardPerDimension q

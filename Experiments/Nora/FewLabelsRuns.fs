@@ -219,7 +219,6 @@ let training (plan: Plan) method labels seed : RunRequest =
         ],
         seed,
         Some set,
-        1,
         train plan method labels
     )
 
@@ -247,7 +246,7 @@ let evaluation (plan: Plan) method labels seed : RunRequest =
                 "generative", generativeErrorRate m2 images test context.Noise
         ]
     let name = training.Key.Name.Replace("nora6", "nora6.test")
-    plan.Measure(name, [ "styles", string styles ], seed, Some set, 1, measure, [ training ])
+    plan.Measure(name, [ "styles", string styles ], seed, Some set, measure, [ training ])
 
 let runs (plan: Plan) : RunRequest list = [
     let both method labels seed = [ training plan method labels seed; evaluation plan method labels seed ]

@@ -80,7 +80,7 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
 let private request (plan: Plan) (trained: Trained) : RunRequest =
     let configuration = [ "images", string compared; "steps", string steps ]
     let name = $"nora2.seed{trained.Training.Key.Seed}"
-    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+    VaeTraining.measure plan name configuration trained (fun context built ->
         generate context built (Rows.sample (plan.Test trained.Run.Data) compared))
 
 let private requests (plan: Plan) = BinarizedMnist.trainings plan |> List.map (request plan)

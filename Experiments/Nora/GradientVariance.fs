@@ -40,7 +40,7 @@ let private runs (plan: Plan) : RunRequest list = [
                     pathwiseName n, variance (estimates context.Noise "pathwise" pathwiseGradient n)
             ]
         )
-    for seed in plan.Seeds -> plan.Run($"nora3.seed{seed}", configuration, seed, None, 1, work)
+    for seed in plan.Seeds -> plan.Run($"nora3.seed{seed}", configuration, seed, None, work)
 ]
 
 /// E p(eps)^m of a polynomial in standard normal noise, coefficients from the constant up: even moments of the noise

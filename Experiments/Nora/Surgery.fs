@@ -73,7 +73,7 @@ let private surgery (model: LatentModel) (x: Tensor) (noise: Noise) =
 let private request (plan: Plan) (case: Case) (trained: Trained) : RunRequest =
     let limit = case.Limit plan.Profile
     let name = $"nora5.{case.Name}.seed{trained.Training.Key.Seed}"
-    VaeTraining.measure plan name [ "part", case.Part; "images", string limit ] 1 trained (fun context built ->
+    VaeTraining.measure plan name [ "part", case.Part; "images", string limit ] trained (fun context built ->
         surgery (built.Model()) (Rows.sample (case.Images plan) limit) context.Noise)
 
 let private runs (plan: Plan) = [

@@ -2,7 +2,6 @@
 module Research.Report.Latex
 
 open System
-open System.Diagnostics
 open System.Globalization
 open System.IO
 open System.Text.RegularExpressions
@@ -82,42 +81,14 @@ let problems (log: string) =
         lines |> List.mapFold folder "main.tex" |> fst |> List.choose id |> List.distinct
     | errors -> List.distinct errors
 
-let private start (directory: string) (program: string) (arguments: string list) =
-    let info = ProcessStartInfo(program, arguments)
-    info.WorkingDirectory <- directory
-    info.RedirectStandardOutput <- true
-    info.RedirectStandardError <- true
-    info.UseShellExecute <- false
-    // TeX wraps the lines of its log by default, which would cut the messages.
-    info.Environment["max_print_line"] <- "10000"
-
-    match Process.Start info with
-    | null -> failwith $"{program} did not start"
-    | started -> started
-
-/// Whether a program is on the PATH.
-let private installed (program: string) =
-    (Environment.GetEnvironmentVariable "PATH" |> Option.ofObj |> Option.defaultValue "").Split
-        Path.PathSeparator
-    |> Array.exists (fun directory -> directory <> "" && File.Exists(Path.Combine(directory, program)))
-
 /// Whether the programs that compile the paper are on the PATH.
-let isInstalled () = installed "latexmk" && installed "pdflatex"
+let isInstalled () = LatexRun.isInstalled "latexmk" && LatexRun.isInstalled "pdflatex"
 
 /// Runs latexmk on `main.tex` in a folder. Returns whether it made the PDF, and what is wrong.
 let private build (latexmk: string) (folder: string) : bool * string list =
-    let arguments = [
-        // Nobody's own settings.
-        "-norc"
-        "-pdf"
-        "-interaction=nonstopmode"
-        "-halt-on-error"
-        "-file-line-error"
-        "-jobname=report"
-        "main.tex"
-    ]
-
-    use running = start folder latexmk arguments
+    // Nobody's own settings.
+    let arguments = [ "-norc"; "-pdf" ] @ LatexRun.unattended @ [ "-jobname=report"; "main.tex" ]
+    use running = LatexRun.start folder latexmk arguments
     let errors = running.StandardError.ReadToEndAsync()
     running.StandardOutput.ReadToEnd() |> ignore
     running.WaitForExit()
@@ -169,6 +140,7 @@ let compileWith
 
     try
         copy paperDirectory generated folder.FullName
+        LatexPictures.prepare "pdflatex" Environment.ProcessorCount folder.FullName
         let isMade, problems = build latexmk folder.FullName
         Directory.CreateDirectory(Path.Combine(paperDirectory, "build")) |> ignore
         publish "report.log"

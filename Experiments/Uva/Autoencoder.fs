@@ -72,7 +72,7 @@ let private kinds = [ autoencoder; vae ]
 let private request (plan: Plan) (kind: Kind) (trained: Trained) : RunRequest =
     let name = $"uva1.1.{kind.Name}.seed{trained.Training.Key.Seed}"
     let configuration = [ "draws", string draws; "steps", string steps ]
-    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+    VaeTraining.measure plan name configuration trained (fun context built ->
         explore context built (plan.Train Digits.set) (plan.Test Digits.set))
 
 let private runs (plan: Plan) = [

@@ -27,7 +27,7 @@ let private measure (plan: Plan) (trained: Trained) =
     let samples, images = samples plan.Profile, images plan.Profile
     let configuration = [ "samples", string samples; "images", string images ]
 
-    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+    VaeTraining.measure plan name configuration trained (fun context built ->
         let model = built.Model()
         [
             for part, all in [ "train", plan.Train Digits.set; "test", plan.Test Digits.set ] do

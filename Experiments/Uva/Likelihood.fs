@@ -35,7 +35,7 @@ let private onVae (plan: Plan) (name: string) (trained: Trained) : RunRequest =
     ]
     let name = $"uva1.4.{name}.seed{trained.Training.Key.Seed}"
 
-    VaeTraining.measure plan name configuration 1 trained (fun context built ->
+    VaeTraining.measure plan name configuration trained (fun context built ->
         let model, latent, noise = built.Model(), trained.Run.Shape.Latent, context.Noise
         let x = Rows.sample (plan.Test trained.Run.Data) images
         [

@@ -96,4 +96,4 @@ let request (plan: Plan) (seed: int64) : RunRequest =
         "sigma", inv sigma
         "data dimension", string dataDimension
     ]
-    plan.Measure($"uva1.4.linear.seed{seed}", configuration, seed, None, 1, measure plan.Profile)
+    plan.Measure($"uva1.4.linear.seed{seed}", configuration, seed, None, measure plan.Profile)

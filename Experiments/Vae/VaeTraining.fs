@@ -8,8 +8,6 @@ open Research.Report
 /// Trainings of VAEs as runs, and what is measured on the trained models.
 [<RequireQualifiedAccess>]
 module VaeTraining =
-    /// Raised by hand when a change of the training changes results.
-    let private version = 1
     /// The metric that ends an early-stopped training: the objective's own value, which for `elbo` is `nelbo`.
     let private watched (run: VaeRun) =
         match run.Loss with
@@ -76,7 +74,7 @@ module VaeTraining =
         let configuration = VaeRun.configuration run @ [ "step", StepPath.describe path ] @ extra
         {
             Run = run
-            Training = plan.Run(name, configuration, seed, Some run.Data, version, work, dependencies = dependencies)
+            Training = plan.Run(name, configuration, seed, Some run.Data, work, dependencies = dependencies)
         }
     /// The training of the plain model on the plain images, all of it learned at a constant rate from the seed's start.
     let request (plan: Plan) (name: string) (seed: int64) (run: VaeRun) : Trained =
@@ -102,7 +100,6 @@ module VaeTraining =
         (plan: Plan)
         (name: string)
         (configuration: (string * string) list)
-        (version: int)
         (trained: Trained)
         (measure: RunContext -> BuiltVae -> (string * float) list)
         : RunRequest =
@@ -112,7 +109,6 @@ module VaeTraining =
             configuration,
             training.Key.Seed,
             Some run.Data,
-            version,
             (fun context -> measure context (load trained (context.Dependency training.Key) context.Device)),
             [ training ]
         )

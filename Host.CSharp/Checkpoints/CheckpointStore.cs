@@ -19,6 +19,7 @@ public enum SaveStage
 /// <summary>What <see cref="CheckpointStore.Load"/> found.</summary>
 /// <param name="File">The newest usable checkpoint, or null: start from scratch.</param>
 /// <param name="Messages">One sentence for every checkpoint that could not be used; for the run's log.</param>
+[OutsideResults("a run that was resumed has the same bits")]
 public sealed record LoadedCheckpoint(SafetensorsFile? File, IReadOnlyList<string> Messages);
 
 /// <summary>
@@ -27,6 +28,7 @@ public sealed record LoadedCheckpoint(SafetensorsFile? File, IReadOnlyList<strin
 /// complete checkpoint exists under one of the two names, and loading considers both, so a process may be
 /// killed anywhere. Not for use by two threads at once.
 /// </summary>
+[OutsideResults("a run that was resumed has the same bits")]
 public sealed class CheckpointStore
 {
     private readonly string directory, current, previous, temporary;

@@ -7,6 +7,7 @@ namespace Research.Host;
 /// write a temporary neighbour, flush it to the disk, rename it into place, flush the directory.
 /// What cannot be written becomes one sentence, and leaves neither a temporary file nor a damaged one.
 /// </summary>
+[OutsideResults("it writes what it is given")]
 public static class Durable
 {
     /// <summary>How the names of files end that a kill may have left half written.</summary>

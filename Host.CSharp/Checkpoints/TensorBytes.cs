@@ -11,6 +11,7 @@ public sealed record NamedTensor(string Name, torch.Tensor Tensor)
 }
 
 /// <summary>Moves torch tensors to and from the bytes of safetensors files.</summary>
+[OutsideResults("it copies what it is given")]
 public static class TensorBytes
 {
     /// <summary>The header entry of a tensor.</summary>

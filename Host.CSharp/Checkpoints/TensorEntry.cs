@@ -15,6 +15,7 @@ public enum ElementType
 /// <param name="Name">The key; PyTorch's parameter name where there is one.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Shape">Extents, row-major; empty for a scalar.</param>
+[OutsideResults("it describes what it is given")]
 public sealed record TensorSpec(string Name, ElementType Type, IReadOnlyList<long> Shape)
 {
     /// <summary>Number of elements.</summary>
@@ -34,6 +35,7 @@ public sealed record TensorSpec(string Name, ElementType Type, IReadOnlyList<lon
 }
 
 /// <summary>A named tensor as bytes: little-endian, row-major, contiguous.</summary>
+[OutsideResults("it holds what it is given")]
 public sealed record TensorEntry(TensorSpec Spec, ReadOnlyMemory<byte> Data)
 {
     public string Name => Spec.Name;

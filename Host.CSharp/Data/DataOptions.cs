@@ -6,6 +6,7 @@ namespace Research.Host;
 /// <param name="Directory">The data directory asked for (<c>--data</c> or RESEARCH_DATA), or null.</param>
 /// <param name="AllowDownload">Whether a missing set may be downloaded to <c>./data</c>.</param>
 /// <param name="ForceStandIn">Use the procedural stand-in whatever is there.</param>
+[OutsideResults("the digest of the data is in the key")]
 public sealed record DataOptions(string? Directory, bool AllowDownload, bool ForceStandIn = false)
 {
     /// <summary>Where data is looked for when no directory is named, and where downloads go.</summary>

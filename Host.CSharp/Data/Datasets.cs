@@ -4,6 +4,7 @@ namespace Research.Host;
 /// Finds and loads data sets: a named directory, else <c>./data</c>, else the publisher, else the procedural
 /// stand-in, in that order and never silently.
 /// </summary>
+[OutsideResults("the digest of the data is in the key")]
 public static class Datasets
 {
     /// <summary>

@@ -4,6 +4,7 @@ namespace Research.Host;
 /// Images of one shape as bytes, with or without class labels.
 /// Pixels are row-major <c>[Count, Channels, Height, Width]</c>, each in <c>0..Levels</c>.
 /// </summary>
+[OutsideResults("the digest of the data is in the key", ValuesOnly = true)]
 public sealed class ImageSet
 {
     public ImageSet(int channels, int height, int width, int levels, byte[] pixels, byte[]? labels = null)
@@ -72,6 +73,7 @@ public sealed class ImageSet
 }
 
 /// <summary>The three parts of a data set and where they came from. A part that the set lacks is empty.</summary>
+[OutsideResults("the digest of the data is in the key", ValuesOnly = true)]
 public sealed record Dataset(ImageSet Train, ImageSet Validation, ImageSet Test, Provenance Provenance)
 {
     /// <summary>

@@ -37,7 +37,7 @@ public sealed class SlurmExecutor(
         var listing = store.List();
         var pending = distinct.Where(request => !listing.IsComplete(request.Key)).ToList();
         var cached = distinct.Count - pending.Count;
-        board.Plan(pending.Count);
+        board.Plan(new(pending.Count));
         if (pending.Count == 0)
             return new([], cached);
         store.RequireWritable();

@@ -13,6 +13,7 @@ namespace Research.Host;
 /// </summary>
 /// <param name="Path">Where it is.</param>
 /// <param name="Remedy">How to go on when it cannot be used: the end of a sentence, without full stop.</param>
+[OutsideResults("it reads what is there")]
 public sealed record InputFile(string Path, string Remedy)
 {
     /// <summary>Whether anything is there. What cannot be looked at is not missing, and raises.</summary>

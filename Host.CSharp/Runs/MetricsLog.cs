@@ -15,6 +15,7 @@ public sealed record MetricRow(long Step, string Split, string Name, double Valu
 /// to the length that the checkpoint recorded. Values are written so that they read back to the same bits.
 /// No wall-clock time goes in: two runs of one key have equal files.
 /// </summary>
+[OutsideResults("it keeps what it is given")]
 public sealed class MetricsLog : IDisposable
 {
     private const string Header = "step,split,name,value\n";

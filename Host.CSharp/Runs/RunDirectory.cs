@@ -9,6 +9,7 @@ namespace Research.Host;
 /// is incomplete it may be written and resumed; once complete, every member that would write throws
 /// <see cref="InvalidOperationException"/>.
 /// </summary>
+[OutsideResults("it keeps what it is given")]
 public sealed class RunDirectory
 {
     private const string RecordFile = "run.json", LogFile = "log.txt", ValuesFile = "values.json",
@@ -56,6 +57,7 @@ public sealed class RunDirectory
                 Name = key.Name,
                 Key = key.Digest,
                 Fields = key.Fields,
+                Functions = new(key.Functions.ToDictionary(), StringComparer.Ordinal),
                 State = RunState.Running,
                 Started = DateTimeOffset.UtcNow,
                 Host = HostInfo.Current,

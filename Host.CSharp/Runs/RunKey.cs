@@ -6,20 +6,25 @@ namespace Research.Host;
 
 /// <summary>
 /// Everything that decides a run's results. Two runs with equal keys have equal results, so the second is
-/// not computed. What is not in the key (a renamed variable, a plot's colour) retrains nothing.
+/// not computed. What is not in the key (a comment, a plot's colour) retrains nothing.
 /// </summary>
+[OutsideResults("a dependency's key is part of the key")]
 public sealed class RunKey
 {
+    internal const string CodeField = "code";
+
+    private readonly RunCode code;
+
     /// <param name="name">Experiment and run, for instance `hw5.2.beta10`: letters, digits and `. _ -`.</param>
     /// <param name="configuration">Hyperparameters by name, in an order that the experiment keeps.</param>
     /// <param name="seed">Seed of all noise and permutations of the run.</param>
     /// <param name="data">Digest of the data, or `none`.</param>
     /// <param name="engine">Library, version and kind of device, for instance `libtorch 1.13.0 cpu`.</param>
-    /// <param name="codeVersion">Raised by hand when the training code changes its results.</param>
+    /// <param name="code">The code that computes the results.</param>
     /// <param name="dependencies">Keys of the runs whose results this one reads.</param>
     public RunKey(
         string name, IEnumerable<KeyValuePair<string, string>> configuration, long seed, string data, string engine,
-        int codeVersion, IEnumerable<RunKey>? dependencies = null)
+        RunCode code, IEnumerable<RunKey>? dependencies = null)
     {
         if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-'))
             throw new ArgumentException($"'{name}' is not a run name: use letters, digits and . _ -", nameof(name));
@@ -32,7 +37,8 @@ public sealed class RunKey
         Fields.Add("seed", seed.ToString(CultureInfo.InvariantCulture));
         Fields.Add("data", data);
         Fields.Add("engine", engine);
-        Fields.Add("code version", codeVersion.ToString(CultureInfo.InvariantCulture));
+        Fields.Add(CodeField, code.Digest);
+        this.code = code;
         foreach (var group in Dependencies.GroupBy(key => key.Name))
             Fields.Add($"dependency {group.Key}", string.Join(' ', group.Select(key => key.Digest)));
         Digest = Hash(name, Fields);
@@ -43,6 +49,9 @@ public sealed class RunKey
     public long Seed { get; }
 
     public IReadOnlyList<RunKey> Dependencies { get; }
+
+    /// <summary>The digests of the functions behind the field `code`, by name.</summary>
+    public IReadOnlyDictionary<string, string> Functions => code.Functions;
 
     /// <summary>All that is hashed beside the name, in order: what `why` compares.</summary>
     internal OrderedDictionary<string, string> Fields { get; }

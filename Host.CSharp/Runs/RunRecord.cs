@@ -26,6 +26,9 @@ public sealed record RunRecord
     /// <summary>The key's fields in order.</summary>
     public required OrderedDictionary<string, string> Fields { get; init; }
 
+    /// <summary>The digests of the functions behind the field `code`, by name: what tells which of them changed since.</summary>
+    public required SortedDictionary<string, string> Functions { get; init; }
+
     public required RunState State { get; init; }
 
     public required DateTimeOffset Started { get; init; }

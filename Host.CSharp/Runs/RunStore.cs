@@ -8,6 +8,7 @@ namespace Research.Host;
 /// files of the run as the owner of lease N has them. Publishing is one rename from there to `runs`, so reading needs
 /// no lease.
 /// </summary>
+[OutsideResults("it keeps what it is given")]
 public sealed class RunStore
 {
     private const string AttemptPrefix = "attempt-";
@@ -162,16 +163,27 @@ public sealed class RunStore
                     ? $"{key.Id} failed ({lease.Reason?.TrimEnd('.')}), so it is tried again."
                     : null,
             };
-        var candidates = listing.Named(key.Name)
+        return Nearest(key, listing).FirstOrDefault() is { Record: not null } nearest
+            ? new(key, null, nearest.Record, nearest.Changes)
+            : new(key, null, null, []);
+    }
+
+    /// <summary>What the nearest finished run of that name took, or null when there is none.</summary>
+    public TimeSpan? Expected(RunKey key, StoreListing listing) =>
+        Nearest(key, listing).Select(candidate => candidate.Record).FirstOrDefault(record => record.State == RunState.Complete)
+            is { } known
+            ? TimeSpan.FromSeconds(known.Seconds)
+            : null;
+
+    // The runs of the key's name, those with the fewest differences first and of those the latest.
+    private IEnumerable<(RunRecord Record, IReadOnlyList<KeyChange> Changes)> Nearest(RunKey key, StoreListing listing) =>
+        listing.Named(key.Name)
             .Select(id => Find(id)?.Record)
             .OfType<RunRecord>()
             .Where(record => record.Name == key.Name)
             .OrderByDescending(record => record.Started)
-            .Select(record => (Record: record, Changes: WhyReport.Compare(record, key)));
-        return candidates.OrderBy(candidate => candidate.Changes.Count).FirstOrDefault() is { Record: not null } nearest
-            ? new(key, null, nearest.Record, nearest.Changes)
-            : new(key, null, null, []);
-    }
+            .Select(record => (Record: record, Changes: WhyReport.Compare(record, key)))
+            .OrderBy(candidate => candidate.Changes.Count);
 
     private RunDirectory? Find(string id) =>
         RunDirectory.TryOpen(Path.Combine(runs, id))

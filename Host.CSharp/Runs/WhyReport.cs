@@ -3,8 +3,16 @@ namespace Research.Host;
 /// <summary>A field in which a wanted run differs from one that exists; null where a side lacks the field.</summary>
 public sealed record KeyChange(string Field, string? Was, string? Now)
 {
+    private const int MostNamed = 8;
+
+    /// <summary>The functions that make the difference, when the field is `code`.</summary>
+    public IReadOnlyList<string> Functions { get; init; } = [];
+
     public override string ToString() => (Was, Now) switch
     {
+        _ when Functions.Count > MostNamed =>
+            $"{Field} has changed: {string.Join(", ", Functions.Take(MostNamed))} and {Functions.Count - MostNamed} more",
+        _ when Functions.Count > 0 => $"{Field} has changed: {string.Join(", ", Functions)}",
         (null, _) => $"{Field} is new: {Now}",
         (_, null) => $"{Field} is gone, it was {Was}",
         _ => $"{Field} was {Was}, is now {Now}",
@@ -38,8 +46,24 @@ public sealed record WhyReport(
             .Select(field => new KeyChange(
                 field, record.Fields.GetValueOrDefault(field), key.Fields.GetValueOrDefault(field)))
             .Where(change => change.Was != change.Now)
+            .Select(change => change.Field == RunKey.CodeField ? change with { Functions = Changed(record, key) } : change)
             .ToList();
         // Equal fields in another order also make another key.
         return changes.Count > 0 ? changes : [new("the order of the fields", "different", "as given")];
     }
+
+    // A function that only one side has is new, gone, or has another name.
+    private static List<string> Changed(RunRecord record, RunKey key) =>
+    [
+        .. from name in key.Functions.Keys.Union(record.Functions.Keys).Order(StringComparer.Ordinal)
+           let was = record.Functions.GetValueOrDefault(name)
+           let now = key.Functions.GetValueOrDefault(name)
+           where was != now
+           select (was, now) switch
+           {
+               (null, _) => $"{name} (new)",
+               (_, null) => $"{name} (gone)",
+               _ => name,
+           }
+    ];
 }

@@ -17,7 +17,8 @@ public sealed class LiveBoard : IProgressBoard
     private readonly ManualResetEventSlim closing = new();
     private readonly long started = TimeProvider.System.GetTimestamp();
     private readonly Thread painter;
-    private int items, ended, failed;
+    private Forecast forecast = new(0);
+    private int ended, failed;
 
     public LiveBoard(IAnsiConsole console)
     {
@@ -32,7 +33,11 @@ public sealed class LiveBoard : IProgressBoard
             ? new PlainBoard(Console.Out)
             : new LiveBoard(AnsiConsole.Console);
 
-    public void Plan(int items) => this.items = items;
+    public void Plan(Forecast forecast)
+    {
+        lock (gate)
+            this.forecast = forecast;
+    }
 
     public IRunProgress Begin(string id)
     {
@@ -53,6 +58,7 @@ public sealed class LiveBoard : IProgressBoard
         lock (gate)
         {
             running.Remove(outcome.Id);
+            forecast.End(outcome.Id);
             ended++;
             failed += outcome.Status == WorkStatus.Failed ? 1 : 0;
         }
@@ -87,7 +93,8 @@ public sealed class LiveBoard : IProgressBoard
         {
             var lines = running.Values.Select(meter => Line(meter.Id, meter.Read().ToString(), meter.Elapsed)).ToList();
             var failures = failed > 0 ? $", {failed} failed" : "";
-            lines.Add(Line("all runs", $"{ended} of {items} ended{failures}",
+            var left = forecast.Left(running.Values) is { Length: > 0 } known ? $", {known}" : "";
+            lines.Add(Line("all runs", $"{ended} of {forecast.Items} ended{failures}{left}",
                 TimeProvider.System.GetElapsedTime(started)));
             return new Rows(lines);
         }

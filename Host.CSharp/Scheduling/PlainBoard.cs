@@ -1,8 +1,8 @@
 namespace Research.Host;
 
 /// <summary>
-/// Progress as plain lines, for logs and pipes: a line when an item starts and ends, and at most one per item
-/// and interval in between.
+/// Progress as plain lines, for logs and pipes: in every interval one for each item that runs and one for the whole, and
+/// one for each end. An item that takes no time gets none.
 /// </summary>
 public sealed class PlainBoard : IProgressBoard
 {
@@ -11,7 +11,10 @@ public sealed class PlainBoard : IProgressBoard
     private readonly ITimer timer;
     private readonly object gate = new();
     private readonly Dictionary<string, ProgressMeter> running = [];
-    private int items, ended;
+    private Forecast forecast = new(0);
+    private int ended;
+
+    private static readonly TimeSpan NoTime = TimeSpan.FromSeconds(1);
 
     /// <param name="output">Usually standard output.</param>
     /// <param name="interval">Time between two lines of a run; 10 seconds when not given.</param>
@@ -24,16 +27,13 @@ public sealed class PlainBoard : IProgressBoard
         timer = this.clock.CreateTimer(_ => ShowRunning(), null, period, period);
     }
 
-    public void Plan(int items) => this.items = items;
+    public void Plan(Forecast forecast) => this.forecast = forecast;
 
     public IRunProgress Begin(string id)
     {
         var meter = new ProgressMeter(id, Say, clock);
         lock (gate)
-        {
             running.Add(id, meter);
-            output.WriteLine($"[{ended}/{items}] {id}: started");
-        }
         return meter;
     }
 
@@ -42,7 +42,7 @@ public sealed class PlainBoard : IProgressBoard
         lock (gate)
         {
             running.Remove(id);
-            output.WriteLine($"[{ended}/{items}] {id}: put aside");
+            WriteLine(id, "put aside");
         }
     }
 
@@ -51,8 +51,10 @@ public sealed class PlainBoard : IProgressBoard
         lock (gate)
         {
             running.Remove(outcome.Id);
+            forecast.End(outcome.Id);
             ended++;
-            output.WriteLine($"[{ended}/{items}] {outcome.Id}: {ProgressFormat.Ending(outcome)}");
+            if (outcome.Status != WorkStatus.Done || outcome.Elapsed >= NoTime || outcome.Reason is not null)
+                WriteLine(outcome.Id, ProgressFormat.Ending(outcome));
         }
     }
 
@@ -67,8 +69,15 @@ public sealed class PlainBoard : IProgressBoard
     private void ShowRunning()
     {
         lock (gate)
-            foreach (var meter in running.Values)
-                if (meter.Read().ToString() is { Length: > 0 } text)
-                    output.WriteLine($"[{ended}/{items}] {meter.Id}: {text}");
+        {
+            foreach (var meter in running.Values.Where(meter => meter.Elapsed >= NoTime))
+                WriteLine(meter.Id, meter.Read().ToString() is { Length: > 0 } text
+                    ? text
+                    : $"running for {ProgressFormat.Time(meter.Elapsed)}");
+            if (forecast.Items > 0)
+                WriteLine("all runs", forecast.Left(running.Values) is { Length: > 0 } left ? left : "running");
+        }
     }
+
+    private void WriteLine(string id, string text) => output.WriteLine($"[{ended}/{forecast.Items}] {id}: {text}");
 }

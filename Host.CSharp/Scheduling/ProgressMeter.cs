@@ -3,6 +3,7 @@ using System.Globalization;
 namespace Research.Host;
 
 /// <summary>Where a run tells how far it is.</summary>
+[OutsideResults("it shows what it is given")]
 public interface IRunProgress
 {
     /// <summary>Reports a finished step; cheap enough for every step.</summary>
@@ -18,8 +19,8 @@ public interface IRunProgress
 /// <summary>Shows the progress of all runs of a command. Members may be called from any thread.</summary>
 public interface IProgressBoard : IDisposable
 {
-    /// <summary>Announces how many items there are to run.</summary>
-    void Plan(int items);
+    /// <summary>Announces what there is to run.</summary>
+    void Plan(Forecast forecast);
 
     /// <summary>An item starts; its progress goes to what is returned.</summary>
     IRunProgress Begin(string id);
@@ -99,7 +100,7 @@ public sealed class ProgressMeter(string id, Action<string> say, TimeProvider cl
 }
 
 /// <summary>Short forms for people.</summary>
-internal static class ProgressFormat
+public static class ProgressFormat
 {
     /// <summary>Minutes and seconds, with hours when there are any.</summary>
     public static string Time(TimeSpan time) =>

@@ -7,6 +7,7 @@ namespace Research.Host;
 /// <param name="Key">Identity; its dependencies must be complete or requested too.</param>
 /// <param name="Threads">Cores: 1, or 2 for convolutions.</param>
 /// <param name="Work">Computes the results into <see cref="RunContext.Run"/>.</param>
+[OutsideResults("the run that it stands for is in the key as a dependency")]
 public sealed record RunRequest(RunKey Key, int Threads, Action<RunContext> Work);
 
 /// <summary>Gets the requested runs computed, here or elsewhere.</summary>
@@ -48,7 +49,6 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
         var listing = store.List();
         var damaged = FindDamaged([.. distinct.Select(request => request.Key).Where(listing.IsComplete)]);
         var pending = distinct.Where(request => !IsCached(request.Key)).ToList();
-        board.Plan(pending.Count);
         if (pending.Count == 0)
             return new([], distinct.Count);
         store.RequireWritable();
@@ -56,7 +56,14 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
         // At least one thread count per process is set natively, which must not race with the first tensors.
         torch.set_num_threads(1);
         var scheduler = new Scheduler(jobs, board, torch.set_num_threads, store.Times.Poll);
-        var items = pending.Select(request => ToItem(request, listing, damaged)).ToList();
+        var expected = pending.Select(request => store.Expected(request.Key, listing)).ToList();
+        // The longest first, so that no core is left with a long one at the end; of those that nothing is known of, it
+        // may be any.
+        var items = pending.Select((request, i) => ToItem(request, listing, damaged) with
+        {
+            Priority = expected[i]?.TotalSeconds ?? double.PositiveInfinity,
+        }).ToList();
+        board.Plan(new(jobs, items.Zip(expected)));
         return new(scheduler.Run(items, cancellation), distinct.Count - pending.Count);
 
         bool IsCached(RunKey key) => listing.IsComplete(key) && !damaged.ContainsKey(key.Id);

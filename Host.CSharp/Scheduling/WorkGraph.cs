@@ -9,13 +9,14 @@ internal sealed class WorkGraph
 {
     private readonly IReadOnlyList<WorkItem> items;
     private readonly int budget;
-    private readonly int[] missing;
+    private readonly int[] missing, byRank, rank;
     private readonly List<int>[] dependents;
     private readonly WorkOutcome?[] outcomes;
+    // By cores, the ranks of the items that can start.
     private readonly SortedDictionary<int, SortedSet<int>> ready = [];
     private readonly PriorityQueue<int, long> deferred = new();
 
-    /// <param name="items">In the order in which they should start.</param>
+    /// <param name="items">In the order in which they should start, as far as their priorities do not decide.</param>
     /// <param name="budget">Cores: what asks for more is given all.</param>
     /// <exception cref="ArgumentException">Two items share an id, or a dependency is unknown or circular.</exception>
     public WorkGraph(IReadOnlyList<WorkItem> items, int budget)
@@ -25,6 +26,10 @@ internal sealed class WorkGraph
         missing = new int[items.Count];
         dependents = [.. items.Select(_ => new List<int>())];
         outcomes = new WorkOutcome?[items.Count];
+        byRank = [.. Enumerable.Range(0, items.Count).OrderByDescending(index => items[index].Priority)];
+        rank = new int[items.Count];
+        for (var place = 0; place < byRank.Length; place++)
+            rank[byRank[place]] = place;
         Connect();
         RequireNoCircle();
         for (var index = 0; index < items.Count; index++)
@@ -46,9 +51,9 @@ internal sealed class WorkGraph
         var fitting = ready.Where(group => group.Key <= free && group.Value.Count > 0).Select(group => group.Value);
         if (fitting.MinBy(indices => indices.Min) is not { } first)
             return null;
-        var index = first.Min;
-        first.Remove(index);
-        return index;
+        var place = first.Min;
+        first.Remove(place);
+        return byRank[place];
     }
 
     /// <summary>Puts an item that was taken aside until a time.</summary>
@@ -148,6 +153,6 @@ internal sealed class WorkGraph
             return;
         if (!ready.TryGetValue(Cores(index), out var group))
             ready.Add(Cores(index), group = []);
-        group.Add(index);
+        group.Add(rank[index]);
     }
 }

@@ -7,6 +7,9 @@ namespace Research.Host;
 /// <param name="Work">Runs from start to end on one thread of its own.</param>
 public sealed record WorkItem(string Id, IReadOnlyList<string> DependsOn, int Threads, Action<WorkContext> Work)
 {
+    /// <summary>Of the items that can start, the one with the largest starts first; else the order given counts.</summary>
+    public double Priority { get; init; }
+
     /// <summary>Asked right before the item would start; it may start when this is not given.</summary>
     public Func<Admission>? Admit { get; init; }
 }
@@ -35,6 +38,7 @@ public sealed class WorkDeferredException : Exception;
 /// <param name="Threads">Cores that the item holds; less than it asked for when the budget is smaller.</param>
 /// <param name="Progress">Where it reports.</param>
 /// <param name="Cancellation">Set when the user interrupts: save and throw.</param>
+[OutsideResults("threads, progress and cancellation decide no result")]
 public sealed record WorkContext(int Threads, IRunProgress Progress, CancellationToken Cancellation);
 
 /// <summary>How an item ended.</summary>

@@ -87,7 +87,8 @@ public sealed class Trainer : IDisposable
                 metrics.Add(step, "train", name, mean);
         if (isEvaluated)
             Evaluate();
-        context.Progress.Report(step, job.TotalSteps, sums.LastLoss);
+        // A cap that early stopping hardly ever reaches tells nothing about the time left.
+        context.Progress.Report(step, job.EarlyStopping is null ? job.TotalSteps : null, sums.LastLoss);
     }
 
     private void Evaluate()

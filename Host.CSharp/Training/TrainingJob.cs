@@ -122,6 +122,7 @@ public sealed record TrainingJob
 }
 
 /// <summary>When a training saves itself.</summary>
+[OutsideResults("a run that was resumed has the same bits")]
 public sealed record CheckpointPolicy
 {
     /// <summary>Wall-clock time between saves.</summary>

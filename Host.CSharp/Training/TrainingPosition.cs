@@ -3,6 +3,7 @@ using System.Globalization;
 namespace Research.Host;
 
 /// <summary>The scalars of a training that a checkpoint keeps in its metadata, to the bit.</summary>
+[OutsideResults("a run that was resumed has the same bits")]
 internal sealed record TrainingPosition
 {
     public long Step { get; init; }

@@ -1,0 +1,92 @@
+/// Typesets the pictures of the generated figures once, side by side, and lets the report include them. LaTeX goes over
+/// the report several times, and six sevenths of each time would go into its pictures.
+module Research.Report.LatexPictures
+
+open System.IO
+open System.Text.RegularExpressions
+
+let private picture =
+    Regex(@"\\begin\{tikzpicture\}.*?\\end\{tikzpicture\}", RegexOptions.Singleline)
+
+/// A document with one page of its own size for each picture, in the fonts of the report.
+let private document (pictures: string list) : string =
+    String.concat "\n" [
+        @"\documentclass[11pt]{article}"
+        @"\input{preamble}"
+        @"\nofiles"
+        @"\newsavebox{\picturebox}"
+        @"\begin{document}"
+        @"\pdfhorigin=0pt \pdfvorigin=0pt"
+        for text in pictures do
+            $@"\sbox{{\picturebox}}{{{text}}}%%"
+            @"\pdfpagewidth=\wd\picturebox \pdfpageheight=\dimexpr\ht\picturebox+\dp\picturebox\relax"
+            @"\shipout\box\picturebox"
+        @"\end{document}"
+        ""
+    ]
+
+/// Shares the pictures out so that all documents take about the same time, which goes with the length of the source.
+let private share (documents: int) (pictures: string list) : string list list =
+    let parts = Array.init documents (fun _ -> ResizeArray<string>())
+    let load = Array.zeroCreate documents
+
+    for text in pictures |> List.sortByDescending String.length do
+        let least = load |> Array.indexed |> Array.minBy snd |> fst
+        parts[least].Add text
+        // What even the shortest one takes.
+        load[least] <- load[least] + text.Length + 500
+
+    parts |> Array.map List.ofSeq |> List.ofArray |> List.filter (fun part -> not part.IsEmpty)
+
+let private name index = $"pictures-{index + 1}"
+
+/// Typesets each document; whether all of them got their PDF.
+let private typeset (pdflatex: string) (folder: string) (parts: string list list) : bool =
+    let run index part =
+        File.WriteAllText(Path.Combine(folder, name index + ".tex"), document part)
+
+        LatexRun.start folder pdflatex (LatexRun.unattended @ [ name index + ".tex" ])
+
+    let running = List.mapi run parts
+
+    [
+        for run in running do
+            use run = run
+            let errors = run.StandardError.ReadToEndAsync()
+            run.StandardOutput.ReadToEnd() |> ignore
+            run.WaitForExit()
+            errors.Wait()
+            run.ExitCode = 0
+    ]
+    |> List.forall id
+
+/// Replaces the pictures in `generated/figures` of a folder with the report's sources by pages of PDF files that it makes
+/// beside `main.tex`. A picture with an error leaves all as it is: the report's own run then meets the error, and says
+/// where it is.
+let prepare (pdflatex: string) (cores: int) (folder: string) : unit =
+    let figures = Path.Combine(folder, "generated", "figures")
+
+    let sources = [
+        if Directory.Exists figures then
+            for path in Directory.GetFiles(figures, "*.tex") |> Array.sort do
+                path, File.ReadAllText path
+    ]
+
+    let pictures = [
+        for _, text in sources do
+            for found in picture.Matches text do
+                found.Value
+    ]
+
+    let parts = pictures |> List.distinct |> share (max 1 cores)
+
+    if not parts.IsEmpty && typeset pdflatex folder parts then
+        let pages =
+            Map.ofList [
+                for index, part in List.indexed parts do
+                    for page, text in List.indexed part do
+                        text, $@"\reportpicture{{{name index}}}{{{page + 1}}}"
+            ]
+
+        for path, text in sources do
+            File.WriteAllText(path, picture.Replace(text, (fun (found: Match) -> pages[found.Value])))
