@@ -3,6 +3,7 @@ module Research.Experiments.Session
 
 open System
 open System.IO
+open System.Text.RegularExpressions
 open System.Threading
 open Research.Host
 open Research.Report
@@ -179,7 +180,8 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
         Data =
             sections
             |> List.map _.Origin.Data
-            |> List.collect (fun data -> List.ofArray (data.Split "; "))
+            // A description may hold the sign between two of them in its brackets.
+            |> List.collect (fun data -> List.ofArray (Regex.Split(data, @"; (?![^()]*\))")))
             |> List.filter (fun data -> data <> "")
             |> List.distinct
             |> String.concat "; "

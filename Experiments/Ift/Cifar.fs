@@ -150,7 +150,7 @@ let private report (results: Results) : Section =
     let wasserstein = outcomes |> List.filter (fun o -> o.Configuration.Adversary.Name = "w1")
     let correlation id value =
         if Double.IsNaN value then
-            Value.text id "(too few evaluations)"
+            Value.text id "undefined (too few evaluations)"
         else
             Value.number id 2 value
 

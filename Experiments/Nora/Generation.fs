@@ -19,7 +19,7 @@ let private lines, private steps = 4, 10
 let private arithmetic: (string * (Tensor -> Tensor -> Tensor)) list = [
     "$z_a$", fun a _ -> a
     "$z_b$", fun _ b -> b
-    "$\\frac{1}{2}(z_a+z_b)$", fun a b -> (a + b) / 2.0
+    "mean", fun a b -> (a + b) / 2.0
     "$z_a+z_b$", fun a b -> a + b
     "$z_a-z_b$", fun a b -> a - b
     "$-z_a$", fun a _ -> a.neg ()

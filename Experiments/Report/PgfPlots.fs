@@ -15,6 +15,9 @@ let private digitWidth, private lineHeight = 1.6, 3.2
 /// What the labels beside an axis take of a panel's width and height, in millimetres.
 let private beside, private below = 14.0, 12.0
 
+/// What the name of an axis takes beside it.
+let private labelWidth = 4.0
+
 /// A thin bar under a map and its labels, from the colour of 0 to that of its largest value.
 let private colourBar (largest: float) =
     let top =
@@ -56,7 +59,7 @@ let private axesPanel (path: int -> string) (columns: int) (colours: int list) (
     // them.
     let width =
         if square then
-            min 90.0 (textWidth / float columns - beside)
+            min 90.0 (textWidth / float columns - beside - (if panel.Y.Label = "" then 0.0 else labelWidth))
         else
             min 110.0 (textWidth / float columns - 4.0)
 
