@@ -37,10 +37,10 @@ let tryRunChild (argv: string array) =
 let private withLatex (folder: string) =
     let programs = Directory.CreateDirectory(Path.Combine(folder, "programs")).FullName
 
-    // The pictures are typeset before the report; here that leaves nothing.
-    for name, script in [ "latexmk", standIn; "pdflatex", "#!/bin/sh\nexit 0\n" ] do
+    // Without pictures made beforehand latexmk makes them, which stays one program to kill.
+    for name, text in [ "latexmk", standIn; "pdflatex", "#!/bin/sh\nexit 1\n" ] do
         let program = Path.Combine(programs, name)
-        File.WriteAllText(program, script)
+        File.WriteAllText(program, text)
         File.SetUnixFileMode(program, UnixFileMode.UserRead ||| UnixFileMode.UserExecute)
 
     let path = Environment.GetEnvironmentVariable "PATH"
