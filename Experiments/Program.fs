@@ -148,38 +148,7 @@ let private data (arguments: ParseResults<DataArguments>) =
             with :? ArgumentException as error ->
                 badUsage error.Message
 
-    let print (rows: DataRow seq) =
-        for row in rows do
-            let state = (string row.State).ToLowerInvariant()
-
-            printfn
-                "%s"
-                ($"%-16s{row.Set} %-36s{row.File} %12d{row.Bytes}  %-10s{state} {row.Message}".TrimEnd())
-
-    let bad (rows: DataRow seq) =
-        rows
-        |> Seq.exists (fun row -> row.State = DataFileState.Missing || row.State = DataFileState.Damaged)
-
-    match action with
-    | DataAction.List ->
-        for set in sets do
-            print (DataCommands.List(set, directory))
-
-        0
-    | DataAction.Verify ->
-        let rows = [ for set in sets -> DataCommands.Verify(set, directory) ]
-        Seq.iter print rows
-
-        if rows |> Seq.exists bad then
-            ResearchException.RunFailed
-        else
-            0
-    | DataAction.Fetch ->
-        for set in sets do
-            DataCommands.Fetch(set, directory, Downloader.Patient)
-            printfn "%s is complete" set.Title
-
-        0
+    DataCommand.run action sets directory
 
 let private tryScript (arguments: ParseResults<TryArguments>) =
     requireValues arguments
@@ -190,7 +159,7 @@ let private tryScript (arguments: ParseResults<TryArguments>) =
             (Devices.Parse "auto")
             (arguments.TryGetResult TryArguments.Data)
 
-    Session.tryScript
+    Rendering.tryScript
         (places (arguments.TryGetResult TryArguments.Results))
         plan
         (jobs plan.Device (arguments.TryGetResult TryArguments.Jobs))
@@ -238,7 +207,7 @@ let private report (arguments: ParseResults<PlanArguments>) =
         let summary = Session.run places plan execution ids
 
         if summary.IsComplete then
-            Session.render places plan ids withPaper
+            Rendering.render places plan ids withPaper
             printfn "done in %s" (ProgressFormat.Time watch.Elapsed)
 
         summary.ExitCode)
@@ -262,7 +231,7 @@ let private dispatch (arguments: ParseResults<Arguments>) =
             0)
     | Render arguments ->
         planned arguments true (fun places plan _ ids ->
-            Session.render places plan ids (not (arguments.Contains PlanArguments.No_Paper))
+            Rendering.render places plan ids (not (arguments.Contains PlanArguments.No_Paper))
             0)
     | Why arguments ->
         planned arguments false (fun places plan _ ids ->

@@ -71,7 +71,7 @@ let private smoke act =
 
         Expect.equal summary.ExitCode 0 "the runs are done"
         let places: Session.Places = { Results = root; Paper = Path.Combine(Repository.root, "paper") }
-        act places (Session.report places plan (experiments |> List.map _.Row)))
+        act places (Rendering.report places plan (experiments |> List.map _.Row)))
 
 /// The report without one claim.
 let private without id (report: Report) =

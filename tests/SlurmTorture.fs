@@ -38,7 +38,7 @@ let private rendered (results: string) : (string * string) list =
     let generated = Path.Combine(paper, "generated")
     let options = DataOptions(null, false, ForceStandIn = true, Warn = ignore)
     let plan = Plan(Smoke, torch.device "cpu", options)
-    Session.render { Results = results; Paper = paper } plan [] false
+    Rendering.render { Results = results; Paper = paper } plan [] false
 
     [
         yield "claims.json", File.ReadAllText(Path.Combine(results, "smoke", "claims.json"))

@@ -35,7 +35,7 @@ let compute (root: string) =
 /// All that the report shows, as text.
 let private shown (root: string) =
     use _ = torch.NewDisposeScope()
-    let report = Session.report { Results = root; Paper = "" } plan.Value rows
+    let report = Rendering.report { Results = root; Paper = "" } plan.Value rows
 
     [
         for file in Render.generated Set.empty report do

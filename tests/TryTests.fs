@@ -143,7 +143,7 @@ let tests =
                 let places: Session.Places = { Results = folder; Paper = Path.Combine(root, "paper") }
                 let path = Path.Combine(root, "examples", "capacity.fsx")
                 let plan = Plan(Smoke, Devices.Parse "cpu", DataOptions(DataOptions.Explicit null, false))
-                Expect.equal (Session.tryScript places plan 1 path) 0 "it is trained"
+                Expect.equal (Rendering.tryScript places plan 1 path) 0 "it is trained"
                 let page = File.ReadAllText(Path.Combine(folder, "smoke", "index.html"))
                 Expect.stringContains page "id=\"yours\"" "the page has a section"
                 let section = page.Substring(page.IndexOf "id=\"yours\"")

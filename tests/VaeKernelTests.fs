@@ -419,6 +419,17 @@ let tests =
                 |> withMaps (random.Next(1, 5))
                 |> asGoodAsFloat32 $"seed {seed}")
 
+        scoped "planar maps that shift" (fun () ->
+            let shifting = case 8L plain 0 1.0 9 1.0 |> withMaps 2
+
+            for struct (name, tensor) in shifting.Parameters.All do
+                if name.StartsWith "posterior.planar.w" then
+                    use _ = torch.no_grad ()
+                    tensor.zero_ () |> ignore
+
+            Expect.isTrue (Double.IsFinite (fused shifting).Kl) "w = 0 is a shift"
+            within "w = 0" shifting)
+
         scoped "autoregressive" (fun () ->
             for seed in 1L .. 40L do
                 use _ = torch.NewDisposeScope()

@@ -129,8 +129,9 @@ internal sealed class PlanarPosterior : IFlowPosterior
             ref var m = ref kept[(map * step) + group];
             VectorMath.Softplus(a + new Vector<float>((float)offset), out m.Stretch, out m.Sigmoid, out m.Complement);
             VectorMath.TanhSech2(along + allB[(map * step) + group], out m.Tanh, out m.Sech2);
-            m.Norm2 = norm2;
-            m.Kappa = Excess(a) / norm2;
+            // Of w = 0 the map is a shift by u tanh b, which any norm gives: what it divides is 0.
+            m.Norm2 = Vector.ConditionalSelect(Vector.Equals(norm2, default), Vector<float>.One, norm2);
+            m.Kappa = Excess(a) / m.Norm2;
             // 1 + (w.uHat) sech^2 written as a sum of positive terms.
             m.Determinant = Vector.FusedMultiplyAdd(m.Tanh, m.Tanh, m.Sech2 * m.Stretch);
             logDet += Vector.Log(m.Determinant);
