@@ -180,8 +180,10 @@ internal sealed partial class CodeReader
         }
     }
 
-    // C# keeps a delegate that captures nothing in a static field from its first use on.
-    private static bool IsCache(FieldInfo field) => field.Name.StartsWith("<>", StringComparison.Ordinal);
+    // C# keeps a delegate that captures nothing in a static field from its first use on, that of a named method in the
+    // nested type <>O.
+    private static bool IsCache(FieldInfo field) =>
+        field.Name.StartsWith("<>", StringComparison.Ordinal) || field.DeclaringType?.Name == "<>O";
 
     private static string Number(FieldInfo field) =>
         field.DeclaringType is { } owner && IsOwn(owner) && !field.IsStatic
