@@ -162,6 +162,19 @@ let tests =
                 (fun () -> RunCode.Of(System.Action(fun () -> memory["a"] <- 1.0)) |> ignore)
                 "what may change while it runs has no digest")
 
+        testCase "code/caches" (fun () ->
+            // What C# keeps in fields of <>O, or named <>9, from a first use on would make a key depend on what ran before it.
+            for row in Registry.rows do
+                match row.Answer with
+                | Registry.Computed experiment ->
+                    for run in experiment.Runs plan.Value do
+                        let caches =
+                            run.Key.Functions.Keys
+                            |> Seq.filter (fun name -> name.Contains "<>O." || name.Contains "<>9")
+
+                        Expect.equal (List.ofSeq caches) [] $"{run.Key.Id} holds no cache as a value"
+                | Registry.Derived -> ())
+
         testCase "code/rows" (fun () ->
             Expect.equal (rowsThatReach "Core.diracStep") (set [ "ift3" ]) "Dirac-GANs alone"
             Expect.equal (rowsThatReach "Core.mmdUnbiased") (set [ "hw4.2" ]) "the InfoVAE alone"

@@ -355,6 +355,24 @@ let private scoped name body =
         use _ = torch.NewDisposeScope()
         body ())
 
+/// Forty random models with a flow behind their posterior.
+let private flows (withFlow: Random -> Case -> Case) =
+    for seed in 1L .. 40L do
+        use _ = torch.NewDisposeScope()
+        let random = Random(int seed)
+
+        let shape = {
+            plain with
+                Latent = random.Next(1, 20)
+                Hidden = [ random.Next(1, 20); random.Next(2, 20) ]
+                Activation = draw random [ Elu; LeakyRelu 0.01 ]
+                Variance = draw random [ LogVariance; SoftplusVariance ]
+        }
+
+        case seed shape (draw random [ 0; 2 ]) (draw random [ 0.0; 1.0; 4.0 ]) (random.Next(1, 40)) 1.0
+        |> withFlow random
+        |> asGoodAsFloat32 $"seed {seed}"
+
 [<Tests>]
 let tests =
     testList "vae kernel" [
@@ -396,28 +414,7 @@ let tests =
                 within "logits of 30" (withLogits -30f 30f (case 2L shape 0 1.0 8 1.0))
                 within "logits of -12" (withLogits -12f -12f (case 3L shape 0 1.0 8 1.0)))
 
-        scoped "planar" (fun () ->
-            for seed in 1L .. 40L do
-                use _ = torch.NewDisposeScope()
-                let random = Random(int seed)
-
-                let shape = {
-                    plain with
-                        Latent = random.Next(1, 20)
-                        Hidden = [ random.Next(1, 20); random.Next(2, 20) ]
-                        Activation = draw random [ Elu; LeakyRelu 0.01 ]
-                        Variance = draw random [ LogVariance; SoftplusVariance ]
-                }
-
-                case
-                    seed
-                    shape
-                    (draw random [ 0; 2 ])
-                    (draw random [ 0.0; 1.0; 4.0 ])
-                    (random.Next(1, 40))
-                    1.0
-                |> withMaps (random.Next(1, 5))
-                |> asGoodAsFloat32 $"seed {seed}")
+        scoped "planar" (fun () -> flows (fun random -> withMaps (random.Next(1, 5))))
 
         scoped "planar maps that shift" (fun () ->
             let shifting = case 8L plain 0 1.0 9 1.0 |> withMaps 2
@@ -435,26 +432,7 @@ let tests =
                 Expect.isTrue (gradient.isfinite().all().ToBoolean()) "finite")
 
         scoped "autoregressive" (fun () ->
-            for seed in 1L .. 40L do
-                use _ = torch.NewDisposeScope()
-                let random = Random(int seed)
-
-                let shape = {
-                    plain with
-                        Latent = random.Next(1, 20)
-                        Hidden = [ random.Next(1, 20); random.Next(2, 20) ]
-                        Variance = draw random [ LogVariance; SoftplusVariance ]
-                }
-
-                case
-                    seed
-                    shape
-                    (draw random [ 0; 2 ])
-                    (draw random [ 0.0; 1.0; 4.0 ])
-                    (random.Next(1, 40))
-                    1.0
-                |> withSteps (random.Next(1, 4)) (random.Next(1, 40))
-                |> asGoodAsFloat32 $"seed {seed}")
+            flows (fun random -> withSteps (random.Next(1, 4)) (random.Next(1, 40))))
 
         scoped "batches" (fun () ->
             // A short last batch after a full one, and the full one again: nothing is left over from the other.
