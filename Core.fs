@@ -515,6 +515,11 @@ let private planarSlope (u: Tensor) (w: Tensor) : Tensor =
     let isShift = (w.detach().abs()).amax([| -1L |]).logical_not()
     sumLast(u * w).masked_fill(isShift, scalar (log (Math.E - 1.0)))
 
+/// tanh x and 1/cosh x = sqrt(1 - tanh^2 x), which keeps its digits where tanh rounds to 1.
+let private tanhAndRootSlope (x: Tensor) : Tensor * Tensor =
+    let decay = (x.abs().neg()).exp()
+    x.tanh (), 2.0 * decay / (1.0 + decay.square ())
+
 /// u + (m(w.u) - w.u) w/|w|^2 with m(a) = softplus(a) - 1, so that w.u-hat > -1 and the planar map is invertible; u for
 /// w = 0. `u, w: [..,L]`. Source: Rezende and Mohamed (2015), appendix A.1. Paper: eq:planar-invertible.
 /// > planarInvertibleU (t [ -3.0; 0.0 ]) (t [ 1.0; 0.0 ]) = -0.9514; 0
@@ -537,30 +542,78 @@ let planar (u: Tensor) (w: Tensor) (b: Tensor) : Transform =
 
     let forward (z: Tensor) =
         needLast (nameof z) (w.size -1) z
-        let x = sumLast (z * w) + b
-        let h = x.tanh ()
-        // 1/cosh x = sqrt(1 - h^2), which keeps its digits where h rounds to 1.
-        let decay = (x.abs().neg()).exp()
-        let rootSlope = 2.0 * decay / (1.0 + decay.square ())
+        let h, rootSlope = tanhAndRootSlope (sumLast (z * w) + b)
         // The determinant is h^2 + (1 - h^2) softplus(a): both terms are positive, so nothing cancels where the map
         // nearly folds, and their roots are in range where they are not.
         z + h.unsqueeze -1L * uHat, 2.0 * h.hypot(rootSlope * rootStretch).log()
 
     { Forward = forward; Inverse = None }
 
+/// The product of the reflections I - 2 v v'/|v|^2, the first vector's on the left, those of v = 0 left out: an orthogonal
+/// matrix. `v: [..,N,L] -> [..,L,L]`. Source: Tomczak and Welling (2016), eq. 8.
+/// > householder (tt [ [ 1.0; 1.0 ] ]) = 0; -1; -1; 0
+let householder (v: Tensor) : Tensor =
+    need (v.ndim >= 2L) (nameof v) (fun () -> $"its shape is %A{v.shape}, and not [..,N,L] for N vectors")
+
+    let start =
+        torch.eye(v.size -1, dtype = v.dtype, device = v.device).expand_as (v.narrow(-2L, 0L, 0L).sum(-2L).diag_embed())
+
+    // Q - 2 (Q v) v'/|v|^2.
+    let reflect (q: Tensor) (v: Tensor) =
+        q - 2.0 * sumLast(q * v.unsqueeze -2L).unsqueeze(-1L) * (reciprocal v).unsqueeze -2L
+
+    v.unbind -2 |> Array.fold reflect start
+
+/// log(1 + tanh a tanh b) = log cosh(a + b) - log cosh a - log cosh b, which keeps its digits where the product nears -1.
+let private logOfStretch (a: Tensor) (b: Tensor) : Tensor =
+    // Even in (a,b): with a + b >= 0 only what is small is subtracted.
+    let sign = 1.0 - 2.0 * (a + b).lt(scalar 0.0).``to`` a.dtype
+    let part (x: Tensor) = softplus (-2.0 * sign * x)
+    part (a + b) - part a - part b + log 2.0
+
+/// The Sylvester map f(z) = z + Q R h, h = tanh(R' Q^T z + b), with Q of M orthonormal columns and R, R' upper triangular;
+/// their diagonals are the tanh of the given ones, so that R_ii R'_ii > -1 and the map is invertible. By Sylvester's
+/// identity its log-determinant is sum_i log(1 + (1 - h_i^2) R_ii R'_ii): what M planar maps one after the other are, in
+/// one. Below the diagonals nothing is read. `q: [L,M]`, `r, r': [M,M]` and `b: [M]` for one map, or with a leading `B` for
+/// one of each example; z `[..,B,L]`. Source: van den Berg et al. (2018), eq. 9-14.
+/// > (sylvester (tt [ [ 1.0 ]; [ 0.0 ] ]) (tt [ [ 1.0 ] ]) (tt [ [ 1.0 ] ]) (t [ 0.0 ])).Forward(t [ 0.5; 2.0 ]) = 0.7768; 2; 0.4078
+let sylvester (q: Tensor) (r: Tensor) (r': Tensor) (b: Tensor) : Transform =
+    let m = q.size -1
+
+    for name, square in [ nameof r, r; nameof r', r' ] do
+        need (square.ndim >= 2L && square.size -1 = m && square.size -2 = m) name (fun () ->
+            $"its shape is %A{square.shape}, and Q has {m} columns")
+
+    needLast (nameof b) m b
+    let diagonal (x: Tensor) = x.diagonal (0L, -2L, -1L)
+    let triangle (x: Tensor) = x.triu 1L + torch.diag_embed((diagonal x).tanh())
+    // Products by hand: an error of libtorch's own ends the process.
+    let times (a: Tensor) (x: Tensor) = sumLast (a * x.unsqueeze -2L)
+    let upper, upper', transposed = triangle r, triangle r', q.transpose (-1L, -2L)
+    let rootStretch = (0.5 * logOfStretch (diagonal r) (diagonal r')).exp()
+
+    let forward (z: Tensor) =
+        needLast (nameof z) (q.size -2) z
+        let h, rootSlope = tanhAndRootSlope (times upper' (times transposed z) + b)
+        // A factor of the determinant is h^2 + (1 - h^2) (1 + R_ii R'_ii), as of the planar map.
+        z + times q (times upper h), 2.0 * sumLast (h.hypot(rootSlope * rootStretch).log())
+
+    { Forward = forward; Inverse = None }
+
+/// The two halves of an even last dimension.
+let private halves (z: Tensor) : Tensor * Tensor =
+    let h = z.size -1 / 2L
+
+    need (2L * h = z.size -1) (nameof z) (fun () ->
+        $"a coupling splits the last dimension in two halves, which {z.size -1} has not")
+
+    z.narrow (-1L, 0L, h), z.narrow (-1L, h, h)
+
 /// The affine coupling y1 = z1, y2 = exp(s(z1)) z2 + t(z1) on the two halves of an even L, log-determinant
 /// sum_i s_i(z1). `scale, shift: [..,L/2] -> [..,L/2]`. Raises ArgumentException for an odd L.
 /// Source: Dinh, Sohl-Dickstein and Bengio (2017), eq. 7-8. Paper: eq:coupling.
 /// > (coupling (fun z -> z * log 2.0) (fun z -> 3.0 * z)).Forward(t [ 1.0; 2.0 ]) = 1; 7; 0.6931
 let coupling (scale: Tensor -> Tensor) (shift: Tensor -> Tensor) : Transform =
-    let halves (z: Tensor) =
-        let h = z.size -1 / 2L
-
-        need (2L * h = z.size -1) (nameof z) (fun () ->
-            $"a coupling splits the last dimension in two halves, which {z.size -1} has not")
-
-        z.narrow (-1L, 0L, h), z.narrow (-1L, h, h)
-
     let nets (z1: Tensor) =
         let s, t = scale z1, shift z1
         needShape (nameof scale) z1 s
@@ -578,6 +631,103 @@ let coupling (scale: Tensor -> Tensor) (shift: Tensor -> Tensor) : Transform =
         torch.cat ([| y1; (y2 - t) * (s.neg ()).exp() |], -1L), (sumLast s).neg()
 
     { Forward = forward; Inverse = Some inverse }
+
+/// The coupling y1 = z1, y2 = f(z2) on the two halves of an even L, f a map of the second half that the first one chooses.
+/// Raises ArgumentException for an odd L, and backwards for an f without a closed-form inverse.
+/// Source: Dinh, Krueger and Bengio (2015), section 3.1.
+/// > (conditionalCoupling (fun z1 -> coupled)).Forward(t [ 5.0; 6.0; 1.0; 2.0 ]) = 5; 6; 1; 7; 0.6931
+let conditionalCoupling (f: Tensor -> Transform) : Transform =
+    let apply (map: Transform -> Tensor -> Tensor * Tensor) z =
+        let z1, z2 = halves z
+        let y2, logDet = map (f z1) z2
+        torch.cat ([| z1; y2 |], -1L), logDet
+
+    {
+        Forward = apply _.Forward
+        Inverse = Some(apply (fun f -> (Transform.invert f).Forward))
+    }
+
+/// The least share of a bin and the least slope at a knot, lest one vanish.
+let private leastOfSpline = 1e-3
+
+/// The monotone rational-quadratic spline on [-bound, bound], the identity outside, elementwise. With slopes d at the knots,
+/// a bin's s = height/width and x = (z - knot)/width it is knot' + height (s x^2 + d_k x(1-x))/(s + (d_k + d_k+1 - 2s) x(1-x));
+/// its slope is s^2 (d_k+1 x^2 + 2s x(1-x) + d_k (1-x)^2) over the denominator's square. Bins are shares
+/// softmax(widths), softmax(heights), none below 0.001, of the interval; inner slopes 0.001 + 0.999 softplus(slopes + log(e - 1)):
+/// zeros give the identity. `widths, heights: [..,L,K]`, `slopes: [..,L,K-1]`, z `[..,L]`; raises ArgumentException for a
+/// bound that is not positive and for 1000 bins. Source: Durkan et al. (2019), eq. 4-8.
+/// > (rationalQuadratic 2.0 (tt [ [ 0.0; 0.0 ] ]) (tt [ [ 0.0; log 3.0 ] ]) (tt [ [ 0.0 ] ])).Forward(t [ 1.0 ]) = 0.5; 0
+let rationalQuadratic (bound: float) (widths: Tensor) (heights: Tensor) (slopes: Tensor) : Transform =
+    let least = leastOfSpline
+    need (widths.ndim >= 2L) (nameof widths) (fun () -> $"its shape is %A{widths.shape}, and not [..,L,K]")
+    let bins = widths.size -1
+
+    need (bins >= 1L && float bins * least < 1.0) (nameof widths) (fun () ->
+        $"{bins} bins of at least {least} of the interval each")
+
+    need (bound > 0.0 && Double.IsFinite bound) (nameof bound) (fun () ->
+        $"half the length of an interval is positive, and not {bound}")
+
+    needShape (nameof heights) widths heights
+    needLast (nameof slopes) (bins - 1L) slopes
+    let inner (x: Tensor) = x.narrow (-1L, 1L, bins - 1L)
+    let between (first: Tensor) (x: Tensor) (last: Tensor) = torch.cat ([| first; x; last |], -1L)
+    let all (value: float) = torch.full_like (widths.narrow (-1L, 0L, 1L), scalar value)
+
+    let knots (x: Tensor) =
+        let shares = least + (1.0 - least * float bins) * torch.nn.functional.softmax (x, -1L)
+        // The edges are exact.
+        let ends = (2.0 * bound * shares.cumsum -1L - bound).narrow (-1L, 0L, bins - 1L)
+        between (all -bound) ends (all bound)
+
+    let x, y = knots widths, knots heights
+    let d = between (all 1.0) (least + (1.0 - least) * softplus (slopes + log (Math.E - 1.0))) (all 1.0)
+
+    /// Of the bins whose knots surround v: position, height, width, s and the slopes at both ends.
+    let surrounding (knots: Tensor) (v: Tensor) =
+        let index = (v.unsqueeze(-1L).ge(inner knots).``to`` torch.int64).sum(-1L, true)
+
+        let pick (first: int64) (all: Tensor) =
+            let views = torch.broadcast_tensors (all.narrow (-1L, first, bins), index)
+            views[0].gather(-1L, views[1].narrow (-1L, 0L, 1L)).squeeze -1L
+
+        let x0, y0 = pick 0L x, pick 0L y
+        let width, height = pick 1L x - x0, pick 1L y - y0
+        x0, y0, width, height, height / width, pick 0L d, pick 1L d
+
+    // All that is added is positive.
+    let denominator (s: Tensor) (d0: Tensor) (d1: Tensor) (mixed: Tensor) = s * (1.0 - 2.0 * mixed) + (d0 + d1) * mixed
+
+    let logSlope (s: Tensor) (d0: Tensor) (d1: Tensor) (at: Tensor) =
+        let mixed = at * (1.0 - at)
+        let numerator = d1 * at.square () + 2.0 * s * mixed + d0 * (1.0 - at).square()
+        2.0 * s.log () + numerator.log () - 2.0 * (denominator s d0 d1 mixed).log()
+
+    /// The image and its log-slope within, the point itself outside.
+    let within (inside: Tensor -> Tensor * Tensor) (v: Tensor) =
+        needLast "z" (widths.size -2) v
+        let isOutside = v.abs().ge (scalar bound)
+        let image, logSlope = inside (v.clamp (scalar -bound, scalar bound))
+        torch.where (isOutside, v, image), sumLast (logSlope.masked_fill (isOutside, 0))
+
+    let forward (z: Tensor) =
+        let x0, y0, width, height, s, d0, d1 = surrounding x z
+        let at = (z - x0) / width
+        let mixed = at * (1.0 - at)
+        y0 + height * (s * at.square () + d0 * mixed) / denominator s d0 d1 mixed, logSlope s d0 d1 at
+
+    let inverse (z: Tensor) =
+        let x0, y0, width, height, s, d0, d1 = surrounding y z
+        let share = (z - y0) / height
+        // The positive root of the quadratic, every sum in a form that does not cancel: the discriminant is p^2 + q.
+        let p = d0 * (1.0 - share) - d1 * share
+        let q = 4.0 * s.square () * share * (1.0 - share)
+        let outer = p.abs () + (p.square () + q).sqrt()
+        let root = torch.where (p.ge (scalar 0.0), outer, q / outer)
+        let at = 2.0 * s * share / (root + 2.0 * s * share)
+        x0 + width * at, (logSlope s d0 d1 at).neg()
+
+    { Forward = within forward; Inverse = Some(within inverse) }
 
 /// The mask of a MADE layer: entry (o,i) is 1 where degree(o) >= degree(i), strictly greater for the output layer,
 /// so that output i of the network depends on inputs before i only. `[out,in]`.

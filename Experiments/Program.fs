@@ -7,6 +7,7 @@ open Argu
 open TorchSharp
 open Research.Host
 open Research.Report
+open Research.Experiments.Yours
 
 let private badUsage sentence = raise (ResearchException(sentence, ResearchException.BadUsage))
 
@@ -259,8 +260,12 @@ let answer (argv: string array) : int * string option =
                 "the command line holds a control character, such as the end of a line: nothing here has one."
 
         let arguments = parser.ParseCommandLine(argv, raiseOnUsage = true)
-        TorchLibrary.Load()
-        dispatch arguments, None
+
+        if arguments.GetSubCommand().IsTry && not (Guard.isInside ()) then
+            Guard.supervise ()
+        else
+            TorchLibrary.Load()
+            dispatch arguments, None
     with
     | :? ArguParseException as error when error.ErrorCode = ErrorCode.HelpText ->
         printfn "%s" error.Message

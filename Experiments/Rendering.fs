@@ -69,9 +69,16 @@ let private runs (places: Places) (plan: Plan) (ids: string list) (report: Repor
     |> List.collect (fun e -> e.Runs plan |> List.map (fun request -> request, e.Row))
     |> List.groupBy (fun (request, _) -> request.Key.Id)
     |> List.map (fun (_, uses) ->
-        let request = fst uses.Head
-        RunTable.run (uses |> List.map snd |> List.distinct) request (store.Require request.Key))
+        RunTable.run (uses |> List.map snd |> List.distinct) (store.Require (fst uses.Head).Key))
     |> RunTable.narrowed
+
+/// The runs of the objectives that were tried from scripts, as far as they are still there.
+let private runsOfYours (places: Places) (plan: Plan) : Run list =
+    let store = RunStore places.Results
+
+    Trial.runs places.Results plan
+    |> List.choose (store.Find >> Option.ofObj)
+    |> List.map (RunTable.run [ "yours" ])
 
 /// The report with the objectives that were tried from scripts, which have no place in the paper.
 let private withYours (places: Places) (plan: Plan) (report: Report) : Report =
@@ -97,7 +104,7 @@ let private writePage (places: Places) (plan: Plan) (report: Report) (runs: Run 
 
     Page.write directory {
         Report = report
-        Runs = runs
+        Runs = runs @ runsOfYours places plan
         Paper = Paper.read places.Paper
         Bibliography = text places.Paper "references.bib"
         Core = text (Path.Combine(places.Paper, "..")) "Core.fs"
@@ -169,6 +176,7 @@ let render (places: Places) (plan: Plan) (ids: string list) (withPaper: bool) : 
 /// Tries the objective of a script: its laws, then its training beside the rows of hw5.2, as a row of their table and of
 /// the page. Returns the process's exit code; raises ResearchException for a script that is none, or breaks a law.
 let tryScript (places: Places) (plan: Plan) (jobs: int) (path: string) : int =
+    use _ = Guard.during $"the script '{path}' cannot be run"
     let script = Script.load path
 
     for verdict in ObjectiveLaws.check script do
@@ -177,13 +185,22 @@ let tryScript (places: Places) (plan: Plan) (jobs: int) (path: string) : int =
         | Some fault -> raise (ResearchException $"{script.Name} breaks a law ({verdict.Law}): {fault}.")
 
     let store = RunStore places.Results
-    use board = LiveBoard.ForConsole()
+    let training = (Trial.training plan script).Training
+    use board = Guard.watching script.Name training (LiveBoard.ForConsole())
     use interruption = new Interruption(fun message -> board.Say message)
 
     let summary =
         Runner(store, plan.Device, jobs, board).Run(Trial.requests plan script, interruption.Token)
 
     board.Dispose()
+
+    let failed =
+        summary.Outcomes
+        |> Seq.tryFind (fun outcome -> outcome.Id = training.Key.Id && outcome.Status = WorkStatus.Failed)
+
+    match failed with
+    | Some outcome -> raise (ResearchException $"{script.Name} cannot be trained: {outcome.Reason}")
+    | None -> ()
 
     if summary.ExitCode <> 0 then
         summary.Lines() |> Seq.iter (eprintfn "%s")

@@ -37,7 +37,7 @@ let private inCore (name: string) =
         None
 
 /// A finished run, with the rows of the report that read it. A field that its record lacks stays empty.
-let run (rows: string list) (request: RunRequest) (directory: RunDirectory) : Run =
+let run (rows: string list) (directory: RunDirectory) : Run =
     let record = directory.Record
 
     {
@@ -54,30 +54,34 @@ let run (rows: string list) (request: RunRequest) (directory: RunDirectory) : Ru
         Revision = record.Revision
         Values = [ for KeyValue(name, value) in directory.ReadValues() -> name, value ]
         Curves = curves directory
-        Functions = request.Key.Functions.Keys |> Seq.choose inCore |> Set.ofSeq
+        Functions = record.Functions.Keys |> Seq.choose inCore |> Set.ofSeq
     }
 
-/// What only some runs compute with: a function of Core.fs, the field of a configuration that decides, and the values
-/// that need it. The walk through a run's code reaches what every value of the field would need.
-let private decided: (string * string * (string -> bool)) list =
+/// What only some runs compute with: a function of Core.fs, the fields of a configuration that decide, and the values of any
+/// of them that need it. The walk through a run's code reaches what every value of the field would need.
+let private decided: (string * string list * (string -> bool)) list =
     let names (words: string list) (value: string) = words |> List.exists value.Contains
     let mixtures = [ "MixturePrior"; "VampPrior"; "TopographicPrior" ]
 
     [
-        "Prior.mixtureOfGaussians", "prior", names [ "MixturePrior" ]
-        "Prior.vamp", "prior", names [ "VampPrior" ]
-        "Prior.topographic", "prior", names [ "TopographicPrior" ]
-        "Mixture.logProb", "prior", names mixtures
-        "Prior.flow", "prior", names [ "FlowPrior" ]
-        "coupling", "prior", names [ "FlowPrior" ]
-        "planar", "posterior", names [ "PlanarPosterior" ]
-        "planarInvertibleU", "posterior", names [ "PlanarPosterior" ]
-        "inverseAutoregressive", "posterior", names [ "IafPosterior" ]
-        "madeMask", "posterior", names [ "IafPosterior" ]
-        "Bernoulli.logProb", "model", names [ "BernoulliLogits" ]
-        "Categorical.logProb", "model", names [ "GreyLevels" ]
-        "spectralNorm", "networks", names [ "spectral True" ]
-        "r1Penalty", "r1", (<>) "0"
+        "Prior.mixtureOfGaussians", [ "prior" ], names [ "MixturePrior" ]
+        "Prior.vamp", [ "prior" ], names [ "VampPrior" ]
+        "Prior.topographic", [ "prior" ], names [ "TopographicPrior" ]
+        "Mixture.logProb", [ "prior" ], names mixtures
+        "Prior.flow", [ "prior" ], names [ "FlowPrior"; "SplinePrior" ]
+        "coupling", [ "prior" ], names [ "FlowPrior" ]
+        "planar", [ "posterior" ], names [ "PlanarPosterior" ]
+        "planarInvertibleU", [ "posterior" ], names [ "PlanarPosterior" ]
+        "inverseAutoregressive", [ "posterior" ], names [ "IafPosterior" ]
+        "householder", [ "posterior" ], names [ "SylvesterPosterior" ]
+        "sylvester", [ "posterior" ], names [ "SylvesterPosterior" ]
+        "rationalQuadratic", [ "prior"; "posterior" ], names [ "SplinePrior"; "SplinePosterior" ]
+        "conditionalCoupling", [ "prior"; "posterior" ], names [ "SplinePrior"; "SplinePosterior" ]
+        "madeMask", [ "posterior" ], names [ "IafPosterior" ]
+        "Bernoulli.logProb", [ "model" ], names [ "BernoulliLogits" ]
+        "Categorical.logProb", [ "model" ], names [ "GreyLevels" ]
+        "spectralNorm", [ "networks" ], names [ "spectral True" ]
+        "r1Penalty", [ "r1" ], (<>) "0"
     ]
 
 /// The functions that `decided` speaks of.
@@ -100,8 +104,8 @@ let narrowed (runs: Run list) : Run list =
         for run in runs ->
             let unneeded =
                 decided
-                |> List.filter (fun (_, field, needs) ->
-                    let found = values field run
+                |> List.filter (fun (_, fields, needs) ->
+                    let found = fields |> List.collect (fun field -> values field run)
                     not found.IsEmpty && not (List.exists needs found))
                 |> List.map (fun (name, _, _) -> name)
 

@@ -10,6 +10,10 @@ type PosteriorShape =
     | PlanarPosterior of maps: int
     /// Inverse autoregressive steps with the order reversed between them, one MADE of the given width each.
     | IafPosterior of steps: int * width: int
+    /// Sylvester maps, for each example with so many columns of a product of reflections, two triangles and an offset.
+    | SylvesterPosterior of maps: int * columns: int * reflections: int
+    /// Couplings of splines with so many bins and a flip between, one network of the given width each.
+    | SplinePosterior of couplings: int * width: int * bins: int
 
 /// A masked autoencoder with one hidden layer and a context: output i depends on the inputs before i and on h.
 type Made = {
@@ -50,6 +54,70 @@ module Made =
         let output = masked made.Output made.OutputMask hidden
         let latent = made.InputMask.size 1
         output.narrow (-1L, 0L, latent), output.narrow (-1L, latent, latent)
+
+/// The Sylvester maps of an amortised posterior, every part of them given by the encoder's features for each example.
+[<RequireQualifiedAccess>]
+module private SylvesterMaps =
+    /// The first triangle is zero at the start, so that the flow begins as the identity.
+    let create (parameters: Parameters) features latent maps columns reflections : Tensor -> Transform =
+        let layer part make count = make parameters $"posterior.sylvester.{part}" features (maps * count)
+        let vNet = layer "v" Linear.create (reflections * latent)
+        let rNet = layer "r" Linear.zeros (columns * columns)
+        let r'Net = layer "r2" Linear.create (columns * columns)
+        let bNet = layer "b" Linear.create columns
+
+        fun h ->
+            // Of each map: `[..,maps,..]`.
+            let parts net (shape: int list) =
+                let all = Linear.apply net h
+                let leading = all.shape[.. all.shape.Length - 2]
+                all.view [| yield! leading; int64 maps; yield! List.map int64 shape |]
+
+            let vs, bs = parts vNet [ reflections; latent ], parts bNet [ columns ]
+            let rs, rs' = parts rNet [ columns; columns ], parts r'Net [ columns; columns ]
+
+            Transform.compose [
+                for i in 0L .. int64 maps - 1L do
+                    let q = (householder (vs.select (-3L, i))).narrow (-1L, 0L, int64 columns)
+                    sylvester q (rs.select (-3L, i)) (rs'.select (-3L, i)) (bs.select (-2L, i))
+            ]
+
+/// The splines of an amortised posterior: couplings whose networks see one half of the latents and the encoder's features.
+[<RequireQualifiedAccess>]
+module private SplineCouplings =
+    /// The last layers are zero at the start, so that the flow begins as the identity.
+    let create (parameters: Parameters) features latent couplings width bins : Tensor -> Transform =
+        if latent % 2 <> 0 then
+            invalidArg (nameof latent) $"a coupling splits the latents in two halves, which {latent} has not"
+
+        let half = latent / 2
+
+        let nets =
+            List.init couplings (fun i ->
+                let name = $"posterior.spline.{i}"
+
+                Linear.create parameters $"{name}.input" half width,
+                Linear.create parameters $"{name}.context" features width,
+                Linear.zeros parameters $"{name}.output" width (Spline.outputs bins half))
+
+        fun h ->
+            let step (input, context, output) =
+                let ofContext = Linear.apply context h
+
+                conditionalCoupling (fun z1 ->
+                    torch.nn.functional.elu (Linear.apply input z1 + ofContext, 1.0)
+                    |> Linear.apply output
+                    |> Spline.ofOutput bins)
+
+            nets
+            |> List.map step
+            // Every second coupling sees the latents in reversed order, and returns them in their own.
+            |> List.mapi (fun i step ->
+                if i % 2 = 0 then
+                    step
+                else
+                    Transform.compose [ Transform.flip; step; Transform.flip ])
+            |> Transform.compose
 
 [<RequireQualifiedAccess>]
 module PosteriorShape =
@@ -105,6 +173,18 @@ module PosteriorShape =
                 ]
 
                 { Base = diagonal h; Flow = Some(Transform.compose flow) }
+        | SylvesterPosterior(maps, columns, reflections) ->
+            let flow = SylvesterMaps.create parameters features latent maps columns reflections
+
+            fun x ->
+                let h = hidden x
+                { Base = diagonal h; Flow = Some(flow h) }
+        | SplinePosterior(couplings, width, bins) ->
+            let flow = SplineCouplings.create parameters features latent couplings width bins
+
+            fun x ->
+                let h = hidden x
+                { Base = diagonal h; Flow = Some(flow h) }
         | IafPosterior(steps, width) ->
             let mades =
                 List.init steps (fun i -> Made.create parameters $"posterior.iaf.{i}" latent features width)

@@ -12,6 +12,9 @@ type PriorShape =
     | VampPrior of pseudoInputs: int * low: float * high: float
     /// RealNVP: affine couplings with a flip between, nets L/2 - width - width - L/2.
     | FlowPrior of couplings: int * width: int
+    /// Couplings of splines with so many bins and a flip between, nets L/2 - width - width - the splines' numbers, whose last
+    /// layer is zero at the start: the prior begins as N(0,I).
+    | SplinePrior of couplings: int * width: int * bins: int
     /// A network from a square grid of side^2 codes in [-1,1]^2 to the components.
     | TopographicPrior of side: int * width: int
 
@@ -19,12 +22,15 @@ type PriorShape =
 module PriorShape =
     let private leaky = LeakyRelu 0.01
 
+    let private halfOf latent =
+        if latent % 2 <> 0 then
+            invalidArg (nameof latent) $"a coupling splits the latents in two halves, which {latent} has not"
+
+        latent / 2
+
     /// The transform from latents to N(0,I) noise; keys `prior.s.N.*` and `prior.t.N.*`.
     let private realNvp (parameters: Parameters) couplings width latent =
-        let half = latent / 2
-
-        if 2 * half <> latent then
-            invalidArg (nameof latent) $"a coupling splits the latents in two halves, which {latent} has not"
+        let half = halfOf latent
 
         let net name = Mlp.create parameters name leaky [ half; width; width; half ]
 
@@ -32,6 +38,32 @@ module PriorShape =
             for i in 0 .. couplings - 1 do
                 let s, t = net $"prior.s.{i}", net $"prior.t.{i}"
                 coupling (fun z -> (Mlp.apply s z).tanh()) (Mlp.apply t)
+
+                if i < couplings - 1 then
+                    Transform.flip
+        ]
+        |> Transform.compose
+
+    /// The same with splines; keys `prior.spline.N.*`.
+    let private splines (parameters: Parameters) couplings width bins latent =
+        let half = halfOf latent
+
+        let net name =
+            let outputs = Spline.outputs bins half
+
+            {
+                Activation = leaky
+                Layers = [
+                    Linear.create parameters $"{name}.0" half width
+                    Linear.create parameters $"{name}.2" width width
+                    Linear.zeros parameters $"{name}.4" width outputs
+                ]
+            }
+
+        [
+            for i in 0 .. couplings - 1 do
+                let net = net $"prior.spline.{i}"
+                conditionalCoupling (Mlp.apply net >> Spline.ofOutput bins)
 
                 if i < couplings - 1 then
                     Transform.flip
@@ -66,6 +98,9 @@ module PriorShape =
             fun () -> Prior.vamp encode logits inputs
         | FlowPrior(couplings, width) ->
             let toBase = realNvp parameters couplings width latent
+            fun () -> Prior.flow toBase
+        | SplinePrior(couplings, width, bins) ->
+            let toBase = splines parameters couplings width bins latent
             fun () -> Prior.flow toBase
         | TopographicPrior(side, width) ->
             let codes = parameters.Buffer("prior.codes", grid side)

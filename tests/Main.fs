@@ -66,6 +66,7 @@ let main argv =
             RenderKillTests.tryRunChild
             SlurmChildren.tryRun
             Page.tryRun
+            TryTests.tryRunChild
         ]
 
         match modes |> List.tryPick (fun run -> run argv) with

@@ -98,6 +98,8 @@ let tests =
                 "planar", PlanarPosterior 3
                 "one autoregressive step", IafPosterior(1, 7)
                 "two autoregressive steps", IafPosterior(2, 7)
+                "two Sylvester maps", SylvesterPosterior(2, 3, 2)
+                "two couplings of splines", SplinePosterior(2, 7, 5)
             ] do
             testCase $"{name}: the flow begins as the identity" (fun () ->
                 use _ = torch.NewDisposeScope()

@@ -214,6 +214,8 @@ let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
         | DiagonalPosterior -> plain
         | PlanarPosterior maps -> { plain with Encode = planarPosterior vae maps others }
         | IafPosterior(_, width) -> { plain with Encode = iafPosterior vae others width }
+        | SylvesterPosterior _
+        | SplinePosterior _ -> invalidArg (nameof case) "the kernel does not know this posterior"
 
     let terms = betaElbo case.Beta model (case.X.``to`` dtype) (case.Eps.``to`` dtype)
     let gradients = torch.autograd.grad ([| total terms |], leaves)

@@ -1,5 +1,5 @@
 /// The trainings and measurements behind hw5.4 and hw5.5: the UCI digits under a standard, a mixture, a VampPrior, a
-/// topographic and a flow prior, with 2 and 16 latents.
+/// topographic and two flow priors, with 2 and 16 latents.
 module Research.Experiments.Hw.DigitsPriors
 
 open TorchSharp
@@ -16,6 +16,8 @@ type Choice =
     | VampOf of pseudoInputs: int
     | Topographic
     | RealNvp
+    /// Couplings of rational-quadratic splines.
+    | SplineFlow
 
 /// Components of the mixtures unless a sweep says otherwise.
 let usual = 16
@@ -32,6 +34,7 @@ module Choice =
         | VampOf k -> VampPrior(k, 0.0, 17.0)
         | Topographic -> TopographicPrior(4, 256)
         | RealNvp -> FlowPrior(3, 256)
+        | SplineFlow -> SplinePrior(3, 256, 8)
     /// For keys and file names.
     let id choice =
         match choice with
@@ -40,6 +43,7 @@ module Choice =
         | VampOf k -> $"vamp{k}"
         | Topographic -> "gtm"
         | RealNvp -> "flow"
+        | SplineFlow -> "spline"
     /// Family and number of components, for tables.
     let title choice =
         match choice with
@@ -48,6 +52,7 @@ module Choice =
         | VampOf k -> "VampPrior", string k
         | Topographic -> "topographic", "16"
         | RealNvp -> "flow", ""
+        | SplineFlow -> "spline flow", ""
 
 /// Numbers of components that a profile sweeps.
 let sweep (profile: Profile) (latent: int) =
@@ -66,6 +71,9 @@ let choices (profile: Profile) (latent: int) : Choice list = [
         VampOf k
     Topographic
     RealNvp
+    // A minute a seed, which quick has not.
+    if profile <> Quick then
+        SplineFlow
 ]
 
 /// One model per seed; a standard prior with 16 latents is the model of hw5.1.

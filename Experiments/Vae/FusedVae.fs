@@ -55,8 +55,9 @@ module FusedVae =
         | _ when device <> DeviceType.CPU -> Operators "a GPU"
         | _, None, _, _ -> Operators "the objective is no weighted ELBO"
         | _ when samples > 0 -> Operators "several draws of z an example"
-        | _, _, (MixturePrior _ | VampPrior _ | TopographicPrior _ | FlowPrior _), _ ->
+        | _, _, (MixturePrior _ | VampPrior _ | TopographicPrior _ | FlowPrior _ | SplinePrior _), _ ->
             Operators "the divergence from a learned prior has no closed form"
+        | _, _, _, (SylvesterPosterior _ | SplinePosterior _) -> Operators "a posterior that the kernel does not know"
         | _, Some beta, StandardPrior, (DiagonalPosterior | PlanarPosterior _ | IafPosterior _) -> Fused beta
     /// The kernel of a VAE whose decoder may also read what in x stands behind the data. Gradients are those of `learned`,
     /// by their place in it; layers that are not in it are held. `parameters` are all of the model's.
@@ -87,6 +88,8 @@ module FusedVae =
         let flow: FlowLayers | null =
             match posterior with
             | DiagonalPosterior -> null
+            | SylvesterPosterior _
+            | SplinePosterior _ -> invalidArg (nameof posterior) "the kernel does not know this posterior"
             | PlanarPosterior _ ->
                 let head name = named $"posterior.planar.{name}"
                 PlanarLayers(head "u", head "w", head "b", PlanarChain.centred)

@@ -22,6 +22,15 @@ type private Scene = {
     Parameters: (string * Tensor) list
 }
 
+/// What `f` gives; where it raises, or ends the process, a sentence that begins so.
+let private attempt (script: Script.Script) (failure: string) (f: unit -> 'a) : 'a =
+    Guard.ifItEnds $"{script.Name} breaks a law: {failure}"
+
+    try
+        f ()
+    with error when not (error :? ResearchException) ->
+        broken $"{failure}: {(Sentence.Of error).TrimEnd '.'}"
+
 let private noise = Noise 1L
 
 /// A posterior that is near the exact one, moved by `shift` and with so much added to its log-variance.
@@ -75,11 +84,17 @@ let private terms (script: Script.Script) (scene: Scene) (step: int64) : Terms =
 
     let eps = (noise.Normal("posterior", step, shape)).``to`` scene.X.dtype
 
-    try
-        script.Objective scene.Model scene.X eps
-    with error when not (error :? ResearchException) ->
-        let shape = String.Join(", ", shape)
-        broken $"it cannot be computed for noise of the shape [{shape}]: {Sentence.Of error}"
+    let shape = String.Join(", ", shape)
+
+    let terms =
+        attempt script $"it cannot be computed for noise of the shape [{shape}]" (fun () ->
+            script.Objective scene.Model scene.X eps)
+
+    for name, value in terms do
+        if isNull (box value) || value.IsInvalid then
+            broken $"the term '{name}' is no tensor, or one that was disposed of"
+
+    terms
 
 let private shapeOf (t: Tensor) = String.Join(", ", t.shape)
 
@@ -119,7 +134,8 @@ let private gradients (script: Script.Script) (scene: Scene) (where: string) =
         for _, parameter in scene.Parameters do
             parameter.grad <- null
 
-        value.backward ([||], retain_graph = true)
+        attempt script $"the gradient of the term '{name}' cannot be computed{where}" (fun () ->
+            value.backward ([||], retain_graph = true))
 
         for parameterName, parameter in scene.Parameters do
             match parameter.grad with
@@ -209,8 +225,9 @@ let check (script: Script.Script) : Verdict list =
                 (try
                     test script
                     None
-                 with Broken sentence ->
-                     Some sentence)
+                 with
+                 | Broken sentence -> Some sentence
+                 | error when not (error :? ResearchException) -> Some((Sentence.Of error).TrimEnd '.'))
             with
             | Some fault -> [ { Law = law; Fault = Some fault } ]
             | None -> { Law = law; Fault = None } :: go rest

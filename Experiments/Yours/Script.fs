@@ -28,11 +28,25 @@ let private tryValue<'value> (name: string) (script: Type) : 'value option =
     match script.GetProperty(name, members) with
     | null -> None
     | property ->
-        match property.GetValue null with
+        let value =
+            try
+                property.GetValue null
+            with :? TargetInvocationException as error ->
+                // The values of a script are all computed when the first is asked for.
+                let cause = error.GetBaseException()
+                fail $"the script cannot be run: {(Sentence.Of cause).TrimEnd '.'}."
+
+        match value with
         | :? 'value as value -> Some value
         | _ ->
             fail
                 $"the script's value '{name}' is a {property.PropertyType.Name}, not a {typeof<'value>.Name}."
+
+/// How many samples of each example a script asks for.
+let private samples (script: Type) : int =
+    match tryValue<int> "samples" script |> Option.defaultValue 0 with
+    | n when n >= 0 -> n
+    | n -> fail $"the script's value 'samples' is {n}: it is a number of samples, or 0 for noise of the shape [B,L]."
 
 /// An objective of a module: a value, or a function of model, x and eps, which F# compiles to a method. Raises
 /// ResearchException where there is none.
@@ -114,7 +128,7 @@ let load (path: string) : Script =
         {
             Name = name
             Objective = objective "objective" script
-            Samples = tryValue "samples" script |> Option.defaultValue 0
+            Samples = samples script
             IsBound = tryValue "isBound" script |> Option.defaultValue false
         }
     finally

@@ -13,7 +13,13 @@ open Research.Experiments.Hw
 
 /// What was measured on a model, by the names of `Digits.scores`, and minus the ELBO on the validation images after each
 /// epoch.
-type Outcome = { Title: string; Values: IReadOnlyDictionary<string, float>; Curve: float[] }
+type Outcome = {
+    Title: string
+    Values: IReadOnlyDictionary<string, float>
+    Curve: float[]
+    /// The training and the measurement, as the store names them.
+    Runs: string[]
+}
 
 /// The training of a script's objective: hw5.2's protocol with another objective.
 let training (plan: Plan) (script: Script.Script) : Trained =
@@ -24,11 +30,15 @@ let training (plan: Plan) (script: Script.Script) : Trained =
             Samples = script.Samples
     }
 
-let private outcome (results: Results) title (trained: Trained) : Outcome = {
-    Title = title
-    Values = results.Values(Digits.measure results.Plan trained)
-    Curve = Digits.byEpoch results "nelbo" trained
-}
+let private outcome (results: Results) title (trained: Trained) : Outcome =
+    let measured = Digits.measure results.Plan trained
+
+    {
+        Title = title
+        Values = results.Values measured
+        Curve = Digits.byEpoch results "nelbo" trained
+        Runs = [| trained.Training.Key.Id; measured.Key.Id |]
+    }
 
 /// The models of hw5.2 that are trained, one seed of each.
 let private beside (results: Results) (isComplete: RunRequest -> bool) : Outcome list = [
@@ -117,6 +127,10 @@ let private figure (homework: Outcome list) (yours: Outcome list) : Figure =
         "yours.figure"
         "Left: distortion against rate on the test images. Right: minus the ELBO on the validation images"
         2
+
+/// The store's names of the runs of all objectives that were tried.
+let runs (places: string) (plan: Plan) : string list =
+    kept places plan |> List.collect (_.Runs >> Array.toList)
 
 /// The page's section of all objectives that were tried, beside hw5.2's; None where there is none.
 let section

@@ -187,7 +187,8 @@ public sealed class RunStore
             .Select(record => (Record: record, Changes: WhyReport.Compare(record, key)))
             .OrderBy(candidate => candidate.Changes.Count);
 
-    private RunDirectory? Find(string id) =>
+    /// <summary>The run of that id, complete or not, or null.</summary>
+    public RunDirectory? Find(string id) =>
         RunDirectory.TryOpen(Path.Combine(runs, id))
         ?? (NewestAttempt(Path.Combine(work, id)) is { } attempt ? RunDirectory.TryOpen(attempt) : null);
 

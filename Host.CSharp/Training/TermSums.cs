@@ -14,6 +14,8 @@ internal sealed class TermSums : IDisposable
     private readonly OrderedDictionary<string, TermSum> sums = [];
     private readonly List<(long Step, bool IsLoss, string Name, torch.Tensor Value)> waiting = [];
 
+    private (long Step, bool IsLoss, string Name, double Value)? fault;
+
     /// <summary>The loss of the last step that was read.</summary>
     public double LastLoss { get; private set; } = double.NaN;
 
@@ -31,6 +33,7 @@ internal sealed class TermSums : IDisposable
             else
                 waiting.Add((step, i == 0, term.Name, tensor.detach().DetachFromDisposeScope()));
         }
+        Require();
     }
 
     /// <summary>Reads what waits on the device.</summary>
@@ -49,8 +52,11 @@ internal sealed class TermSums : IDisposable
         foreach (var (item, value) in waiting.Zip(values))
         {
             item.Value.Dispose();
+            if (item.IsLoss)
+                Require();
             Take(item.Step, item.IsLoss, item.Name, value);
         }
+        Require();
         waiting.Clear();
     }
 
@@ -89,12 +95,19 @@ internal sealed class TermSums : IDisposable
 
     public void Dispose() => waiting.ForEach(item => item.Value.Dispose());
 
-    private void Take(long step, bool isLoss, string name, double value)
+    // The loss is not finite where a term is not: that term tells more.
+    private void Require()
     {
-        if (!double.IsFinite(value))
+        if (fault is var (step, _, name, value))
             throw new ResearchException(
                 $"the term '{name}' became {(double.IsNaN(value) ? "NaN" : "infinite")} in step {step}, "
                 + "so the training was stopped.");
+    }
+
+    private void Take(long step, bool isLoss, string name, double value)
+    {
+        if (!double.IsFinite(value) && fault is not (_, false, _, _))
+            fault = (step, isLoss, name, value);
         var (sum, count) = sums.TryGetValue(name, out var known) ? known : default;
         sums[name] = new(sum + value, count + 1);
         if (isLoss)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace Research.Host;
@@ -77,7 +78,7 @@ public sealed class Trainer : IDisposable
     {
         var step = position.Step;
         using (torch.NewDisposeScope())
-            sums.Add(step + 1, job.Step(new(step, step / job.StepsPerEpoch, step % job.StepsPerEpoch, context.Noise)));
+            sums.Add(step + 1, Take(new(step, step / job.StepsPerEpoch, step % job.StepsPerEpoch, context.Noise)));
         step++;
         var isLast = step == job.TotalSteps;
         var isEvaluated = isLast || step % (job.EvaluateEvery ?? job.StepsPerEpoch) == 0;
@@ -89,6 +90,19 @@ public sealed class Trainer : IDisposable
             Evaluate();
         // A cap that early stopping hardly ever reaches tells nothing about the time left.
         context.Progress.Report(step, job.EarlyStopping is null ? job.TotalSteps : null, sums.LastLoss);
+    }
+
+    private IReadOnlyList<Term> Take(StepContext at)
+    {
+        try
+        {
+            return job.Step(at);
+        }
+        catch (Exception error) when (error is ResearchException or ExternalException)
+        {
+            var sentence = Sentence.Of(error).TrimEnd('.');
+            throw new ResearchException($"step {at.Step + 1} failed: {sentence}.", ResearchException.RunFailed, error);
+        }
     }
 
     private void Evaluate()

@@ -156,6 +156,96 @@ let private couplings = [
         (inverseAutoregressive (fun z -> z.narrow (-1L, 0L, 1L), z)).Forward(v [ 1.0; 2.0 ]))
 ]
 
+/// log(1 + tanh a tanh b) for a > 0 > b, whose product nears -1.
+let private folded (a: float) (b: float) =
+    let logCosh x = abs x + log ((1.0 + exp (-2.0 * abs x)) / 2.0)
+    logCosh (a + b) - logCosh a - logCosh b
+
+/// A Sylvester map of one dimension with these diagonals, at the origin.
+let private scalarSylvester (v: Make) (a: float) (b: float) (z: float) =
+    (sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ a ] ]) (matrix v [ [ b ] ]) (v [ 0.0 ])).Forward(v [ z ])
+
+let private sylvesterMaps = [
+    is "householder" "a vector of zeros" [ 1.0; 0.0; 0.0; 1.0 ] (fun v -> householder (matrix v [ [ 0.0; 0.0 ] ]))
+    is "householder" "no vector" [ 1.0 ] (fun v -> householder (empty v [ 0L; 1L ]))
+    is "householder" "tiny and huge" [ 0.0; -1.0; -1.0; 0.0; 0.0; -1.0; -1.0; 0.0 ] (fun v ->
+        torch.cat [|
+            householder (matrix v [ [ 1e-25; 1e-25 ] ])
+            householder (matrix v [ [ 1e25; 1e25 ] ])
+        |])
+    raises "householder" "a vector for a matrix" "v" (fun v -> householder (v [ 1.0 ]))
+    is "sylvester" "folded where it is steepest" [ folded 70.0 -70.0; folded 3.0 -60.0 ] (fun v ->
+        torch.stack [|
+            snd (scalarSylvester v 70.0 -70.0 0.0)
+            snd (scalarSylvester v 3.0 -60.0 0.0)
+        |])
+    is "sylvester" "diagonals of a thousand" [ log 2.0 ] (fun v -> snd (scalarSylvester v 1e3 1e3 0.0))
+    is "sylvester" "far out" [ 1001.0; 0.0 ] (fun v -> both (scalarSylvester v 1e3 1e3 1e3))
+    is "sylvester" "the slopes at zeros" [ 0.0; 0.5 ] (fun v ->
+        let slopes (which: int) =
+            grad
+                (fun p ->
+                    let at i x = if which = i then p.view (1L, 1L) else matrix v [ [ x ] ]
+                    snd ((sylvester (matrix v [ [ 1.0 ] ]) (at 0 0.0) (at 1 (0.5 * log 3.0)) (v [ 0.0 ])).Forward(v [ 0.0 ])))
+                (v [ (if which = 0 then 0.0 else 0.5 * log 3.0) ])
+        // d log(1 + tanh a tanh b) is tanh b by a at a = 0.
+        torch.cat [| slopes 1; slopes 0 |])
+    is "sylvester" "not a number" [ nan ] (fun v -> snd (scalarSylvester v 1.0 1.0 nan))
+    raises "sylvester" "a triangle of another size" "r" (fun v ->
+        sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0; 0.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ]))
+    raises "sylvester" "another one" "r'" (fun v ->
+        sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0; 0.0 ] ]) (v [ 0.0 ]))
+    raises "sylvester" "two offsets for one column" "b" (fun v ->
+        sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0; 0.0 ]))
+    raises "sylvester" "a point of two dimensions for one" "z" (fun v ->
+        (sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ])).Forward(v [ 0.0; 0.0 ]))
+]
+
+/// Two bins of equal width and height on [-2,2], with this slope between them before it is constrained.
+let private twoBins (v: Make) (slope: float) =
+    rationalQuadratic 2.0 (matrix v [ [ 0.0; 0.0 ] ]) (matrix v [ [ 0.0; 0.0 ] ]) (matrix v [ [ slope ] ])
+
+let private splineMaps = [
+    for z in [ -1e30; -2.0; 2.0; infinity ] do
+        is "rationalQuadratic" $"outside at {z}" [ z; 0.0 ] (fun v -> both ((twoBins v 5.0).Forward(v [ z ])))
+        is "rationalQuadratic" $"outside at {z}, backwards" [ z; 0.0 ] (fun v ->
+            both ((twoBins v 5.0).Inverse.Value(v [ z ])))
+    is "rationalQuadratic" "flat at a knot" [ 0.0; log 0.001 ] (fun v -> both ((twoBins v -800.0).Forward(v [ 0.0 ])))
+    is "rationalQuadratic" "steep at a knot" [ 0.0; log (0.001 + 0.999 * (1e6 + log (Math.E - 1.0))) ] (fun v ->
+        both ((twoBins v 1e6).Forward(v [ 0.0 ])))
+    isWithin 1e-3 "rationalQuadratic" "steep at a knot, there and back" [ -1.5; 1.0 ] (fun v ->
+        let flow = twoBins v 1e4
+        torch.cat [|
+            fst (flow.Inverse.Value(fst (flow.Forward(v [ -1.5 ]))))
+            fst (flow.Inverse.Value(fst (flow.Forward(v [ 1.0 ]))))
+        |])
+    isWithin 1e-6 "rationalQuadratic" "bins as small as they get" [ 0.5 ] (fun v ->
+        let flow = rationalQuadratic 2.0 (matrix v [ [ 1e3; 0.0 ] ]) (matrix v [ [ 1e3; 0.0 ] ]) (matrix v [ [ 0.0 ] ])
+        fst (flow.Forward(v [ 0.5 ])))
+    is "rationalQuadratic" "not a number" [ nan; nan ] (fun v -> both ((twoBins v 0.0).Forward(v [ nan ])))
+    raises "rationalQuadratic" "no bin" "widths" (fun v ->
+        (let none = empty v [ 1L; 0L ] in rationalQuadratic 1.0 none none none))
+    raises "rationalQuadratic" "one row of bins and no dimension" "widths" (fun v ->
+        rationalQuadratic 1.0 (v [ 0.0 ]) (v [ 0.0 ]) (v []))
+    raises "rationalQuadratic" "a thousand bins" "widths" (fun v ->
+        let many = (v [ for _ in 1..1000 -> 0.0 ]).unsqueeze 0L
+        rationalQuadratic 1.0 many many (many.narrow (1L, 0L, 999L)))
+    for bound in [ 0.0; -1.0; nan; infinity ] do
+        raises "rationalQuadratic" $"bound {bound}" "bound" (fun v ->
+            (let one = matrix v [ [ 0.0 ] ] in rationalQuadratic bound one one (empty v [ 1L; 0L ])))
+    raises "rationalQuadratic" "two heights for one width" "heights" (fun v ->
+        rationalQuadratic 1.0 (matrix v [ [ 0.0 ] ]) (matrix v [ [ 0.0; 0.0 ] ]) (empty v [ 1L; 0L ]))
+    raises "rationalQuadratic" "a slope at an edge" "slopes" (fun v ->
+        (let one = matrix v [ [ 0.0 ] ] in rationalQuadratic 1.0 one one one))
+    raises "rationalQuadratic" "a point of two dimensions for one" "z" (fun v -> (twoBins v 0.0).Forward(v [ 0.0; 0.0 ]))
+    is "conditionalCoupling" "no dimension" [ 0.0 ] (fun v ->
+        both ((conditionalCoupling (fun _ -> Transform.identity)).Forward(empty v [ 1L; 0L ])))
+    raises "conditionalCoupling" "three dimensions" "z" (fun v ->
+        (conditionalCoupling (fun _ -> Transform.identity)).Forward(v [ 1.0; 2.0; 3.0 ]))
+    raises "conditionalCoupling" "no closed form, backwards" "t" (fun v ->
+        (conditionalCoupling (fun _ -> oneWay)).Inverse.Value(v [ 1.0; 2.0 ]))
+]
+
 let private densities = [
     is "flowLogProb" "no example; not a number" [ nan ] (fun v ->
         torch.cat [|
@@ -235,4 +325,4 @@ let private priors = [
         logAggregatedPosterior (normal (empty v [ 0L; 1L ]) (empty v [ 0L; 1L ])) (matrix v [ [ 1.0 ] ]))
 ]
 
-let cases: Case list = List.concat [ simple; planarMaps; couplings; densities; priors ]
+let cases: Case list = List.concat [ simple; planarMaps; couplings; sylvesterMaps; splineMaps; densities; priors ]

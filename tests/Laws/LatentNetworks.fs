@@ -52,6 +52,48 @@ let private realNvp couplings (s: Map<string, Tensor>) (z: Tensor) : Tensor * Te
 
     List.fold couple (z, torch.zeros ([| z.size 0 |])) [ 0 .. couplings - 1 ]
 
+/// The spline of Durkan et al. with knots and slopes from numbers `[..,C,3K-1]`, one bin after the other, the identity outside
+/// of [-4,4]; images and the sum of the logarithms of its slopes.
+let private splined (bins: int64) (numbers: Tensor) (z: Tensor) : Tensor * Tensor =
+    let part first n = numbers.narrow (-1L, first, n)
+    let one = torch.ones_like (part 0L 1L)
+
+    let knots (x: Tensor) =
+        let shares = 0.001 + (1.0 - 0.001 * float bins) * x.exp () / x.exp().sum(-1L, true)
+        torch.cat ([| -4.0 * one; -4.0 + 8.0 * shares.cumsum -1L |], -1L)
+
+    let x, y = knots (part 0L bins), knots (part bins bins)
+    let inner = 0.001 + 0.999 * (1.0 + (System.Math.E - 1.0) * (part (2L * bins) (bins - 1L)).exp()).log()
+    let d = torch.cat ([| one; inner; one |], -1L)
+
+    let bin (image: Tensor, logSlope: Tensor) (k: int64) =
+        let at (all: Tensor) (k: int64) = all.select (-1L, k)
+        let width, height = at x (k + 1L) - at x k, at y (k + 1L) - at y k
+        let isInside = z.ge(at x k).logical_and (z.lt (at x (k + 1L)))
+        // Elsewhere the formula may have no value.
+        let t = ((z - at x k) / width).clamp (Scalar.op_Implicit 0.0, Scalar.op_Implicit 1.0)
+        let s, d0, d1 = height / width, at d k, at d (k + 1L)
+        let below = s + (d1 + d0 - 2.0 * s) * t * (1.0 - t)
+        let slope = s * s * (d1 * t * t + 2.0 * s * t * (1.0 - t) + d0 * (1.0 - t) * (1.0 - t)) / (below * below)
+
+        torch.where (isInside, at y k + height * (s * t * t + d0 * t * (1.0 - t)) / below, image),
+        torch.where (isInside, slope.log (), logSlope)
+
+    let image, logSlope = [ 0L .. bins - 1L ] |> List.fold bin (z, torch.zeros_like z)
+    image, logSlope.sum -1L
+
+/// Couplings of splines on halves, their numbers from a network of the first; `z: [B,L]`.
+let private splineCouplings bins (numbers: int -> Tensor -> Tensor) (turn: int -> Tensor -> Tensor) couplings (z: Tensor) =
+    let half = int64 latent / 2L
+
+    let couple (z: Tensor, logDet: Tensor) i =
+        let z = turn i z
+        let first, second = z.narrow (-1L, 0L, half), z.narrow (-1L, half, half)
+        let image, own = splined bins ((numbers i first).view (-1L, half, 3L * bins - 1L)) second
+        torch.cat ([| first; image |], -1L), logDet + own
+
+    List.fold couple (z, torch.zeros ([| z.size 0 |])) [ 0 .. couplings - 1 ]
+
 /// All pairs of side points from -1 to 1, the first coordinate the slower.
 let private codes (side: int) =
     let axis = [ for i in 0 .. side - 1 -> -1.0 + 2.0 * float i / float (side - 1) ]
@@ -92,6 +134,17 @@ let private priorCases: (string * PriorShape * Entry list * (Map<string, Tensor>
     (fun s z ->
         let image, logDet = realNvp 3 s z
         logNormal (torch.zeros_like image) (torch.zeros_like image) image + logDet)
+    "splines",
+    SplinePrior(3, 6, 5),
+    [
+        for i in 0..2 do
+            yield! linear $"prior.spline.{i}.0" 2 6 @ linear $"prior.spline.{i}.2" 6 6
+            yield! zeroLinear $"prior.spline.{i}.4" 6 (2 * 14)
+    ],
+    (fun s z ->
+        let turn i (z: Tensor) = if i = 0 then z else z.flip -1L
+        let image, logDet = splineCouplings 5L (fun i -> net s $"prior.spline.{i}") turn 3 z
+        logNormal (torch.zeros_like image) (torch.zeros_like image) image + logDet)
     "topographic",
     TopographicPrior(3, 6),
     [
@@ -127,7 +180,11 @@ let private priors =
         <| within (fun () ->
             Expect.throwsT<System.ArgumentException>
                 (fun () -> make 3 (fun p -> PriorShape.create p encode 3 5 (FlowPrior(2, 4))) |> ignore)
-                "five latents have no halves")
+                "five latents have no halves"
+
+            Expect.throwsT<System.ArgumentException>
+                (fun () -> make 3 (fun p -> PriorShape.create p encode 3 5 (SplinePrior(2, 4, 3))) |> ignore)
+                "nor for splines")
     ]
 
 // ---- planar chains ----
@@ -258,6 +315,49 @@ let private iafReference steps (s: Map<string, Tensor>) (x: Tensor) (z: Tensor) 
         (z, torch.zeros 3L)
         [ 0 .. steps - 1 ]
 
+/// Sylvester maps with 3 columns of two reflections, every matrix written out.
+let private sylvesterReference (maps: int64) (s: Map<string, Tensor>) (x: Tensor) (z: Tensor) =
+    let h = features s x
+    let l = int64 latent
+    let all part (shape: int64 list) = (layer s $"posterior.sylvester.{part}" h).view [| 3L; maps; yield! shape |]
+    let vs, bs = all "v" [ 2L; l ], all "b" [ 3L ]
+    let rs, rs' = all "r" [ 3L; 3L ], all "r2" [ 3L; 3L ]
+
+    let triangle (r: Tensor) =
+        r * torch.ones(3L, 3L).triu 1L + r.tanh () * torch.eye 3L
+
+    let map (z: Tensor, total: Tensor) (i: int64) =
+        let reflection (j: int64) =
+            let v = vs.select(1L, i).select(1L, j).unsqueeze -1L
+            torch.eye l - 2.0 * v.matmul (v.transpose (-1L, -2L)) / (v * v).sum(1L, true)
+
+        let q = (reflection(0L).matmul (reflection 1L)).narrow (-1L, 0L, 3L)
+        let r, r' = triangle (rs.select (1L, i)), triangle (rs'.select (1L, i))
+        let column (t: Tensor) = t.unsqueeze -1L
+        let hidden = (r'.matmul (q.transpose(-1L, -2L).matmul (column z)) + column (bs.select (1L, i))).tanh()
+        // The whole Jacobian's determinant.
+        let slopes = (1.0 - hidden.square ()) * r'.matmul (q.transpose (-1L, -2L))
+        let jacobian = torch.eye l + q.matmul (r.matmul slopes)
+        z + (q.matmul (r.matmul hidden)).squeeze -1L, total + jacobian.det().log()
+
+    List.fold map (z, torch.zeros 3L) [ 0L .. maps - 1L ]
+
+let private splineReference couplings (s: Map<string, Tensor>) (x: Tensor) (z: Tensor) =
+    let h = features s x
+
+    let numbers i first =
+        let name = $"posterior.spline.{i}"
+        layer s $"{name}.output" (elu (layer s $"{name}.input" first + layer s $"{name}.context" h))
+
+    // Written for one coupling at a time: every second one in reversed order, and back.
+    List.fold
+        (fun (z: Tensor, total: Tensor) i ->
+            let turn (t: Tensor) = if i % 2 = 0 then t else t.flip -1L
+            let image, logDet = splineCouplings 4L (fun _ -> numbers i) (fun _ z -> z) 1 (turn z)
+            turn image, total + logDet)
+        (z, torch.zeros 3L)
+        [ 0 .. couplings - 1 ]
+
 let private posteriorCases = [
     "planar",
     PlanarPosterior 3,
@@ -274,6 +374,24 @@ let private posteriorCases = [
             yield! madeEntries $"posterior.iaf.{i}" 9
     ],
     iafReference 3
+    "Sylvester",
+    SylvesterPosterior(2, 3, 2),
+    [
+        yield! linear "posterior.sylvester.v" 7 (2 * 2 * latent)
+        yield! zeroLinear "posterior.sylvester.r" 7 (2 * 9)
+        yield! linear "posterior.sylvester.r2" 7 (2 * 9)
+        yield! linear "posterior.sylvester.b" 7 (2 * 3)
+    ],
+    sylvesterReference 2L
+    "splines",
+    SplinePosterior(3, 9, 4),
+    [
+        for i in 0..2 do
+            yield! linear $"posterior.spline.{i}.input" 2 9
+            yield! linear $"posterior.spline.{i}.context" 7 9
+            yield! zeroLinear $"posterior.spline.{i}.output" 9 (2 * 11)
+    ],
+    splineReference 3
 ]
 
 let private posteriors =

@@ -166,12 +166,62 @@ let planar (u: float[]) (w: float[]) (b: float) (z: float[]) : float[] * float =
 
     Array.map2 (fun z u -> z + u * tanh x) z uHat, log (abs (determinant jacobian))
 
+/// The inverse of the planar map and the logarithm of its determinant: by bisection for s = w.z + b, which solves
+/// s + (w.u-hat) tanh s = w.y + b.
+let planarInverse (u: float[]) (w: float[]) (b: float) (y: float[]) : float[] * float =
+    let uHat = planarU u w
+    let slope, target = dot w uHat, dot w y + b
+
+    let rec solve low high n =
+        let middle = (low + high) / 2.0
+
+        if n = 0 then middle
+        elif middle + slope * tanh middle < target then solve middle high (n - 1)
+        else solve low middle (n - 1)
+
+    let s = solve (target - abs slope) (target + abs slope) 100
+    let z = Array.map2 (fun y u -> y - u * tanh s) y uHat
+    z, -(snd (planar u w b z))
+
 /// (z1, exp(s) z2 + t) for s and t of the first half.
 let coupling (scale: float[] -> float[]) (shift: float[] -> float[]) (z: float[]) : float[] * float =
     let half = z.Length / 2
     let first, second = z[.. half - 1], z[half..]
     let s, t = scale first, shift first
     Array.append first (Array.map3 (fun s t z -> exp s * z + t) s t second), Array.sum s
+
+/// The product of the reflections I - 2 v v'/|v|^2.
+let reflections (vs: float[][]) : float[][] =
+    let reflection (v: float[]) =
+        plus (identity v.Length) (v |> Array.map (fun a -> v |> Array.map (fun b -> -2.0 * a * b / squaredNorm v)))
+
+    vs |> Array.map reflection |> Array.reduce times
+
+/// z + Q R tanh(R' Q'z + b), nothing constrained.
+let sylvester (q: float[][]) (r: float[][]) (r': float[][]) (b: float[]) (z: float[]) : float[] =
+    let h = Array.map2 (fun a b -> tanh (a + b)) (apply r' (apply (transpose q) z)) b
+    Array.map2 (+) z (apply q (apply r h))
+
+/// The knots of a spline along one axis and its slopes there, from what is not constrained.
+let splineKnots (bound: float) (x: float[]) : float[] =
+    let k = float x.Length
+    let shares = softmax x |> Array.map (fun p -> 0.001 + (1.0 - 0.001 * k) * p)
+    Array.scan (fun at share -> at + 2.0 * bound * share) -bound shares
+
+let splineSlopes (x: float[]) : float[] =
+    let inner = x |> Array.map (fun a -> 0.001 + 0.999 * log1pExp (a + log (Math.E - 1.0)))
+    Array.concat [ [| 1.0 |]; inner; [| 1.0 |] ]
+
+/// The spline between its knots as Gregory and Delbourgo have it, the identity outside.
+let spline (x: float[]) (y: float[]) (d: float[]) (z: float) : float =
+    if z <= x[0] || z >= Array.last x then
+        z
+    else
+        let k = (Array.findIndex (fun knot -> z < knot) x) - 1
+        let s = (y[k + 1] - y[k]) / (x[k + 1] - x[k])
+        let t = (z - x[k]) / (x[k + 1] - x[k])
+        let above = (y[k + 1] - y[k]) * (s * t * t + d[k] * t * (1.0 - t))
+        y[k] + above / (s + (d[k + 1] + d[k] - 2.0 * s) * t * (1.0 - t))
 
 /// g z + (1 - g) m elementwise.
 let gated (m: float[]) (s: float[]) (z: float[]) : float[] * float =
