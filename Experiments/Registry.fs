@@ -114,6 +114,7 @@ let claims (profile: Profile) : string list = [
     "hw5.2.beta0.kl"
     "hw5.3.agreement"
     "hw5.3.aggregated"
+    "hw5.3.ofclass"
     for latent in Hw.DigitsPriors.dimensions do
         // A claim about one component needs a sweep that begins there.
         if List.contains 1 (Hw.DigitsPriors.sweep profile latent) then

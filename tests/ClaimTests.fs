@@ -23,6 +23,7 @@ let private expected = [
     "hw5.2.beta10.kl"
     "hw5.3.agreement"
     "hw5.3.aggregated"
+    "hw5.3.ofclass"
     "hw5.4.mog1.l16"
     "hw5.4.mog1.l2"
     "ift1.elbo"

@@ -77,6 +77,36 @@ let private conditional =
 
             Expect.isGreaterThan (abs (seeing - expected)) 1e-2 "with them it is not")
 
+        testCase "conditional/prior" (fun () ->
+            use _ = torch.NewDisposeScope()
+            use generator = new torch.Generator(4UL)
+            let vae = ConditionalVae.createWithPrior (Parameters(generator, cpu)) (Digits.shape 3) classes
+            let prior = { vae.Prior.Value with LogVar = (gaussian 5 [ 10; 3 ]).float() }
+            let vae = { vae with Prior = Some prior }
+            let xy, eps = ConditionalVae.withLabels classes (pixels ()) (labels ()), (noise ())[0]
+            let terms = elbo (ConditionalVae.model vae) xy eps |> Map.ofList
+            // q(z|x,y) against the class's normal, and z itself decoded by the model without a prior of its own.
+            let q = Vae.encode vae.Networks xy
+            let ofClass (table: Tensor) = Plain.rows (table.index_select (0L, labels ()))
+            let qs = Array.zip (Plain.rows q.Mu) (Plain.rows q.LogVar)
+            let ps = Array.zip (ofClass prior.Mu) (ofClass prior.LogVar)
+            let kl = Array.map2 (fun (m, v) (m', v') -> Plain.klNormal m v m' v') qs ps |> Array.average
+            Expect.isLessThan (abs (value terms["kl"] - kl)) (1e-4 * kl) "the divergence from the class's prior"
+            let z = DiagNormal.sample q eps
+
+            let expected =
+                (ConditionalVae.model { vae with Prior = None }).LogLikelihood xy z |> _.mean() |> value
+
+            Expect.isLessThan
+                (abs (value terms["reconstruction"] + expected))
+                (1e-5 * abs expected)
+                "the likelihood of the code itself"
+
+            let u = DiagNormal.sample { Mu = torch.tensor (array2D (ofClass prior.Mu)); LogVar = torch.tensor (array2D (ofClass prior.LogVar)) } (eps.double ())
+            let mean = ConditionalVae.meanImage vae (labels ()) eps
+            let asked = ConditionalVae.meanImage { vae with Prior = None } (labels ()) (u.float ())
+            Expect.isLessThan (distance mean asked) 1e-3 "a draw of N(0,I) is one of the class's prior")
+
         testCase "conditional/request" (fun () ->
             use _ = torch.NewDisposeScope()
             let vae = conditionalFrom 2UL

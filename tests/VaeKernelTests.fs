@@ -205,7 +205,7 @@ let private operators (dtype: torch.ScalarType) (case: Case) : Outcome =
             Decoder = copy case.Vae.Decoder
     }
 
-    let plain = ConditionalVae.model { Networks = vae; Classes = case.Classes }
+    let plain = ConditionalVae.model { Networks = vae; Classes = case.Classes; Prior = None }
 
     let others = [ for struct (_, t) in Seq.skip leaves.Count case.Parameters.All -> leaf t ]
 
