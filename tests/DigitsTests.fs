@@ -12,6 +12,7 @@ open Research.Models
 open Research.Experiments
 open Research.Experiments.Hw
 open Research.Tests.Hostile
+open Research.Tests.Laws
 open Research.Tests.Laws.Shared
 
 let private cpu = torch.device "cpu"
