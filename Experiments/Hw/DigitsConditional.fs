@@ -124,7 +124,8 @@ let private measure prior (plan: Plan) (seed: int64) : RunRequest =
     plan.Measure(training.Key.Name + ".test", configuration, seed, Some set, measure, [ training; classifier ])
 
 /// What a run of each seed says, by its name there.
-let private each run name (results: Results) = results.Plan.Seeds |> List.map (run results.Plan >> results.Value name)
+let private each run name (results: Results) =
+    results.Plan.SeedsOn set |> List.map (run results.Plan >> results.Value name)
 
 /// What is measured on the generators, and what the classifiers say of the test images themselves.
 let private measured, private judged = each (measure Standard), each DigitsClassifier.training
@@ -164,7 +165,7 @@ let private bounds (results: Results) =
     let plan = results.Plan
     let plain metric = Metric.each results metric (plainTrainings plan)
     let row title metric name = title, measured name results, ofClass name results, plain metric
-    let best' prior = Metric.each results best (List.map (train prior plan) plan.Seeds)
+    let best' prior = Metric.each results best (List.map (train prior plan) (plan.SeedsOn set))
 
     [
         "best validation $-$ELBO", best' Standard, best' OfClass, plain best
@@ -250,7 +251,7 @@ let private report (results: Results) : Section =
 
 let private runs (plan: Plan) = [
     yield! withMeasurements plan (plainTrainings plan)
-    for seed in plan.Seeds do
+    for seed in plan.SeedsOn set do
         DigitsClassifier.training plan seed
         for prior in [ Standard; OfClass ] do
             (train prior plan seed).Training
