@@ -17,3 +17,6 @@ type Experiment = {
 module Experiment =
     /// A row without a generator to sample from.
     let row id runs report = { Row = id; Runs = runs; Report = report; Sample = None }
+
+    /// A row with one.
+    let sampled id runs report sample = { row id runs report with Sample = Some sample }

@@ -49,6 +49,18 @@ module Text =
         else
             None
 
+/// What a run leaves behind, as lists.
+[<AutoOpen>]
+module Saving =
+    type RunContext with
+
+        /// The run's final figures, by name.
+        member this.Save(values: (string * float) list) : unit = this.Run.SaveValues(readOnlyDict values)
+
+        /// Tensors by name, in one file.
+        member this.Keep(file: string, tensors: (string * torch.Tensor) list) : unit =
+            this.SaveTensors(file, [ for name, tensor in tensors -> NamedTensor(name, tensor) ])
+
 /// What the runs of a command share: profile, device and data. Data sets are read once and kept on the device.
 [<OutsideResults("profile, device and data are in the key", ValuesOnly = true)>]
 type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
@@ -88,7 +100,6 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
             seed: int64,
             data: DataSetId option,
             work: RunContext -> unit,
-            ?threads: int,
             ?dependencies: RunRequest list
         ) : RunRequest =
         let digest =
@@ -100,7 +111,7 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
         let needed = defaultArg dependencies [] |> List.map _.Key
         let work = Action<RunContext> work
         let key = RunKey(name, fields, seed, digest, this.Engine, RunCode.Of work, needed)
-        RunRequest(key, defaultArg threads 1, work)
+        RunRequest(key, 1, work)
 
     /// A run that measures: `measure` returns the run's values, and may save tensors.
     member this.Measure
@@ -110,15 +121,14 @@ type Plan(profile: Profile, device: torch.Device, data: DataOptions) =
             seed: int64,
             data: DataSetId option,
             measure: RunContext -> (string * float) list,
-            ?dependencies: RunRequest list,
-            ?threads: int
+            ?dependencies: RunRequest list
         ) : RunRequest =
         let work (context: RunContext) =
             use _ = torch.NewDisposeScope()
             use _ = torch.no_grad ()
-            context.Run.SaveValues(readOnlyDict (measure context))
+            context.Save(measure context)
 
-        this.Run(name, configuration, seed, data, work, ?threads = threads, ?dependencies = dependencies)
+        this.Run(name, configuration, seed, data, work, ?dependencies = dependencies)
 
     /// Where results come from, for captions and claims. `shortened` says how a run differs from its source's protocol.
     member this.Origin(sets: DataSetId list, seeds: int, shortened: string option) : Origin =

@@ -70,6 +70,10 @@ let private places (results: string option) : Session.Places =
         Paper = Path.Combine(root, "paper")
     }
 
+/// Where a command works and with what.
+let private setup device (results: string option) (name: string option) (data: string option) =
+    places results, plan (profile name) device data
+
 let private list () =
     for row in Registry.rows do
         let answer =
@@ -115,16 +119,17 @@ let private planned (arguments: ParseResults<PlanArguments>) (withPaper: bool) a
 
     Executing.requireSense arguments
 
-    let plan =
-        plan
-            (profile (arguments.TryGetResult PlanArguments.Profile))
+    let places, plan =
+        setup
             (Executing.device (root ()) arguments)
+            (arguments.TryGetResult PlanArguments.Results)
+            (arguments.TryGetResult PlanArguments.Profile)
             (arguments.TryGetResult PlanArguments.Data)
 
     let jobs = jobs plan.Device (arguments.TryGetResult PlanArguments.Jobs)
     // Before anything is read or trained: a typing error should not cost a minute.
     Session.select ids |> ignore
-    action (places (arguments.TryGetResult PlanArguments.Results)) plan jobs ids
+    action places plan jobs ids
 
 let private data (arguments: ParseResults<DataArguments>) =
     requireValues arguments
@@ -153,17 +158,15 @@ let private data (arguments: ParseResults<DataArguments>) =
 let private tryScript (arguments: ParseResults<TryArguments>) =
     requireValues arguments
 
-    let plan =
-        plan
-            (profile (arguments.TryGetResult TryArguments.Profile))
+    let places, plan =
+        setup
             (Devices.Parse "auto")
+            (arguments.TryGetResult TryArguments.Results)
+            (arguments.TryGetResult TryArguments.Profile)
             (arguments.TryGetResult TryArguments.Data)
 
-    Rendering.tryScript
-        (places (arguments.TryGetResult TryArguments.Results))
-        plan
-        (jobs plan.Device (arguments.TryGetResult TryArguments.Jobs))
-        (arguments.GetResult TryArguments.Script)
+    let jobs = jobs plan.Device (arguments.TryGetResult TryArguments.Jobs)
+    Rendering.tryScript places plan jobs (arguments.GetResult TryArguments.Script)
 
 let private sample (arguments: ParseResults<SampleArguments>) =
     requireValues arguments
@@ -172,14 +175,15 @@ let private sample (arguments: ParseResults<SampleArguments>) =
     if count < 1 || count > 10000 then
         badUsage "--count must be between 1 and 10000."
 
-    let plan =
-        plan
-            (profile (arguments.TryGetResult SampleArguments.Profile))
+    let places, plan =
+        setup
             (Devices.Parse "auto")
+            (arguments.TryGetResult SampleArguments.Results)
+            (arguments.TryGetResult SampleArguments.Profile)
             (arguments.TryGetResult SampleArguments.Data)
 
     Session.sample
-        (places (arguments.TryGetResult SampleArguments.Results))
+        places
         plan
         (arguments.GetResult SampleArguments.Row)
         count

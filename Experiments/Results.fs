@@ -38,6 +38,12 @@ type Results(plan: Plan, store: RunStore) =
         use doubles = tensor.double ()
         doubles.data<float>().ToArray()
 
+    /// The points of a saved array `[N,2]`.
+    member this.Points (file: string) (name: string) (request: RunRequest) : (float * float)[] =
+        this.Numbers file name request
+        |> Array.chunkBySize 2
+        |> Array.map (fun point -> point[0], point[1])
+
 /// A measured quantity: what the report calls it, its unit (empty for a pure number), with how many decimals it is shown,
 /// and how it is read from a finished run.
 type Metric<'run> = { Title: string; Unit: string; Decimals: int; Read: Results -> 'run -> float }

@@ -32,7 +32,26 @@ module Timing =
         |> List.groupBy fst
         |> List.map (fun (name, times) -> name, List.map snd times)
 
+    /// Fewest seconds of a call within a budget of them. Interference only ever adds time, so the least is the most
+    /// repeatable figure.
+    let fewest (budget: float) (call: unit -> unit) : float =
+        let clock = Stopwatch.StartNew()
+        let mutable least, calls = infinity, 0
+
+        while calls < 9 || (clock.Elapsed.TotalSeconds < budget && calls < 2000) do
+            let start = Stopwatch.GetTimestamp()
+            call ()
+            least <- min least (Stopwatch.GetElapsedTime start).TotalSeconds
+            calls <- calls + 1
+
+        least
+
     let median (times: float list) : float = (List.sort times)[times.Length / 2]
+
+    /// The median times of `rounds`.
+    let medians count steps steppers : (string * float) list = [
+        for name, times in rounds count steps steppers -> name, median times
+    ]
 
     /// Half the distance between the quartiles: how far apart the rounds are, a few disturbed ones aside.
     let spread (times: float list) : float =

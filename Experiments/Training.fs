@@ -43,7 +43,7 @@ module ModelFile =
         model
 
 /// Gradient steps of one optimiser over the learned tensors of a model, or over those whose names `learns` accepts.
-/// `name` tells the optimisers of a training apart in its checkpoints.
+/// `name` tells the optimisers of a training apart in its checkpoints. Raises ArgumentException where nothing learns.
 type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: string -> bool, ?name: string) =
     let learned =
         match learns with
@@ -53,6 +53,10 @@ type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: strin
                 if learns name then
                     entry
           |]
+
+    do
+        if learned.Count = 0 then
+            invalidArg (nameof parameters) "nothing learns: a model is built before its descent"
 
     let optimiser = Optimiser.Create(settings, learned)
 
@@ -185,6 +189,21 @@ module Training =
             )
 
         Array.fold (fun (job: TrainingJob) (descent: Descent) -> descent.Join job) job descents
+
+    /// What `prepare` makes of parameters that the run's seed draws.
+    let fromStart (context: RunContext) (prepare: Parameters -> 'training) : 'training =
+        use generator = context.Noise.For("initialisation", 0L)
+        prepare (Parameters(generator, context.Device))
+
+    /// A classifier's training on images `[N,D]` and their classes `[N]`: batches lower the loss of both.
+    let supervised (descent: Descent) (x: Tensor, y: Tensor) batch length loss : Training =
+        let n = int (x.size 0)
+
+        create [ descent ] (StepContext.StepsPerEpoch(n, batch)) length (fun at ->
+            let rows = at.Batch(n, batch)
+            let loss = loss (Rows.pick x rows) (Rows.pick y rows)
+            descent.Lower loss
+            [| Term("loss", loss) |])
 
     /// Trains, and keeps the first descent's model as `model.safetensors`.
     let run (context: RunContext) (training: Training) : TrainingOutcome =

@@ -207,28 +207,34 @@ let private scores =
                     for _ in 1..3 -> torch.randn ([| 20L; 3L; 32L; 32L |], generator = p.Generator)
                 ]
 
-                let features, logits = Judge.extract network images
+                let blocks (images: Tensor list) : Blocks = fun each -> [| for x in images -> each x |]
+                let features, logits = Judge.extract network (blocks images)
                 Expect.equal features.shape [| 60L; 8L |] "features"
                 Expect.equal logits.shape [| 60L; 10L |] "logits"
                 let own = Moments.ofFeatures features
-                let same = Judge.score network own images
+                let same = Judge.score network own (blocks images)
                 Expect.isLessThan (abs same.Frechet) 1e-9 "the distance of a set to itself is 0"
-                Expect.equal (Judge.score network own images) same "and comes out the same again"
+                Expect.equal (Judge.score network own (blocks images)) same "and comes out the same again"
                 let dark = images |> List.map (fun x -> 0.1 * x - 0.9)
-                Expect.isGreaterThan (Judge.score network own dark).Frechet 1e-3 "other images are further"
+
+                Expect.isGreaterThan
+                    (Judge.score network own (blocks dark)).Frechet
+                    1e-3
+                    "other images are further"
+
                 Expect.isGreaterThanOrEqual same.Inception 1.0 "the inception score is at least 1"
                 Expect.isLessThanOrEqual same.Inception 10.0 "and at most the number of classes"))
 
         testCase "gan/rank-correlation" (fun () ->
             let xs = [| 1.0; 2.0; 4.0; 8.0 |]
-            let correlation = Ift.Cifar.rankCorrelation xs
+            let correlation = Statistics.rankCorrelation xs
             Expect.floatClose Accuracy.veryHigh (correlation (Array.map log xs)) 1.0 "monotone"
             Expect.floatClose Accuracy.veryHigh (correlation (Array.map (fun x -> -x) xs)) -1.0 "reversed"
             // Ranks 2 1 4 3 against 1 2 3 4: 1 - 6 * 4 / (4 * 15).
             Expect.floatClose Accuracy.veryHigh (correlation [| 2.0; 1.0; 4.0; 3.0 |]) 0.6 "by hand"
 
             Expect.isTrue
-                (Double.IsNaN(Ift.Cifar.rankCorrelation [| 1.0; 2.0 |] [| 1.0; 2.0 |]))
+                (Double.IsNaN(Statistics.rankCorrelation [| 1.0; 2.0 |] [| 1.0; 2.0 |]))
                 "two say nothing")
     ]
 

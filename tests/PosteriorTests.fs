@@ -108,6 +108,14 @@ let tests =
                 Expect.isLessThan (relativeDistance z z0) Tolerance.float32Identity.Bound "z"
                 Expect.isLessThan (relativeDistance logQ logQ0) Tolerance.float32Identity.Bound "log q(z)")
 
+        testCase "a descent in which nothing learns is refused" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let parameters, _ = build DiagonalPosterior
+
+            Expect.throwsT<System.ArgumentException>
+                (fun () -> Descent(parameters, OptimiserSettings.Sgd 0.5, (fun _ -> false)) |> ignore)
+                "its model would never change")
+
         testCase "a descent changes what it learns, at a share of its rate, and nothing else" (fun () ->
             use _ = torch.NewDisposeScope()
             let parameters, encode = build DiagonalPosterior

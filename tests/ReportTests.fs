@@ -299,6 +299,28 @@ let private checks =
                 [ "the value 'ift1.kl' is reported and never used in the text" ]
                 "The unused one")
 
+        testCase "report/guard/lists" (fun () ->
+            let check = Guard.that "ift1.falls" "of two lists of numbers"
+
+            let state (guard: Guard) = guard.Holds, guard.Found
+            let low, high = ("low", [ 1.0; 2.0 ]), ("high", [ 3.0; 2.5 ])
+            Expect.equal (state (check |> Guard.all ((>) 4.0) [ low; high ])) (true, [ low; high ]) "all"
+
+            Expect.equal
+                (state (check |> Guard.all ((>) 3.0) [ low; high ]))
+                (false, [ low; high ])
+                "but the first of high"
+
+            Expect.equal
+                (state (check |> Guard.every ((>) 2.0) "low" (snd low)))
+                (false, [ low ])
+                "but the last of low"
+
+            Expect.equal (state (check |> Guard.pairs (<) low high)) (true, [ low; high ]) "seed by seed"
+            Expect.equal (state (check |> Guard.pairs (>) low high)) (false, [ low; high ]) "in this order"
+            Expect.equal (state (check |> Guard.ordered (<) "low" (snd low))) (true, [ low ]) "rises"
+            Expect.equal (state (check |> Guard.ordered (<) "high" (snd high))) (false, [ high ]) "falls")
+
         testCase "report/guard" (fun () ->
             let outcome (origin: Origin) fullOnly holds =
                 let guard =

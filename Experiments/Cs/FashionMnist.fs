@@ -3,7 +3,6 @@
 module Research.Experiments.Cs.FashionMnist
 
 open System
-open TorchSharp
 open Research.Host
 open Research.Models
 open Research.Report
@@ -14,8 +13,6 @@ let private fullSteps = 937
 
 /// The step whose images the source asks for.
 let private fullShown = 900
-
-let private every = 50
 
 let gan (profile: Profile) : GanRun = {
     Data = DataSetId.FashionMnist
@@ -28,21 +25,17 @@ let gan (profile: Profile) : GanRun = {
     Ema = 0.0
     Batch = 64
     Steps = Profile.pick profile 6 500 fullSteps
-    Snapshots = Pictures(Profile.pick profile 2 every every)
+    Snapshots = Pictures(Profile.pick profile 2 50 50)
     LogEvery = Profile.pick profile 1 5 5
 }
 
 let private trainings (plan: Plan) : RunRequest list = [
-    for seed in plan.Seeds -> GanRun.request plan $"cs2.2.seed{seed}" seed 1 (gan plan.Profile)
+    for seed in plan.Seeds -> GanRun.request plan $"cs2.2.seed{seed}" seed (gan plan.Profile)
 ]
 
-let private sample (results: Results) (count: int) (noise: Noise) =
-    use _ = torch.NewDisposeScope()
-    use _ = torch.no_grad ()
-    let plan = results.Plan
-    let generator = GanRun.load FashionNetworks (results.Of (trainings plan).Head) "model" plan.Device
-    let z = GanRun.latents generator noise "sample" 0L count plan.Device
-    (generator.Apply Running z).flatten 1L |> GanRun.pictures plan DataSetId.FashionMnist
+let private sample (results: Results) count noise =
+    GanRun.load FashionNetworks (results.Of (trainings results.Plan).Head) "model" results.Plan.Device
+    |> GanRun.sample results.Plan DataSetId.FashionMnist count noise
 
 let private figures (results: Results) =
     let first, run = (trainings results.Plan).Head, gan results.Plan.Profile
@@ -89,6 +82,7 @@ let private report (results: Results) : Section =
             curve |> Array.filter (fun (step, _) -> step > float (run.Steps - 100)) |> Array.averageBy snd
     ]
     let critic, generator = late "critic", late "generator"
+    let everyLoss = losses "critic" @ losses "generator" |> Seq.concat
 
     {
         Section.empty "cs2.2" (plan.Origin([ DataSetId.FashionMnist ], runs.Length, cut)) with
@@ -101,19 +95,16 @@ let private report (results: Results) : Section =
             ]
             Guards = [
                 Guard.that "cs2.2.finite" "every recorded loss of every seed is finite"
-                |> Guard.holds (
-                    losses "critic" @ losses "generator" |> Seq.concat |> Seq.forall (snd >> Double.IsFinite)
-                )
+                |> Guard.holds (everyLoss |> Seq.forall (snd >> Double.IsFinite))
                 |> Guard.found [ "steps", [ float run.Steps ] ]
                 Guard.that
                     "cs2.2.ahead"
                     "over the last hundred steps the discriminator's loss is below log 4 and the generator's above log 2"
-                |> Guard.holds (
-                    List.forall (fun loss -> loss < log 4.0) critic
-                    && List.forall (fun loss -> loss > log 2.0) generator
-                )
-                |> Guard.found [ "discriminator", critic; "generator", generator ]
+                |> Guard.pairs
+                    (fun critic generator -> critic < log 4.0 && generator > log 2.0)
+                    ("discriminator", critic)
+                    ("generator", generator)
             ]
     }
 
-let experiment = { Experiment.row "cs2.2" trainings report with Sample = Some sample }
+let experiment = Experiment.sampled "cs2.2" trainings report sample

@@ -32,16 +32,13 @@ let vae (profile: Profile) : VaeRun = {
     Optimiser = OptimiserSettings.Adam 1e-3
     Batch = 100
     Length = Steps(steps profile)
-    EvaluateEvery = None
 }
 
 let trainings (plan: Plan) : Trained list = VaeTraining.each plan "cs1" (vae plan.Profile)
 
 /// The three figures on the test subset: binarised once, then the mean of 100 one-sample estimates.
 let private evaluate (plan: Plan) (trained: Trained) : RunRequest =
-    let name = trained.Training.Key.Name.Replace("cs1", "cs1.test")
-
-    VaeTraining.measure plan name [ "repeats", string repeats ] trained (fun context built ->
+    VaeTraining.measure plan $"cs1.test.seed{trained.Seed}" [ "repeats", string repeats ] trained (fun context built ->
         let test = (plan.Data trained.Run.Data).Test
         let subset = MnistTestSubset.Of test
         if subset.Note <> "" then
@@ -56,7 +53,7 @@ let private evaluate (plan: Plan) (trained: Trained) : RunRequest =
         ]
         [ for name in [ "nelbo"; "kl"; "reconstruction" ] -> name, repeated |> List.averageBy (Map.find name) ])
 
-let private runs (plan: Plan) = trainings plan |> List.collect (fun t -> [ t.Training; evaluate plan t ])
+let private runs (plan: Plan) = trainings plan |> VaeTraining.withEach (evaluate plan)
 
 let private sample = VaeTraining.sampler (trainings >> List.head)
 
@@ -74,14 +71,10 @@ let private report (results: Results) : Section =
     let none = "the source states no number"
     let table =
         [ nelbo, Source(100.0, 0); kl, Missing none; reconstruction, Missing none ]
-        |> Table.over
+        |> List.map (fun (metric, source) -> metric.Title, source, Metric.cell results metric models)
+        |> Table.besideSource
             "cs1.table"
             "MNIST: the bound and its two parts (nats) on the source's subset of 100 test images, binarised once, each figure the mean of 100 one-sample estimates."
-            [
-                Column.text "" (fun (metric, _) -> metric.Title)
-                Column.right "Source" snd
-                Column.right "Ours" (fun (metric, _) -> Metric.cell results metric models)
-            ]
 
     {
         Section.empty "cs1" (plan.Origin([ DataSetId.Mnist ], models.Length, cut)) with
@@ -111,4 +104,4 @@ let private report (results: Results) : Section =
             ]
     }
 
-let experiment = { Experiment.row "cs1" runs report with Sample = Some sample }
+let experiment = Experiment.sampled "cs1" runs report sample

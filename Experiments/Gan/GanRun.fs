@@ -78,31 +78,26 @@ type BuiltGan = {
 
 [<RequireQualifiedAccess>]
 module GanRun =
-    /// Shape of one image.
-    let imageShape (networks: GanNetworks) =
-        match networks with
-        | FashionNetworks -> [| 1L; 28L; 28L |]
-        | ResidualNetworks _ -> [| 3L; 32L; 32L |]
     let private generatorOf networks parameters =
         match networks with
         | FashionNetworks -> FashionGan.generator parameters "generator"
         | ResidualNetworks(width, _) -> ResidualGan.generator parameters "generator" 100 width
     let configuration (run: GanRun) : (string * string) list =
-        let networks, snapshots =
-            (match run.Networks with
-             | FashionNetworks -> "Fashion-MNIST convolutions"
-             | ResidualNetworks(width, spectral) -> $"residual, width {width}, spectral {spectral}"),
-            (match run.Snapshots with
-             | Pictures every -> $"pictures every {every}"
-             | Weights every -> $"weights every {every}")
-        let optimiser (settings: OptimiserSettings) = string settings
+        let networks =
+            match run.Networks with
+            | FashionNetworks -> "Fashion-MNIST convolutions"
+            | ResidualNetworks(width, spectral) -> $"residual, width {width}, spectral {spectral}"
+        let snapshots =
+            match run.Snapshots with
+            | Pictures every -> $"pictures every {every}"
+            | Weights every -> $"weights every {every}"
         [
             "data", string run.Data
             "networks", networks
             "adversary", run.Adversary.Name
             "r1", inv run.R1
-            "generator optimiser", optimiser run.GeneratorOptimiser
-            "critic optimiser", optimiser run.CriticOptimiser
+            "generator optimiser", string run.GeneratorOptimiser
+            "critic optimiser", string run.CriticOptimiser
             "critic steps", string run.CriticSteps
             "ema", inv run.Ema
             "batch", string run.Batch
@@ -110,6 +105,11 @@ module GanRun =
             "snapshots", snapshots
             "log every", string run.LogEvery
         ]
+    /// Changes every tensor of the average by that of the generator.
+    let private average (change: Tensor -> Tensor -> Tensor) (built: BuiltGan) =
+        use _ = torch.no_grad ()
+        for struct (_, target), struct (_, source) in Seq.zip built.Averaged.All built.GeneratorParameters.All do
+            change target source |> ignore
     /// Both networks at their start, and the average equal to the generator.
     let build (networks: GanNetworks) (random: torch.Generator) (device: torch.Device) : BuiltGan =
         let parameters () = Parameters(random, device)
@@ -125,16 +125,17 @@ module GanRun =
             Averaged = averaged
         }
         generatorOf networks averaged |> ignore
-        use _ = torch.no_grad ()
-        for struct (_, target), struct (_, source) in Seq.zip averaged.All generator.All do
-            target.copy_ source |> ignore
+        average (fun target source -> target.copy_ source) built
         built
     /// Noise for one batch of latents; `stream` names it.
     let latents (generator: Generator) (noise: Noise) stream step (count: int) (device: torch.Device) : Tensor =
         noise.Normal(stream, step, [| int64 count; int64 generator.Latent |], device = device)
     /// Images of raw values 0 .. levels as `[B,C,H,W]` in [-1,1].
     let scaled (networks: GanNetworks) (levels: int) (rows: Tensor) : Tensor =
-        (rows * (2.0 / float levels) - 1.0).view(Array.append [| -1L |] (imageShape networks))
+        let x = rows * (2.0 / float levels) - 1.0
+        match networks with
+        | FashionNetworks -> x.view (-1L, 1L, 28L, 28L)
+        | ResidualNetworks _ -> x.view (-1L, 3L, 32L, 32L)
     /// Images `[N,D]` in [-1,1] as pictures; a linear generator may leave the range a little, and is cut there.
     let pictures (plan: Plan) (set: DataSetId) (images: Tensor) : Png.Image[] =
         Pictures.images plan set 1.0 ((images + 1.0) / 2.0)
@@ -176,11 +177,6 @@ module GanRun =
         let loss = z |> built.Generator.Apply ofBatch |> built.Critic.Ready() |> run.Adversary.GeneratorLoss
         descent.Lower loss
         loss
-    /// Moves the average towards the generator by a share, `[]` on their device.
-    let private average (share: Tensor) (built: BuiltGan) =
-        use _ = torch.no_grad ()
-        for struct (_, target), struct (_, source) in Seq.zip built.Averaged.All built.GeneratorParameters.All do
-            target.lerp_ (source, share) |> ignore
     let private keepSnapshot (run: GanRun) (built: BuiltGan) (context: RunContext) (step: int64) =
         let kept =
             match run.Snapshots with
@@ -212,7 +208,7 @@ module GanRun =
             ]
             let generatorLoss = generatorStep run built generator (noise "generator")
             if run.Ema > 0.0 then
-                average share built
+                average (fun target source -> target.lerp_ (source, share)) built
             let criticLoss, penalty = List.last critics
             [|
                 Term("critic", criticLoss)
@@ -248,12 +244,12 @@ module GanRun =
                 LogEvery = run.LogEvery
         }
     /// The training as a run: snapshots, losses as metrics, and the last generator in `model.safetensors`.
-    let request (plan: Plan) (name: string) (seed: int64) (threads: int) (run: GanRun) : RunRequest =
+    let request (plan: Plan) (name: string) (seed: int64) (run: GanRun) : RunRequest =
         let work (context: RunContext) =
             let levels = (plan.Data run.Data).Train.Levels
             let outcome = Training.run context (training run levels (plan.Train run.Data) context)
-            context.Run.SaveValues(readOnlyDict [ "steps", float outcome.Steps ])
-        plan.Run(name, configuration run, seed, Some run.Data, work, threads)
+            context.Save [ "steps", float outcome.Steps ]
+        plan.Run(name, configuration run, seed, Some run.Data, work)
     /// The generator with the tensors of a file of a finished run; those that the file lacks keep their start.
     let load (networks: GanNetworks) (run: RunDirectory) (file: string) (device: torch.Device) : Generator =
         use random = new torch.Generator(0UL)
@@ -261,3 +257,9 @@ module GanRun =
         let generator = generatorOf networks parameters
         ModelFile.loadShared file run parameters
         generator
+    /// So many images of a trained generator with its running batch statistics, for `research sample`.
+    let sample (plan: Plan) (set: DataSetId) (count: int) (noise: Noise) (generator: Generator) : Png.Image[] =
+        use _ = torch.NewDisposeScope()
+        use _ = torch.no_grad ()
+        (latents generator noise "sample" 0L count plan.Device |> generator.Apply Running).flatten 1L
+        |> pictures plan set

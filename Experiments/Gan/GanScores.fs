@@ -19,13 +19,11 @@ module GanScores =
             let z = GanRun.latents generator noise $"statistics.{step}" (int64 k) batch device
             // The share 1/k of the k-th batch makes the running value the mean of all so far.
             generator.Apply (OfBatch(1.0 / float k)) z |> ignore
-    let private images (generator: Generator) (noise: Noise) (step: int64) (count: int) (device: torch.Device) =
-        seq {
-            for i in 0 .. (count + batch - 1) / batch - 1 do
-                let size = min batch (count - i * batch)
-                let z = GanRun.latents generator noise $"samples.{step}" (int64 i) size device
-                generator.Apply Running z
-        }
+    let private images (generator: Generator) noise (step: int64) (count: int) device : Blocks =
+        fun each ->
+            blockwise (int64 batch) (int64 count) (fun block _ size ->
+                let z = GanRun.latents generator noise $"samples.{step}" block (int size) device
+                each (generator.Apply Running z))
     /// The generator after so many steps.
     let private generatorAt (run: GanRun) (training: RunKey) (context: RunContext) (step: int64) : Generator =
         if step = 0L then
@@ -37,7 +35,11 @@ module GanScores =
             GanRun.load run.Networks (context.Dependency training) file context.Device
     /// What scores need beside a training: the classifier, the run that trained it, the run of what samples are compared
     /// with, and the number of samples.
-    type Setting = { Judge: JudgeRun; Judged: RunRequest; Reference: RunRequest; Samples: int; Threads: int }
+    type Setting = { Judge: JudgeRun; Judged: RunRequest; Reference: RunRequest; Samples: int }
+    let setting (plan: Plan) (judge: JudgeRun) (samples: int) : Setting =
+        let judged = Judge.training plan judge
+        let reference = Judge.reference plan judge samples judged
+        { Judge = judge; Judged = judged; Reference = reference; Samples = samples }
     /// Scores of every kept generator, the untrained one first: tensors `step`, `fid`, `is` `[S]` and `samples` of the
     /// last generator in `scores.safetensors`, and values `fid` and `is`.
     let request (plan: Plan) (setting: Setting) (run: GanRun) (training: RunRequest) : RunRequest =
@@ -55,24 +57,17 @@ module GanScores =
             ]
             let _, last, final = List.last scored
             let latents = GanRun.latents last noise "shown" 0L kept device
-            let column name (f: int64 * Generator * Scores -> float) =
-                NamedTensor(name, torch.tensor [| for score in scored -> f score |])
-            context.SaveTensors(
+            let column f = torch.tensor [| for step, _, scores in scored -> (f step scores: float) |]
+            context.Keep(
                 "scores",
                 [
-                    column "step" (fun (step, _, _) -> float step)
-                    column "fid" (fun (_, _, scores) -> scores.Frechet)
-                    column "is" (fun (_, _, scores) -> scores.Inception)
-                    NamedTensor("samples", (last.Apply Running latents).flatten 1L)
+                    "step", column (fun step _ -> float step)
+                    "fid", column (fun _ scores -> scores.Frechet)
+                    "is", column (fun _ scores -> scores.Inception)
+                    "samples", (last.Apply Running latents).flatten 1L
                 ]
             )
             [ "fid", final.Frechet; "is", final.Inception ]
-        plan.Measure(
-            training.Key.Name + ".scores",
-            [ "samples", string setting.Samples; "statistics", $"{batches} batches of {batch}" ],
-            training.Key.Seed,
-            Some run.Data,
-            measure,
-            [ training; setting.Judged; setting.Reference ],
-            setting.Threads
-        )
+        let configuration = [ "samples", string setting.Samples; "statistics", $"{batches} batches of {batch}" ]
+        let key, needed = training.Key, [ training; setting.Judged; setting.Reference ]
+        plan.Measure(key.Name + ".scores", configuration, key.Seed, Some run.Data, measure, needed)

@@ -54,7 +54,6 @@ let vae (profile: Profile) (latent: int) (prior: PriorShape) (loss: Loss) : VaeR
     Optimiser = OptimiserSettings.Adamax 1e-3
     Batch = 64
     Length = length profile
-    EvaluateEvery = None
 }
 
 /// The model of hw5.1: standard prior, minus the ELBO.
@@ -113,32 +112,30 @@ let surgery (model: LatentModel) (train: Tensor) (noise: Noise) =
 let private pictures (built: BuiltVae) (test: Tensor) (noise: Noise) =
     let pictured = 100
     let x = test.narrow (0L, 0L, min (int64 pictured) (test.size 0))
-    let throughCode name (x: Tensor) = NamedTensor(name, Vae.meanImage built.Vae (Vae.encode built.Vae x).Mu)
+    let throughCode (x: Tensor) = Vae.meanImage built.Vae (Vae.encode built.Vae x).Mu
 
     [
-        NamedTensor("samples", Evaluation.sampleMeans built pictured noise)
-        NamedTensor("images", x.contiguous ())
-        throughCode "reconstructions" x
+        "samples", Evaluation.sampleMeans built pictured noise
+        "images", x.contiguous ()
+        "reconstructions", throughCode x
         for struct (name, tensor) in built.Parameters.All do
             if name = "prior.pseudo_inputs" then
-                NamedTensor("pseudo-inputs", tensor)
-                throughCode "pseudo-inputs decoded" tensor
+                "pseudo-inputs", tensor
+                "pseudo-inputs decoded", throughCode tensor
     ]
 
 /// The measurement of a trained model as a run: the values of `scores` on the test images, of `surgery` on the training
 /// images, and `pictures`.
 let measure (plan: Plan) (trained: Trained) : RunRequest =
     let samples = importanceSamples plan.Profile
-    let name = trained.Training.Key.Name + ".test"
-    VaeTraining.measure plan name [ "samples", string samples ] trained (fun context built ->
+    VaeTraining.measure plan $"{trained.Name}.test" [ "samples", string samples ] trained (fun context built ->
         let model, test = built.Model(), plan.Test set
-        context.SaveTensors("pictures", pictures built test context.Noise)
+        context.Keep("pictures", pictures built test context.Noise)
         scores model built.Vae.Shape.Latent samples test context.Noise
         @ surgery model (plan.Train set) context.Noise)
 
 /// The trainings with their measurements, for an experiment's list of runs.
-let withMeasurements (plan: Plan) (trained: Trained list) : RunRequest list =
-    trained |> List.collect (fun t -> [ t.Training; measure plan t ])
+let withMeasurements (plan: Plan) : Trained list -> RunRequest list = VaeTraining.withEach (measure plan)
 
 let private measured title unit' decimals name : Metric<Trained> =
     Metric.value title unit' decimals name |> Metric.from (fun results -> measure results.Plan)

@@ -29,10 +29,8 @@ let trainings (plan: Plan) (beta: float) : Trained list =
 
 let private runs (plan: Plan) = betas plan.Profile |> List.collect (trainings plan >> withMeasurements plan)
 
-/// A weight and its models.
-type private Weighed = float * Trained list
-
-let private models (results: Results) : Weighed list = [
+/// Every weight and its models.
+let private models (results: Results) : (float * Trained list) list = [
     for beta in betas results.Plan.Profile -> beta, trainings results.Plan beta
 ]
 

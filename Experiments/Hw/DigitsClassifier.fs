@@ -1,7 +1,6 @@
 /// A classifier of the UCI digits, the judge of hw5.3: 64-256-256-10, cross-entropy, early stopping.
 module Research.Experiments.Hw.DigitsClassifier
 
-open System.Collections.Generic
 open TorchSharp
 open Research.Core
 open Research.Host
@@ -37,30 +36,18 @@ let agreement (name: string) (predicted: Tensor) (label: Tensor) : (string * flo
 let private batch = 64
 
 let private train (plan: Plan) (length: Length) (context: RunContext) =
-    let data, device = plan.Data Digits.set, context.Device
-    let x, y = plan.Train Digits.set, Rows.labels data.Train device
-    let validX, validY = plan.Validation Digits.set, Rows.labels data.Validation device
-    use generator = context.Noise.For("initialisation", 0L)
-    let parameters = Parameters(generator, device)
-    let network = build parameters
-    let descent = Descent(parameters, OptimiserSettings.Adam 1e-3)
-    let step (at: StepContext) : IReadOnlyList<Term> =
-        let rows = torch.tensor (at.Batch(data.Train.Count, batch), device = device)
-        let loss = crossEntropy network (x.index_select (0L, rows)) (y.index_select (0L, rows))
-        descent.Lower loss
-        [| Term("loss", loss) |]
+    let data, labels = plan.Data Digits.set, (fun part -> Rows.labels part context.Device)
+    let validX, validY = plan.Validation Digits.set, labels data.Validation
+    let network, training =
+        Training.fromStart context (fun parameters ->
+            let network, descent = build parameters, Descent(parameters, OptimiserSettings.Adam 1e-3)
+            let labelled = plan.Train Digits.set, labels data.Train
+            network, Training.supervised descent labelled batch length (crossEntropy network))
+    let validate _ = [ "loss", (crossEntropy network validX validY).ToDouble() ]
 
-    {
-        Training.create [ descent ] (StepContext.StepsPerEpoch(data.Train.Count, batch)) length step with
-            Evaluate = Some(fun _ -> [ "loss", (crossEntropy network validX validY).ToDouble() ])
-    }
-    |> Training.run context
-    |> ignore
+    { training with Evaluate = Some validate } |> Training.run context |> ignore
     use _ = torch.no_grad ()
-
-    agreement "accuracy" (predict network (plan.Test Digits.set)) (Rows.labels data.Test device)
-    |> readOnlyDict
-    |> context.Run.SaveValues
+    context.Save(agreement "accuracy" (predict network (plan.Test Digits.set)) (labels data.Test))
 
 /// The training as a run, with the accuracy on the test images, overall and by class.
 let training (plan: Plan) (seed: int64) : RunRequest =

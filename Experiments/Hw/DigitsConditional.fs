@@ -18,9 +18,7 @@ let private columns = 10
 let private expected = 0.9
 
 /// The model of hw5.1 with the class told to both networks.
-let private run profile = plain profile
-
-let private conditional profile parameters = ConditionalVae.create parameters (run profile).Shape classes
+let private conditional parameters = ConditionalVae.create parameters (shape latent) classes
 
 /// Rows `[x | one-hot y]`. (The labels are the digits 0 to 9; the values 0 to 16 are those of the pixels.)
 let private rows (part: ImageSet) (x: Tensor) = ConditionalVae.withLabels classes x (Rows.labels part x.device)
@@ -28,24 +26,14 @@ let private rows (part: ImageSet) (x: Tensor) = ConditionalVae.withLabels classe
 let private trainRows (plan: Plan) = rows (plan.Data set).Train (plan.Train set)
 
 let private train (plan: Plan) (seed: int64) : Trained =
-    let run = run plan.Profile
-
-    VaeTraining.requestOf
-        plan
-        $"hw5.3.seed{seed}"
-        seed
-        run
-        [ "labels", "one-hot, both networks" ]
-        []
-        (fun _ parameters ->
-            let vae = conditional plan.Profile parameters
-            let model = ConditionalVae.model vae
-            let built = { Parameters = parameters; Vae = vae.Networks; Model = fun () -> model }
-            let validation = rows (plan.Data set).Validation (plan.Validation set)
-            VaeTraining.training plan run built (Descent(parameters, run.Optimiser)) (trainRows plan, validation))
-
-let private load (plan: Plan) (finished: RunDirectory) device : ConditionalVae =
-    ModelFile.restore (conditional plan.Profile) finished device
+    let run = plain plan.Profile
+    let prepare _ parameters =
+        let vae = conditional parameters
+        let model = ConditionalVae.model vae
+        let built = { Parameters = parameters; Vae = vae.Networks; Model = fun () -> model }
+        let validation = rows (plan.Data set).Validation (plan.Validation set)
+        VaeTraining.training plan run built (Descent(parameters, run.Optimiser)) (trainRows plan, validation)
+    VaeTraining.requestOf plan $"hw5.3.seed{seed}" seed run [ "labels", "one-hot, both networks" ] [] prepare
 
 /// Labels for so many images of each class, `[classes * each]`.
 let private requests (each: int) (device: torch.Device) =
@@ -64,14 +52,9 @@ let private generate (vae: ConditionalVae) (each: int) (noise: Noise) (device: t
     draw vae labels z noise "pixels", ConditionalVae.meanImage vae labels z
 
 /// The row numbers of each class.
-let private members (part: ImageSet) = [|
-    for label in 0 .. classes - 1 ->
-        [|
-            for row in 0 .. part.Count - 1 do
-                if int part.Labels[row] = label then
-                    int64 row
-        |]
-|]
+let private members (part: ImageSet) : int64[][] =
+    let rows = [| 0L .. int64 part.Count - 1L |]
+    Array.init classes (fun label -> rows |> Array.filter (fun row -> int part.Labels[int row] = label))
 
 /// So many codes of each class from its own aggregated posterior, the mean of q(z|x,y) over the training images of the
 /// class, in the order of `requests`. `[classes * each, L]`.
@@ -100,7 +83,7 @@ let private measure (plan: Plan) (seed: int64) : RunRequest =
     let each = Profile.pick plan.Profile 20 200 1000
     let measure (context: RunContext) =
         let device, noise, data = context.Device, context.Noise, plan.Data set
-        let vae = load plan (context.Dependency training.Key) device
+        let vae = ModelFile.restore conditional (context.Dependency training.Key) device
         let model = ConditionalVae.model vae
         let judge = DigitsClassifier.load (context.Dependency classifier.Key) device
         let agreement name images labels = agreement name (predict judge images) labels
@@ -113,7 +96,7 @@ let private measure (plan: Plan) (seed: int64) : RunRequest =
         let q = (model.Encode test).Base
         let codes = DiagNormal.sample q (noise.Normal("codes", 0L, q.Mu.shape, device = device))
         let gridDrawn, gridMeans = generate vae columns noise device
-        context.SaveTensors("pictures", [ NamedTensor("drawn", gridDrawn); NamedTensor("means", gridMeans) ])
+        context.Keep("pictures", [ "drawn", gridDrawn; "means", gridMeans ])
         [
             yield! scores model latent samples test noise
             "marginal", marginalByClass model train data.Train noise
@@ -122,23 +105,14 @@ let private measure (plan: Plan) (seed: int64) : RunRequest =
             yield! agreement "aggregated" (draw vae labels aggregated noise "member pixels") labels
             yield! agreement "redrawn" (draw vae truth codes noise "code pixels") truth
         ]
+    let configuration = [ "samples", string samples; "images of each class", string each ]
+    plan.Measure(training.Key.Name + ".test", configuration, seed, Some set, measure, [ training; classifier ])
 
-    plan.Measure(
-        training.Key.Name + ".test",
-        [ "samples", string samples; "images of each class", string each ],
-        seed,
-        Some set,
-        measure,
-        [ training; classifier ]
-    )
+/// What a run of each seed says, by its name there.
+let private each run name (results: Results) = results.Plan.Seeds |> List.map (run results.Plan >> results.Value name)
 
-/// What is measured on the generator of each seed, by its name there.
-let private measured name (results: Results) =
-    results.Plan.Seeds |> List.map (measure results.Plan >> results.Value name)
-
-/// What the classifier says of the test images themselves.
-let private judged name (results: Results) =
-    results.Plan.Seeds |> List.map (DigitsClassifier.training results.Plan >> results.Value name)
+/// What is measured on the generators, and what the classifiers say of the test images themselves.
+let private measured, private judged = each measure, each DigitsClassifier.training
 
 let private percent = List.map (fun share -> 100.0 * share)
 
@@ -250,8 +224,8 @@ let private runs (plan: Plan) = [
 
 let private sample (results: Results) count noise =
     let plan = results.Plan
-    let vae = load plan (results.Of (train plan plan.Seeds.Head).Training) plan.Device
+    let vae = ModelFile.restore conditional (results.Of (train plan plan.Seeds.Head).Training) plan.Device
     let _, means = generate vae ((count + classes - 1) / classes) noise plan.Device
     Pictures.images plan set top means |> Array.truncate count
 
-let experiment = { Experiment.row "hw5.3" runs report with Sample = Some sample }
+let experiment = Experiment.sampled "hw5.3" runs report sample

@@ -17,33 +17,29 @@ let private mean results metric latent choice = Seeds.mean (measured results met
 
 /// Test -ELBO less that of the standard prior, seed by seed.
 let private difference results latent choice =
-    List.map2 (-) (measured results bound latent choice) (measured results bound latent Standard)
+    List.map2 (-) (measured results bound latent choice) (measured results bound latent standard)
 
 /// A step's time with this prior over that with the standard one.
 let private relativeCost (results: Results) choice =
-    let time choice = results.Value (Choice.id choice) (cost results.Plan)
-    time choice / time Standard
-
-let private family choice = fst (Choice.title choice)
+    let time choice = results.Value choice.Id (cost results.Plan)
+    time choice / time standard
 
 let private table (results: Results) latent =
     let measured = Column.metric results (trainings results.Plan latent)
+    let difference = difference results latent
 
     choices results.Plan.Profile latent
     |> Table.over
         $"hw5.4.table{latent}"
         $"Digits, $L={latent}$: test images under each prior (nats per image; likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$), the difference of $-$ELBO to the standard prior seed by seed, and the divergence of the aggregated posterior of the training images from the prior."
         [
-            Column.text "Prior" family
-            Column.right "K" (Choice.title >> snd >> Text)
+            Column.text "Prior" _.Family
+            Column.right "K" (fun choice -> Text choice.Components)
             measured reconstruction
             measured kl
             measured bound
             Column.right "Difference" (fun choice ->
-                if choice = Standard then
-                    Text "0"
-                else
-                    Seeds.cell 2 (difference results latent choice))
+                if choice = standard then Text "0" else Seeds.cell 2 (difference choice))
             measured surprise
             measured marginal
         ]
@@ -52,15 +48,10 @@ let private sweepFigure (results: Results) =
     let sweep = sweep results.Plan.Profile
     let panel latent =
         let curve name make = name, [ for k in sweep latent -> float k, measured results bound latent (make k) ]
-        let curves = [ curve "mixture" MixtureOf; curve "VampPrior" VampOf ]
-        let standard = mean results bound latent Standard
+        let curves = [ curve "mixture" mixtureOf; curve "VampPrior" vampOf ]
+        let standard = mean results bound latent standard
         // The dotted line of the standard prior must be in view.
-        let all =
-            standard
-            :: [
-                for _, points in curves do
-                    for _, bounds in points -> Seeds.mean bounds
-            ]
+        let all = standard :: (curves |> List.collect (snd >> List.map (snd >> Seeds.mean)))
         let y = Axis.linear "test $-$ELBO (nats)" |> Axis.between (List.min all - 0.5) (List.max all + 0.5)
         Panel.axes $"$L={latent}$" (Axis.log "components $K$") y [
             for name, points in curves do
@@ -77,30 +68,32 @@ let private sweepFigure (results: Results) =
         "Digits: test $-$ELBO against the number of components or pseudo-inputs, with one standard error where there are several seeds; dotted, the standard prior."
         swept.Length
 
-/// Above the priors' densities, below the aggregated posteriors'.
-let private latentSpace id caption (results: Results) (chosen: Choice list) =
+/// Above the priors' densities, below the aggregated posteriors', and samples under each prior; `maps` and `draws` end
+/// the captions.
+let private pictures row maps draws (results: Results) (chosen: Choice list) =
     let panel name title choice =
         let run = map results.Plan (trainings results.Plan 2 choice).Head
         let half, values = results.Value "half" run, results.Numbers "map" name run
         let map = Pictures.map -half half (int (sqrt (float values.Length))) values
-        Panel.axes $"{family choice}: {title}" (Axis.linear "") (Axis.linear "") [ Density map ]
+        Panel.axes $"{choice.Family}: {title}" (Axis.linear "") (Axis.linear "") [ Density map ]
         |> Panel.withLegend NoLegend
     [
-        yield! chosen |> List.map (panel "prior" "$p(z)$")
-        yield! chosen |> List.map (panel "aggregated" "$q(z)$")
-    ]
-    |> Figure.grid id caption chosen.Length
-
-let private samples id caption (results: Results) (chosen: Choice list) =
-    Pictures.rows id caption [
-        for latent in dimensions do
-            for choice in chosen ->
-                let first = (trainings results.Plan latent choice).Head
-                $"{family choice}, {latent}", picturesOf results "samples" 16 first
+        List.map (panel "prior" "$p(z)$") chosen @ List.map (panel "aggregated" "$q(z)$") chosen
+        |> Figure.grid
+            $"{row}.latent"
+            $"Digits, $L=2$: density over $(z_1,z_2)$ of the prior (above) and of the aggregated posterior of the training images (below){maps}"
+            chosen.Length
+        [
+            for latent in dimensions do
+                for choice in chosen ->
+                    let first = (trainings results.Plan latent choice).Head
+                    $"{choice.Family}, {latent}", picturesOf results "samples" 16 first
+        ]
+        |> Pictures.rows $"{row}.samples" $"Digits: the decoder's mean at draws from {draws}"
     ]
 
 let private pseudoInputs (results: Results) =
-    let pictures kind latent = picturesOf results kind usual (trainings results.Plan latent (VampOf usual)).Head
+    let pictures kind latent = picturesOf results kind usual (trainings results.Plan latent (vampOf usual)).Head
     [
         for latent in dimensions do
             $"inputs, $L={latent}$", pictures "pseudo-inputs" latent
@@ -111,15 +104,15 @@ let private pseudoInputs (results: Results) =
         "Digits: the learned pseudo-inputs of a VampPrior, cut to the range of the pixels, and under each the decoder's mean at the mean of its encoding (first seed)."
 
 let private costFigure (results: Results) =
-    let time choice = results.Value (Choice.id choice) (cost results.Plan)
-    let spread choice = results.Value (Choice.id choice + ".spread") (cost results.Plan)
+    let time choice = results.Value choice.Id (cost results.Plan)
+    let spread choice = results.Value $"{choice.Id}.spread" (cost results.Plan)
     let curve name make =
         let points = [| for k in timedComponents -> float k, time (make k) |]
         Line(name, points, Some [| for k in timedComponents -> spread (make k) |])
     Panel.axes "" (Axis.log "components $K$") (Axis.linear "milliseconds a step") [
-        curve "mixture" MixtureOf
-        curve "VampPrior" VampOf
-        Level("standard", time Standard)
+        curve "mixture" mixtureOf
+        curve "VampPrior" vampOf
+        Level("standard", time standard)
     ]
     |> Panel.withLegend NorthWest
     |> Figure.single
@@ -128,7 +121,7 @@ let private costFigure (results: Results) =
 
 /// For each family and dimension: which number of components is best, and how far the best is below the worst.
 let private tuning (results: Results) : Value list = [
-    for name, make in [ "mog", MixtureOf; "vamp", VampOf ] do
+    for name, make in [ "mog", mixtureOf; "vamp", vampOf ] do
         for latent in dimensions do
             let bounds = [ for k in sweep results.Plan.Profile latent -> k, mean results bound latent (make k) ]
             let best, least = List.minBy snd bounds
@@ -138,44 +131,41 @@ let private tuning (results: Results) : Value list = [
 
 let private report4 (results: Results) : Section =
     let profile = results.Plan.Profile
-    let mixtures = [ Standard; MixtureOf usual; VampOf usual; Topographic ]
-    let fitted = [ VampOf usual; RealNvp ]
-    let learned latent = choices profile latent |> List.except [ Standard ]
+    let mixtures = [ standard; mixtureOf usual; vampOf usual; topographic ]
+    let fitted = [ vampOf usual; realNvp ]
+    let learned latent = choices profile latent |> List.except [ standard ]
     let marginal latent choice = mean results marginal latent choice
     let bound latent choice = mean results bound latent choice
-    let gain latent = bound latent Standard - (learned latent |> List.map (bound latent) |> List.min)
+    let gain latent = bound latent standard - (learned latent |> List.map (bound latent) |> List.min)
 
     {
         Section.empty "hw5.4" (origin results.Plan) with
             Figures = [
                 sweepFigure results
-                latentSpace
-                    "hw5.4.latent"
-                    "Digits, $L=2$: density over $(z_1,z_2)$ of the prior (above) and of the aggregated posterior of the training images (below); each map has its own scale (first seed, 16 components)."
-                    results
-                    mixtures
-                samples
-                    "hw5.4.samples"
-                    "Digits: the decoder's mean at draws from each prior, with 2 and with 16 latents (first seed, 16 components)."
-                    results
-                    mixtures
+                yield!
+                    pictures
+                        "hw5.4"
+                        "; each map has its own scale (first seed, 16 components)."
+                        "each prior, with 2 and with 16 latents (first seed, 16 components)."
+                        results
+                        mixtures
                 pseudoInputs results
                 costFigure results
             ]
             Tables = [ yield! dimensions |> List.map (table results); DigitsTraps.table results ]
             Values = [
-                Seeds.value "hw5.4.single2" 2 (difference results 2 (VampOf 1))
-                Seeds.value "hw5.4.vamp2" 2 (difference results 2 (VampOf usual))
-                Seeds.value "hw5.4.mog2" 2 (difference results 2 (MixtureOf usual))
-                Seeds.value "hw5.4.vamp16" 2 (difference results 16 (VampOf usual))
-                Seeds.value "hw5.4.mog16" 2 (difference results 16 (MixtureOf usual))
+                Seeds.value "hw5.4.single2" 2 (difference results 2 (vampOf 1))
+                Seeds.value "hw5.4.vamp2" 2 (difference results 2 (vampOf usual))
+                Seeds.value "hw5.4.mog2" 2 (difference results 2 (mixtureOf usual))
+                Seeds.value "hw5.4.vamp16" 2 (difference results 16 (vampOf usual))
+                Seeds.value "hw5.4.mog16" 2 (difference results 16 (mixtureOf usual))
                 Value.number "hw5.4.constant16" 1 (DigitsTraps.constant 16)
-                Seeds.value "hw5.4.standard2" 2 (measured results Digits.bound 2 Standard)
-                Seeds.value "hw5.4.standard16" 2 (measured results Digits.bound 16 Standard)
-                Value.number "hw5.4.marginal2" 2 (marginal 2 Standard)
-                Value.number "hw5.4.marginal16" 2 (marginal 16 Standard)
-                Value.number "hw5.4.cost.mog" 2 (relativeCost results (MixtureOf 256))
-                Value.number "hw5.4.cost.vamp" 2 (relativeCost results (VampOf 256))
+                Seeds.value "hw5.4.standard2" 2 (measured results Digits.bound 2 standard)
+                Seeds.value "hw5.4.standard16" 2 (measured results Digits.bound 16 standard)
+                Value.number "hw5.4.marginal2" 2 (marginal 2 standard)
+                Value.number "hw5.4.marginal16" 2 (marginal 16 standard)
+                Value.number "hw5.4.cost.mog" 2 (relativeCost results (mixtureOf 256))
+                Value.number "hw5.4.cost.vamp" 2 (relativeCost results (vampOf 256))
                 yield! tuning results
             ]
             Claims = [
@@ -185,24 +175,24 @@ let private report4 (results: Results) : Section =
                         $"hw5.4.mog1.l{latent}"
                         $"digits, $L={latent}$: test $-$ELBO, one-component mixture less standard prior"
                     |> Claim.expecting 0.0
-                    |> Claim.judgedBy (Within(close, 0.0)) (difference results latent (MixtureOf 1))
+                    |> Claim.judgedBy (Within(close, 0.0)) (difference results latent (mixtureOf 1))
                     |> Claim.noting "in theory equal but for optimisation"
             ]
             Guards = [
                 Guard.that
                     "hw5.4.surcharge"
                     "in both dimensions the best prior gains at most what the standard one pays, KL(q(z)||p), and half a nat"
-                |> Guard.holds (dimensions |> List.forall (fun latent -> gain latent <= marginal latent Standard + 0.5))
+                |> Guard.holds (dimensions |> List.forall (fun latent -> gain latent <= marginal latent standard + 0.5))
                 |> Guard.found [ "gains", List.map gain dimensions ]
                 Guard.that
                     "hw5.4.fits"
                     "in both dimensions VampPrior (16) and flow prior are nearer to the aggregated posterior than the standard one"
                 |> Guard.holds (
                     List.allPairs dimensions fitted
-                    |> List.forall (fun (latent, choice) -> marginal latent choice < marginal latent Standard)
+                    |> List.forall (fun (latent, choice) -> marginal latent choice < marginal latent standard)
                 )
                 |> Guard.found [
-                    for choice in Standard :: fitted -> family choice, [ for l in dimensions -> marginal l choice ]
+                    for choice in standard :: fitted -> choice.Family, [ for l in dimensions -> marginal l choice ]
                 ]
             ]
     }
@@ -212,41 +202,32 @@ let private report5 (results: Results) : Section =
 
     {
         Section.empty "hw5.5" (origin results.Plan) with
-            Figures = [
-                latentSpace
-                    "hw5.5.latent"
-                    "Digits, $L=2$: density over $(z_1,z_2)$ of the prior (above) and of the aggregated posterior of the training images (below), for the standard and for the flow prior (first seed)."
+            Figures =
+                pictures
+                    "hw5.5"
+                    ", for the standard and for the flow prior (first seed)."
+                    "the flow prior and from the standard one, with 2 and with 16 latents (first seed)."
                     results
-                    [ Standard; RealNvp ]
-                samples
-                    "hw5.5.samples"
-                    "Digits: the decoder's mean at draws from the flow prior and from the standard one, with 2 and with 16 latents (first seed)."
-                    results
-                    [ Standard; RealNvp ]
-            ]
+                    [ standard; realNvp ]
             Values = [
-                Seeds.value "hw5.5.flow2" 2 (difference results 2 RealNvp)
-                Seeds.value "hw5.5.flow16" 2 (difference results 16 RealNvp)
-                Value.number "hw5.5.marginal2" 2 (mean results Digits.marginal 2 RealNvp)
-                Value.number "hw5.5.marginal16" 2 (mean results Digits.marginal 16 RealNvp)
-                Value.number "hw5.5.cost" 2 (relativeCost results RealNvp)
+                Seeds.value "hw5.5.flow2" 2 (difference results 2 realNvp)
+                Seeds.value "hw5.5.flow16" 2 (difference results 16 realNvp)
+                Value.number "hw5.5.marginal2" 2 (mean results Digits.marginal 2 realNvp)
+                Value.number "hw5.5.marginal16" 2 (mean results Digits.marginal 16 realNvp)
+                Value.number "hw5.5.cost" 2 (relativeCost results realNvp)
             ]
             Guards = [
                 Guard.that
                     "hw5.5.fits"
                     "in both dimensions the flow prior is nearer to the aggregated posterior than the standard one"
-                |> Guard.pairs (<) ("flow", marginal RealNvp) ("standard", marginal Standard)
+                |> Guard.pairs (<) ("flow", marginal realNvp) ("standard", marginal standard)
             ]
     }
 
 let private sampler choice = VaeTraining.sampler (fun plan -> (trainings plan Digits.latent choice).Head)
 
 let experiments: Experiment list = [
-    {
-        Row = "hw5.4"
-        Runs = fun plan -> runs plan @ List.collect (DigitsTraps.runs plan) dimensions
-        Report = report4
-        Sample = Some(sampler (VampOf usual))
-    }
-    { Row = "hw5.5"; Runs = runs; Report = report5; Sample = Some(sampler RealNvp) }
+    let runs4 plan = runs plan @ List.collect (DigitsTraps.runs plan) dimensions
+    Experiment.sampled "hw5.4" runs4 report4 (sampler (vampOf usual))
+    Experiment.sampled "hw5.5" runs report5 (sampler realNvp)
 ]

@@ -9,45 +9,22 @@ open Research.Models
 open Research.Experiments
 open Research.Experiments.Hw.Digits
 
-/// A prior of the study.
-type Choice =
-    | Standard
-    | MixtureOf of components: int
-    | VampOf of pseudoInputs: int
-    | Topographic
-    | RealNvp
+/// A prior of the study: its id in keys and names of files, its family and number of components in tables, and itself.
+type Choice = { Id: string; Family: string; Components: string; Prior: PriorShape }
+
+let private choice id family components prior = { Id = id; Family = family; Components = components; Prior = prior }
+
+let standard = choice "standard" "standard" "" StandardPrior
+let mixtureOf k = choice $"mog{k}" "mixture" (string k) (MixturePrior k)
+/// Starts within the range of the pixels, 0 to 16.
+let vampOf k = choice $"vamp{k}" "VampPrior" (string k) (VampPrior(k, 0.0, 17.0))
+let topographic = choice "gtm" "topographic" "16" (TopographicPrior(4, 256))
+let realNvp = choice "flow" "flow" "" (FlowPrior(3, 256))
 
 /// Components of the mixtures unless a sweep says otherwise.
 let usual = 16
 
 let dimensions = [ 2; 16 ]
-
-[<RequireQualifiedAccess>]
-module Choice =
-    let shape choice =
-        match choice with
-        | Standard -> StandardPrior
-        | MixtureOf k -> MixturePrior k
-        // Starts within the range of the pixels, 0 to 16.
-        | VampOf k -> VampPrior(k, 0.0, 17.0)
-        | Topographic -> TopographicPrior(4, 256)
-        | RealNvp -> FlowPrior(3, 256)
-    /// For keys and file names.
-    let id choice =
-        match choice with
-        | Standard -> "standard"
-        | MixtureOf k -> $"mog{k}"
-        | VampOf k -> $"vamp{k}"
-        | Topographic -> "gtm"
-        | RealNvp -> "flow"
-    /// Family and number of components, for tables.
-    let title choice =
-        match choice with
-        | Standard -> "standard", ""
-        | MixtureOf k -> "mixture", string k
-        | VampOf k -> "VampPrior", string k
-        | Topographic -> "topographic", "16"
-        | RealNvp -> "flow", ""
 
 /// Numbers of components that a profile sweeps.
 let sweep (profile: Profile) (latent: int) =
@@ -58,23 +35,16 @@ let sweep (profile: Profile) (latent: int) =
     | Quick, _ -> [ usual ]
 
 /// The priors that a profile studies in this many dimensions.
-let choices (profile: Profile) (latent: int) : Choice list = [
-    Standard
-    for k in sweep profile latent do
-        MixtureOf k
-    for k in sweep profile latent do
-        VampOf k
-    Topographic
-    RealNvp
-]
+let choices (profile: Profile) (latent: int) : Choice list =
+    let swept make = List.map make (sweep profile latent)
+    [ standard ] @ swept mixtureOf @ swept vampOf @ [ topographic; realNvp ]
 
 /// One model per seed; a standard prior with 16 latents is the model of hw5.1.
 let trainings (plan: Plan) (latent: int) (choice: Choice) : Trained list =
-    match choice with
-    | Standard when latent = Digits.latent -> plainTrainings plan
-    | _ ->
-        vae plan.Profile latent (Choice.shape choice) Loss.elbo
-        |> VaeTraining.each plan $"hw5.4.{Choice.id choice}.l{latent}"
+    if choice = standard && latent = Digits.latent then
+        plainTrainings plan
+    else
+        VaeTraining.each plan $"hw5.4.{choice.Id}.l{latent}" (vae plan.Profile latent choice.Prior Loss.elbo)
 
 /// Points of a density map to a side.
 let private resolution = 60
@@ -82,9 +52,7 @@ let private resolution = 60
 /// The prior's density and that of the aggregated posterior of the training images on a square around the latter, as
 /// tensors `prior` and `aggregated` of a run, the square's half side as its value `half`. Two latents only.
 let map (plan: Plan) (trained: Trained) : RunRequest =
-    let configuration = [ "resolution", string resolution ]
-
-    VaeTraining.measure plan (trained.Training.Key.Name + ".map") configuration trained (fun context built ->
+    VaeTraining.measure plan $"{trained.Name}.map" [ "resolution", string resolution ] trained (fun context built ->
         let model = built.Model()
         let encodings = (model.Encode(plan.Train set)).Base
         // A few far codes would shrink the picture of all others.
@@ -92,28 +60,17 @@ let map (plan: Plan) (trained: Trained) : RunRequest =
             let extent = (encodings.Mu.abs ()).flatten().double().cpu().data<float>().ToArray()
             ceil (1.15 * (Array.sort extent)[extent.Length * 99 / 100])
         let grid = Pictures.gridPoints -half half resolution context.Device
-        let square name (logDensity: Tensor) =
-            let n = int64 resolution
-            NamedTensor(name, logDensity.exp().``to``(torch.float32).view(n, n))
-        context.SaveTensors(
-            "map",
-            [
-                square "prior" (model.Prior.LogProb grid)
-                square "aggregated" (logAggregatedPosterior encodings grid)
-            ]
-        )
+        let square (logDensity: Tensor) =
+            logDensity.exp().``to``(torch.float32).view(int64 resolution, int64 resolution)
+        let prior, aggregated = model.Prior.LogProb grid, logAggregatedPosterior encodings grid
+        context.Keep("map", [ "prior", square prior; "aggregated", square aggregated ])
         [ "half", half ])
 
 /// Numbers of components whose step is timed.
 let timedComponents = [ 1; 4; 16; 64; 256 ]
 
-let private timed: Choice list = [
-    Standard
-    RealNvp
-    for k in timedComponents do
-        MixtureOf k
-        VampOf k
-]
+let private timed: Choice list =
+    standard :: realNvp :: List.collect (fun k -> [ mixtureOf k; vampOf k ]) timedComponents
 
 /// The median time in milliseconds of a training step (loss, gradients, update) on one batch with 16 latents, as values
 /// by the prior's id, and as `ID.spread` how far the rounds are apart.
@@ -123,15 +80,12 @@ let cost (plan: Plan) : RunRequest =
         let x = (plan.Train set).narrow(0L, 0L, 64L)
         let eps = context.Noise.Normal("posterior", 0L, [| 64L; int64 latent |], device = context.Device)
         let stepper choice =
-            let run = vae plan.Profile latent (Choice.shape choice) Loss.elbo
-            Choice.id choice, VaeTraining.stepper run context x eps
-        context.Run.SaveValues(
-            readOnlyDict [
-                for name, times in Timing.rounds rounds 1 (List.map stepper timed) do
-                    name, Timing.median times
-                    name + ".spread", Timing.spread times
-            ]
-        )
+            choice.Id, VaeTraining.stepper (vae plan.Profile latent choice.Prior Loss.elbo) context x eps
+        context.Save [
+            for name, times in Timing.rounds rounds 1 (List.map stepper timed) do
+                name, Timing.median times
+                name + ".spread", Timing.spread times
+        ]
     plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, work)
 
 /// All runs of the study.

@@ -62,20 +62,12 @@ let private measurement (plan: Plan) (latent: int) (mixture: Trained) (flow: Tra
     let measure (context: RunContext) =
         let load (trained: Trained) = VaeTraining.load trained (context.Dependency trained.Training.Key) context.Device
         mixtureErrors (load mixture) (plan.Test set) context.Noise @ flowErrors (load flow) context.Noise
-    let seed = mixture.Training.Key.Seed
-
-    plan.Measure(
-        $"hw5.4.traps.l{latent}.seed{seed}",
-        [ "draws", string draws ],
-        seed,
-        Some set,
-        measure,
-        [ mixture.Training; flow.Training ]
-    )
+    let seed, both = mixture.Seed, [ mixture.Training; flow.Training ]
+    plan.Measure($"hw5.4.traps.l{latent}.seed{seed}", [ "draws", string draws ], seed, Some set, measure, both)
 
 /// One measurement per seed.
 let runs (plan: Plan) (latent: int) : RunRequest list =
-    List.map2 (measurement plan latent) (trainings plan latent (MixtureOf usual)) (trainings plan latent RealNvp)
+    List.map2 (measurement plan latent) (trainings plan latent (mixtureOf usual)) (trainings plan latent realNvp)
 
 let table (results: Results) : Table =
     let column latent form header =

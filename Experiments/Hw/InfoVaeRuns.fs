@@ -17,52 +17,46 @@ let private lambda = 100.0
 /// Both kernels' scale is the mean squared distance 2L of two draws from the prior: exp(-d^2/2L) and 2L/(2L + d^2).
 let private scale = float latent
 
-let private infoVaeMmd kernel = infoVae 1.0 lambda (mmdUnbiased kernel)
+/// An objective that is compared, with its draws of z an example.
+type Method = { Key: string; Label: string; Loss: Loss; Samples: int }
 
-type Method =
-    | Direct of key: string * label: string * loss: Loss * samples: int
-    /// reconstruction + 10 E_q T(z), T a discriminator that learns log q(z)/p(z) beside it.
-    | Adversarial
+let private infoVaeMmd key (kernel: float -> Kernel) scale = {
+    Key = key
+    Label = $"InfoVAE, MMD, {key.ToUpperInvariant()}"
+    Loss = Other($"infovae 1 {inv lambda} {key} {inv scale}", infoVae 1.0 lambda (mmdUnbiased (kernel scale)))
+    Samples = 3
+}
+
+/// reconstruction + 10 E_q T(z), T a discriminator that learns log q(z)/p(z) beside it: a training of its own.
+let adversarial = {
+    Key = "adversarial"
+    Label = "InfoVAE, adversarial, weight $10$"
+    Loss = Other($"reconstruction + {inv heavy} T", elbo)
+    Samples = 0
+}
+
+let private isAdversarial method = method.Key = adversarial.Key
 
 let methods = [
-    Direct("elbo", "ELBO", Loss.elbo, 0)
-    Direct("beta", "$\\beta$-ELBO, $\\beta=10$", WeightedElbo heavy, 0)
-    Direct(
-        "rbf",
-        "InfoVAE, MMD, RBF",
-        Other($"infovae 1 {inv lambda} rbf {inv scale}", infoVaeMmd (kernelRbf scale)),
-        3
-    )
-    Direct(
-        "imq",
-        "InfoVAE, MMD, IMQ",
-        Other($"infovae 1 {inv lambda} imq {inv (2.0 * scale)}", infoVaeMmd (kernelImq (2.0 * scale))),
-        3
-    )
-    Adversarial
+    { Key = "elbo"; Label = "ELBO"; Loss = Loss.elbo; Samples = 0 }
+    { Key = "beta"; Label = "$\\beta$-ELBO, $\\beta=10$"; Loss = WeightedElbo heavy; Samples = 0 }
+    infoVaeMmd "rbf" kernelRbf scale
+    infoVaeMmd "imq" kernelImq (2.0 * scale)
+    adversarial
 ]
-
-let key method =
-    match method with
-    | Direct(key, _, _, _) -> key
-    | Adversarial -> "adversarial"
-
-let label method =
-    match method with
-    | Direct(_, label, _, _) -> label
-    | Adversarial -> "InfoVAE, adversarial, weight $10$"
 
 let fullEpochs = 150
 
 /// The same length for every objective: early stopping would compare models of different ages.
 let epochs (profile: Profile) = Profile.pick profile 2 75 fullEpochs
 
-/// The model of hw5.1 with the method's objective; the adversarial one has its own training.
-let private vae (profile: Profile) method : VaeRun =
-    let run = { plain profile with Length = Epochs(epochs profile) }
-    match method with
-    | Direct(_, _, loss, samples) -> { run with Loss = loss; Samples = samples }
-    | Adversarial -> { run with Loss = Other($"reconstruction + {inv heavy} T", elbo) }
+/// The model of hw5.1 with the method's objective.
+let private vae (profile: Profile) method : VaeRun = {
+    plain profile with
+        Length = Epochs(epochs profile)
+        Loss = method.Loss
+        Samples = method.Samples
+}
 
 let private discriminatorSettings = OptimiserSettings.Adam 1e-3
 
@@ -120,10 +114,10 @@ let private trainDuel (plan: Plan) (run: VaeRun) (context: RunContext) =
 
 let training (plan: Plan) method seed : Trained =
     let run = vae plan.Profile method
-    let name = $"hw4.2.{key method}.seed{seed}"
-    match method with
-    | Direct _ -> VaeTraining.request plan name seed run
-    | Adversarial ->
+    let name = $"hw4.2.{method.Key}.seed{seed}"
+    if not (isAdversarial method) then
+        VaeTraining.request plan name seed run
+    else
         let extra = [ "discriminator", $"128-128 {discriminatorSettings}, {judgements} steps of {judged}" ]
         let configuration = VaeRun.configuration run @ extra
         { Run = run; Training = plan.Run(name, configuration, seed, Some set, trainDuel plan run) }
@@ -155,28 +149,23 @@ let sampled = 16
 let measurement (plan: Plan) method seed : RunRequest =
     let trained = training plan method seed
     let steps = Profile.pick plan.Profile 20 1000 3000
+    let name, configuration = $"hw4.2.measured.{method.Key}.seed{seed}", [ "discriminator steps", string steps ]
 
-    VaeTraining.measure
-        plan
-        $"hw4.2.measured.{key method}.seed{seed}"
-        [ "discriminator steps", string steps ]
-        trained
-        (fun context built ->
-            let noise, model = context.Noise, built.Model()
-            let encodings = Vae.encode built.Vae (plan.Train set)
-            let parts = Evaluation.surgery model encodings noise
-            let test = VaeImages.asTheyAre (plan.Test set)
-            let onTest = Evaluation.nelbo latent model test noise "test" 0L |> Map.ofList
-            let samples = NamedTensor("samples", Evaluation.sampleMeans built sampled noise)
-            context.SaveTensors("pictures", [ samples ])
-            [
-                "reconstruction", onTest["reconstruction"]
-                "kl", (klStandard encodings).mean().ToDouble()
-                "information", parts.MutualInformation
-                "marginal", parts.MarginalKl
-                "estimate", estimateKl encodings steps noise
-                "active", float (activeUnits 0.01 encodings.Mu)
-            ])
+    VaeTraining.measure plan name configuration trained (fun context built ->
+        let noise, model = context.Noise, built.Model()
+        let encodings = Vae.encode built.Vae (plan.Train set)
+        let parts = Evaluation.surgery model encodings noise
+        let test = VaeImages.asTheyAre (plan.Test set)
+        let onTest = Evaluation.nelbo latent model test noise "test" 0L |> Map.ofList
+        context.Keep("pictures", [ "samples", Evaluation.sampleMeans built sampled noise ])
+        [
+            "reconstruction", onTest["reconstruction"]
+            "kl", (klStandard encodings).mean().ToDouble()
+            "information", parts.MutualInformation
+            "marginal", parts.MarginalKl
+            "estimate", estimateKl encodings steps noise
+            "active", float (activeUnits 0.01 encodings.Mu)
+        ])
 
 /// Median milliseconds of one training step of each objective.
 let timing (plan: Plan) : RunRequest =
@@ -188,20 +177,15 @@ let timing (plan: Plan) : RunRequest =
         let eps = normal 0L 3L 64L
         let stepper method =
             let run = vae plan.Profile method
-            match method with
-            | Direct(_, _, _, samples) -> VaeTraining.stepper run context x (if samples = 0 then eps[0] else eps)
-            | Adversarial ->
+            if not (isAdversarial method) then
+                VaeTraining.stepper run context x (if method.Samples = 0 then eps[0] else eps)
+            else
                 let duel, many, noise = Duel(run, noise, device), images.narrow (0L, 0L, judged), normal 1L 2L judged
                 fun () ->
                     for _ in 1..judgements do
                         duel.Judge many noise[0] noise[1]
                     duel.Step x eps[0] |> ignore
-        context.Run.SaveValues(
-            readOnlyDict [
-                for name, times in Timing.rounds rounds steps [ for m in methods -> key m, stepper m ] ->
-                    name, Timing.median times
-            ]
-        )
+        context.Save(Timing.medians rounds steps [ for m in methods -> m.Key, stepper m ])
 
     plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, work)
 

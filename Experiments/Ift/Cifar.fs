@@ -37,22 +37,6 @@ let private outcome (results: Results) (runs: Runs) : Outcome =
         Samples = GanRun.pictures results.Plan DataSetId.Cifar10 samples
     }
 
-/// Spearman's rank correlation; NaN for fewer than three points.
-let rankCorrelation (xs: float[]) (ys: float[]) : float =
-    if xs.Length < 3 then
-        nan
-    else
-        let ranks (values: float[]) = [|
-            for v in values ->
-                let below = values |> Array.filter (fun w -> w < v)
-                let equal = values |> Array.filter (fun w -> w = v)
-                float (2 * below.Length + equal.Length)
-        |]
-        let centred values = let mean = Array.average values in values |> Array.map (fun v -> v - mean)
-        let a, b = centred (ranks xs), centred (ranks ys)
-        let dot u v = Array.fold2 (fun sum x y -> sum + x * y) 0.0 u v
-        dot a b / sqrt (dot a a * dot b b)
-
 /// The metric's mean over the steps since the evaluation before, at every evaluation but the one at step 0.
 let private metricAtEvaluations (o: Outcome) =
     o.Frechet
@@ -61,7 +45,7 @@ let private metricAtEvaluations (o: Outcome) =
         o.Metric |> Array.filter (fun (step, _) -> step > before && step <= now) |> Array.averageBy snd)
 
 /// How well the critic's metric follows FID.
-let private follows (o: Outcome) = rankCorrelation (metricAtEvaluations o) (o.Frechet[1..] |> Array.map snd)
+let private follows (o: Outcome) = Statistics.rankCorrelation (metricAtEvaluations o) (o.Frechet[1..] |> Array.map snd)
 
 let private last (curve: (float * float)[]) = snd curve[curve.Length - 1]
 
@@ -104,6 +88,7 @@ let private table (results: Results) (reference: RunRequest) (outcomes: Outcome 
     let words header of' other = Column.text header (Option.map of' >> Option.defaultValue other)
     let column header of' other = Column.right header (Option.map of' >> Option.defaultValue other)
     let ofData name = Number(results.Value name reference, 2)
+    let cell value = if Double.IsNaN value then Missing "too few evaluations" else Number(value, 2)
 
     List.map Some outcomes @ [ None ]
     |> Table.over
@@ -116,14 +101,7 @@ let private table (results: Results) (reference: RunRequest) (outcomes: Outcome 
             column "IS" (fun o -> Number(last o.Inception, 2)) (ofData "is")
             column "Source FID" (fun o -> Source(o.Configuration.SourceFrechet, 1)) (Text "")
             column "FID" (fun o -> Number(last o.Frechet, 2)) (ofData "fid")
-            column
-                "Correlation"
-                (fun o ->
-                    if Double.IsNaN(follows o) then
-                        Missing "too few evaluations"
-                    else
-                        Number(follows o, 2))
-                (Text "")
+            column "Correlation" (follows >> cell) (Text "")
             column "$n$" (fun o -> Text(string (o.Frechet.Length - 1))) (Text "")
         ]
 
@@ -169,7 +147,7 @@ let private report (results: Results) : Section =
                 Value.integer "ift4.evaluations" (outcomes.Head.Frechet.Length - 1)
                 Value.text "ift4.order" (ids (fun o -> last o.Frechet))
                 Value.text "ift4.sourceorder" (ids _.Configuration.SourceFrechet)
-                Value.number "ift4.agreement" 2 (rankCorrelation (List.toArray ours) (List.toArray theirs))
+                Value.number "ift4.agreement" 2 (Statistics.rankCorrelation (List.toArray ours) (List.toArray theirs))
                 Value.text "ift4.best" best.Configuration.Id
                 Value.number "ift4.bestfid" 2 (last best.Frechet)
                 Value.text "ift4.worst" worst.Configuration.Id
@@ -193,7 +171,7 @@ let private allRuns (plan: Plan) =
     [ setting.Judged; setting.Reference ] @ List.collect (fun r -> [ r.Training; r.Scores ]) runs
 
 /// Of the configuration with the least FID.
-let private sample (results: Results) (count: int) (noise: Noise) =
+let private sample (results: Results) count noise =
     use _ = torch.NewDisposeScope()
     use _ = torch.no_grad ()
     let plan = results.Plan
@@ -202,7 +180,6 @@ let private sample (results: Results) (count: int) (noise: Noise) =
     let file = GanRun.snapshotFile (int64 run.Steps)
     let generator = GanRun.load run.Networks (results.Of best.Training) file plan.Device
     GanScores.estimateStatistics generator noise 0L plan.Device
-    let z = GanRun.latents generator noise "sample" 0L count plan.Device
-    (generator.Apply Running z).flatten 1L |> GanRun.pictures plan DataSetId.Cifar10
+    GanRun.sample plan DataSetId.Cifar10 count noise generator
 
-let experiment = { Experiment.row "ift4" allRuns report with Sample = Some sample }
+let experiment = Experiment.sampled "ift4" allRuns report sample

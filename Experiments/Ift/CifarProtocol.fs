@@ -54,34 +54,23 @@ type Scale = {
     /// Images behind every score.
     Samples: int
     Judge: JudgeRun
-    /// Cores of each training.
-    Threads: int
 }
 
-let fullWidth, fullSteps = 128, 100000
+let private judge width epochs : JudgeRun = { Data = DataSetId.Cifar10; Width = width; Epochs = epochs }
 
-let private judge width epochs : JudgeRun = {
-    Data = DataSetId.Cifar10
-    Width = width
-    Epochs = epochs
+let private full = {
+    Width = 128
+    Steps = 100_000
+    Every = 2000
     Batch = 64
-    LearningRate = 1e-3
+    Rate = 1.0
+    Ema = 0.998
+    Samples = 10000
+    Judge = judge 64 20
 }
 
 /// The source's width and length need a GPU; on a CPU both are cut so that all five end in the profile's time.
 let scale (plan: Plan) : Scale =
-    let full = {
-        Width = fullWidth
-        Steps = fullSteps
-        Every = 2000
-        Batch = 64
-        Rate = 1.0
-        Ema = 0.998
-        Samples = 10000
-        Judge = judge 64 20
-        Threads = 1
-    }
-
     match plan.Profile with
     | Paper when plan.Device.``type`` <> DeviceType.CPU -> full
     | Paper -> {
@@ -130,38 +119,27 @@ type Runs = { Configuration: Configuration; Training: RunRequest; Scores: RunReq
 /// are what the time allows.
 let runs (plan: Plan) : GanScores.Setting * Runs list =
     let scale = scale plan
-    let judged = Judge.training plan scale.Judge scale.Threads
-    let setting: GanScores.Setting = {
-        Judge = scale.Judge
-        Judged = judged
-        Reference = Judge.reference plan scale.Judge scale.Samples scale.Threads judged
-        Samples = scale.Samples
-        Threads = scale.Threads
-    }
+    let setting = GanScores.setting plan scale.Judge scale.Samples
 
     setting,
     [
         for c in configurations do
             let run = gan scale c
-            let training = GanRun.request plan $"ift4.{c.Id}" 1L scale.Threads run
+            let training = GanRun.request plan $"ift4.{c.Id}" 1L run
             { Configuration = c; Training = training; Scores = GanScores.request plan setting run training }
     ]
 
 /// In what the runs differ from the source's protocol.
 let differences (plan: Plan) : string =
     let scale = scale plan
+    let unless source ours words = if ours = source then [] else [ words ]
 
     String.concat ", " [
         "scored by a classifier trained here"
-        if scale.Width < fullWidth then
-            $"width {scale.Width} of {fullWidth}"
-        if scale.Steps < fullSteps then
-            $"{scale.Steps} of 100,000 steps"
-        if scale.Rate <> 1.0 then
-            $"step sizes times {inv scale.Rate}"
-        if scale.Ema <> 0.998 then
-            $"averaging {inv scale.Ema} instead of 0.998"
-        if scale.Batch <> 64 then
-            $"batches of {scale.Batch} instead of 64"
+        yield! unless full.Width scale.Width $"width {scale.Width} of {full.Width}"
+        yield! unless full.Steps scale.Steps $"{scale.Steps} of 100,000 steps"
+        yield! unless full.Rate scale.Rate $"step sizes times {inv scale.Rate}"
+        yield! unless full.Ema scale.Ema $"averaging {inv scale.Ema} instead of {inv full.Ema}"
+        yield! unless full.Batch scale.Batch $"batches of {scale.Batch} instead of {full.Batch}"
         "1 seed"
     ]

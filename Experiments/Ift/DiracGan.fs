@@ -8,26 +8,22 @@ open Research.Report
 open Research.Experiments
 open Research.Experiments.Ift.DiracTheory
 
-/// A game with what was measured from all initialisations; medians over them where it says nothing else.
+/// A game with what was measured from all initialisations; medians over them where a name says nothing else.
 type private Played = {
     Game: Game
-    Spectrum: Spectrum
-    Predicted: Outcome
-    /// Initialisations by outcome.
-    Count: Outcome -> int
+    Order: UpdateOrder
     Value: string -> float
-}
+} with
+
+    member this.Spectrum = spectrum this.Order this.Game
+    member this.Predicted = predicted this.Order this.Game
+    /// Initialisations by outcome.
+    member this.Count kind = int (this.Value(outcomeText kind))
 
 let private played (results: Results) order : Played list = [
     for game in games ->
         let value name = results.Value name (DiracRuns.request results.Plan order game)
-        {
-            Game = game
-            Spectrum = spectrum order game
-            Predicted = predicted order game
-            Count = fun kind -> int (value (outcomeText kind))
-            Value = value
-        }
+        { Game = game; Order = order; Value = value }
 ]
 
 let private measuredOutcome (p: Played) =
@@ -37,10 +33,8 @@ let private measuredOutcome (p: Played) =
     |> String.concat ", "
 
 /// Every `stride`-th of the first points, so that TeX draws smooth turns.
-let private phase (stride: int) (orbit: (float * float * float)[]) = [|
-    for n in 0..stride .. min (orbit.Length - 1) (stride * 395) do
-        let theta, psi0, _ = orbit[n]
-        theta, psi0
+let private phase (stride: int) (orbit: (float * float)[]) = [|
+    for n in 0..stride .. min (orbit.Length - 1) (stride * 395) -> orbit[n]
 |]
 
 let private orbit (results: Results) order game index =
@@ -82,8 +76,7 @@ let private phaseFigure results metric : Figure =
 
 let private averageFigure results metric : Figure =
     let stride = strideOf metric
-    let averaged (orbit: (float * float * float)[]) =
-        Array.map2 (fun theta (_, psi0, psi1) -> theta, psi0, psi1) (DiracRuns.averagedTheta orbit) orbit
+    let averaged orbit = Array.zip (DiracRuns.averagedTheta orbit) (Array.map snd orbit)
 
     [
         for game in ofMetric metric do
@@ -100,9 +93,9 @@ let private averageFigure results metric : Figure =
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =
-    let radius = Array.map (fun (theta, psi0, _) -> sqrt (theta * theta + psi0 * psi0))
+    let radius = Array.map (fun (theta, psi0) -> sqrt (theta * theta + psi0 * psi0))
 
-    let panel metric legend title axis (quantity: (float * float * float)[] -> float[]) =
+    let panel metric legend title axis (quantity: (float * float)[] -> float[]) =
         Panel.axes title (Axis.linear "iteration") axis [
             for game in ofMetric metric do
                 let values = quantity (orbit results Alternating game 0)
@@ -145,11 +138,8 @@ let private rates (all: Played list) : Table =
     /// The theory's and the measured number of the games that have one.
     let pair header decimals defined theory name =
         let column header (value: Played -> float) =
-            Column.right header (fun p ->
-                if defined p then
-                    Number(value p, decimals)
-                else
-                    Missing "not defined for this game")
+            let cell p = Number(value p, decimals)
+            Column.right header (fun p -> if defined p then cell p else Missing "not defined for this game")
         [ column header theory; column "measured" (fun p -> p.Value name) ]
     let cycles p = (cycleAmplitude p.Game).IsSome
 
@@ -197,20 +187,15 @@ let private guards count (all: Played list) (sideBySide: Played list) =
 
     [
         Guard.that "ift3.agree" "every initialisation of every alternating game ends as predicted"
-        |> Guard.holds (all |> List.forall (fun p -> p.Count p.Predicted = count))
-        |> Guard.found (all |> each (fun p -> float (p.Count p.Predicted)))
+        |> Guard.all ((=) (float count)) (all |> each (fun p -> float (p.Count p.Predicted)))
         Guard.that "ift3.rates" "measured decay rates with R1 agree with the predicted modulus within 0.01 %"
-        |> Guard.holds (r1 |> List.forall (fun p -> rate p < 1e-4))
-        |> Guard.found (each rate r1)
+        |> Guard.all (fun off -> off < 1e-4) (each rate r1)
         Guard.that "ift3.periods" "the median periods of W1 without penalty and with R1 agree with theory within 1 %"
-        |> Guard.holds (linear |> List.forall (fun p -> turn p < 0.01))
-        |> Guard.found (each turn linear)
+        |> Guard.all (fun off -> off < 0.01) (each turn linear)
         Guard.that "ift3.jsd-periods" "the median periods of JSD are within 10 % of the linear theory's"
-        |> Guard.holds (jsd |> List.forall (fun p -> turn p < 0.1))
-        |> Guard.found (each turn jsd)
+        |> Guard.all (fun off -> off < 0.1) (each turn jsd)
         Guard.that "ift3.ellipse" "W1 without penalty keeps its quadratic form within 1e-9 in every orbit"
-        |> Guard.holds (idle.Value "drift" < 1e-9)
-        |> Guard.found [ "drift", [ idle.Value "drift" ] ]
+        |> Guard.every (fun drift -> drift < 1e-9) "drift" [ idle.Value "drift" ]
         Guard.that
             "ift3.cycle"
             "the amplitude of GP's limit cycle is within 10 % of theory and differs by at most 10 % between initialisations"
@@ -219,13 +204,11 @@ let private guards count (all: Played list) (sideBySide: Played list) =
         Guard.that
             "ift3.average"
             "for W1 without penalty averaging leaves the predicted fraction of the amplitude within 10 %"
-        |> Guard.holds (gain < 0.1)
-        |> Guard.found [ "off by", [ gain ] ]
+        |> Guard.every (fun off -> off < 0.1) "off by" [ gain ]
         Guard.that
             "ift3.simultaneous"
             "under simultaneous updates W1 diverges from every initialisation without penalty, with R1 0.01 and with GP 0.01"
-        |> Guard.holds (weak |> List.forall (fun p -> p.Count Diverges = count))
-        |> Guard.found (weak |> each (fun p -> float (p.Count Diverges)))
+        |> Guard.all ((=) (float count)) (weak |> each (fun p -> float (p.Count Diverges)))
     ]
 
 let private report (results: Results) : Section =

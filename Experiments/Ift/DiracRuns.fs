@@ -31,11 +31,6 @@ let private play (game: Game) order (start: Tensor) : float[][] =
         orbit[n] <- state.data<float>().ToArray()
     orbit
 
-let private median (values: float[]) =
-    let sorted = Array.sort values
-    let n = sorted.Length
-    0.5 * (sorted[(n - 1) / 2] + sorted[n / 2])
-
 /// theta and its average with weight `decay` on the past, which starts at theta.
 let private averaged (theta: float[]) =
     theta
@@ -49,15 +44,11 @@ let private measureOne (game: Game) order (theta: float[]) (psi0: float[]) =
     let radius = Array.map2 (fun (a: float) b -> sqrt (a * a + b * b)) theta psi0
     let first', last' = largest 0 radius, largest (iterations - window) radius
     // Angle turned between two consecutive states, summed: no unwrapping of whole turns is needed.
-    let angle =
-        Seq.sum (
-            seq {
-                for n in first .. last - 1 ->
-                    let cross = psi0[n] * theta[n + 1] - theta[n] * psi0[n + 1]
-                    let dot = psi0[n] * psi0[n + 1] + theta[n] * theta[n + 1]
-                    atan2 cross dot
-            }
-        )
+    let between n =
+        let cross = psi0[n] * theta[n + 1] - theta[n] * psi0[n + 1]
+        let dot = psi0[n] * psi0[n + 1] + theta[n] * theta[n + 1]
+        atan2 cross dot
+    let angle = Seq.sumBy between (seq { first .. last - 1 })
     let highest from = radius[from .. from + turn] |> Array.max
     // A whole number of turns apart, so that the ellipse's shape cancels.
     let turns = floor (float (last - turn - first) / period order game)
@@ -81,7 +72,7 @@ let private measure (game: Game) order (orbit: float[][]) : (string * float) lis
         for i in 0 .. orbit[0].Length / 3 - 1 -> measureOne game order (component' (3 * i)) (component' (3 * i + 1))
     |]
     let share kind = each |> Array.filter (fun e -> e.Outcome = kind) |> Array.length |> float
-    let medianOf f = each |> Array.map f |> median
+    let medianOf f = each |> Array.map f |> Statistics.median
 
     [
         "converges", share Converges
@@ -100,11 +91,10 @@ let private measure (game: Game) order (orbit: float[][]) : (string * float) lis
     ]
 
 /// The first orbits, `[iterations + 1, kept, 3]`.
-let private keep (orbit: float[][]) : NamedTensor =
+let private keep (orbit: float[][]) : Tensor =
     let count = min kept (orbit[0].Length / 3)
     let states = orbit |> Array.collect (fun state -> state[.. 3 * count - 1])
-    let shape = [| int64 (iterations + 1); int64 count; 3L |]
-    NamedTensor("orbits", torch.tensor (states, ReadOnlySpan shape))
+    torch.tensor(states).view(int64 (iterations + 1), int64 count, 3L)
 
 let private orderName order =
     match order with
@@ -117,7 +107,7 @@ let request (plan: Plan) (order: UpdateOrder) (game: Game) : RunRequest =
     let play (context: RunContext) =
         let start = context.Noise.Normal("start", 0L, [| int64 count; 3L |], torch.float64) * 0.7
         let orbit = play game order start
-        context.SaveTensors("orbits", [ keep orbit ])
+        context.Keep("orbits", [ "orbits", keep orbit ])
         measure game order orbit
     let configuration = [
         "metric", metricName game.Metric
@@ -131,17 +121,12 @@ let request (plan: Plan) (order: UpdateOrder) (game: Game) : RunRequest =
     let words = (name game).ToLowerInvariant().Replace(",", "").Replace(' ', '-')
     plan.Measure($"ift3.{orderName order}.{words}", configuration, 1L, None, play)
 
-/// theta, psi0, psi1 of one kept initialisation, by iteration.
-let orbit (results: Results) (request: RunRequest) (index: int) : (float * float * float)[] =
-    let tensor = results.Tensor "orbits" "orbits" request
-    let count = int (tensor.size 1)
-    let flat = tensor.data<float>().ToArray()
-    [|
-        for n in 0 .. flat.Length / (3 * count) - 1 do
-            let at = 3 * (n * count + index)
-            flat[at], flat[at + 1], flat[at + 2]
-    |]
+/// (theta, psi0) of one kept initialisation, by iteration.
+let orbit (results: Results) (request: RunRequest) (index: int) : (float * float)[] =
+    use all = results.Tensor "orbits" "orbits" request
+    all.select(1L, int64 index).contiguous().data<float>().ToArray()
+    |> Array.chunkBySize 3
+    |> Array.map (fun state -> state[0], state[1])
 
 /// theta as averaged, by iteration.
-let averagedTheta (orbit: (float * float * float)[]) : float[] =
-    orbit |> Array.map (fun (theta, _, _) -> theta) |> averaged
+let averagedTheta (orbit: (float * float)[]) : float[] = orbit |> Array.map fst |> averaged

@@ -79,39 +79,22 @@ let rec private train (plan: Plan) setting (posterior: Compared) (seed: int64) :
         | PlanarPosterior _ -> [ "flow", start ]
         | IafPosterior _ -> [ "flow", $"{start}; every output sees the context" ]
     let training parameters learns =
-        VaeTraining.training
-            plan
-            run
-            (VaeRun.build run parameters)
-            (Descent(parameters, run.Optimiser, learns))
-            (VaeTraining.data plan run)
+        let built = VaeRun.build run parameters
+        VaeTraining.training plan run built (Descent(parameters, run.Optimiser, learns)) (VaeTraining.data plan run)
+    let name = $"ift9.{fst (names setting)}.{posterior.Key}.seed{seed}"
 
     match setting, posterior.Shape with
     | Together, DiagonalPosterior -> VaeTraining.request plan $"ift1.seed{seed}" seed run
     | Together, _
     | Digits, _ ->
-        VaeTraining.requestOf
-            plan
-            $"ift9.{fst (names setting)}.{posterior.Key}.seed{seed}"
-            seed
-            run
-            flow
-            []
-            (fun _ parameters -> training parameters (fun _ -> true))
+        VaeTraining.requestOf plan name seed run flow [] (fun _ parameters -> training parameters (fun _ -> true))
     | HeldDecoder, _ ->
         let start = (train plan Together diagonal seed).Training
         let extra = flow @ [ "decoder", "held"; "rate", "falls linearly from 1/3 to 0" ]
-        VaeTraining.requestOf
-            plan
-            $"ift9.held.{posterior.Key}.seed{seed}"
-            seed
-            run
-            extra
-            [ start ]
-            (fun context parameters ->
-                let training = training parameters (fun name -> not (name.StartsWith "decoder."))
-                ModelFile.loadShared "model" (context.Dependency start.Key) parameters
-                { training with Schedule = fun progress -> (1.0 - progress) / 3.0 })
+        VaeTraining.requestOf plan name seed run extra [ start ] (fun context parameters ->
+            let training = training parameters (fun name -> not (name.StartsWith "decoder."))
+            ModelFile.loadShared "model" (context.Dependency start.Key) parameters
+            { training with Schedule = fun progress -> (1.0 - progress) / 3.0 })
 
 let private samples profile = Profile.pick profile 20 200 200
 
@@ -122,10 +105,7 @@ let private evaluation (plan: Plan) setting (posterior: Compared) seed : RunRequ
     let configuration = [ "samples", string samples; "images", string images ]
     VaeTraining.measure plan name configuration trained (fun context built ->
         let test = Rows.sample (plan.Test trained.Run.Data) images
-        let logP = Evaluation.logEvidence built test samples context.Noise |> Array.averageBy float
-        let latent, asTheyAre = trained.Run.Shape.Latent, VaeImages.asTheyAre test
-        let bound = Evaluation.nelbo latent (built.Model()) asTheyAre context.Noise "test" 0L |> Map.ofList
-        [ "logp", logP; "elbo", -bound["nelbo"]; "kl", bound["kl"]; "gap", logP + bound["nelbo"] ])
+        Evaluation.evidence built test samples context.Noise)
 
 /// Median milliseconds of one training step of each posterior on binarized MNIST's shapes.
 let private timing (plan: Plan) : RunRequest =
@@ -136,12 +116,7 @@ let private timing (plan: Plan) : RunRequest =
         let stepper posterior =
             let run = { BinarizedMnist.vae plan.Profile with Posterior = posterior.Shape }
             posterior.Key, VaeTraining.stepper run context x eps
-        context.Run.SaveValues(
-            readOnlyDict [
-                for name, times in Timing.rounds rounds steps (List.map stepper posteriors) -> name, Timing.median times
-            ]
-        )
-
+        context.Save(Timing.medians rounds steps (List.map stepper posteriors))
     plan.Run("ift9.time", [ "rounds", string rounds; "steps", string steps ], 1L, None, work)
 
 let private runs (plan: Plan) : RunRequest list = [
@@ -157,9 +132,7 @@ let private elbo = Metric.value "ELBO" "nats" 2 "elbo"
 let private logP = Metric.value "$\\log p(x)$" "nats" 2 "logp"
 let private gap = Metric.value "Gap" "nats" 2 "gap"
 
-let private measured (plan: Plan) setting posterior = [
-    for seed in seeds plan setting -> evaluation plan setting posterior seed
-]
+let private measured (plan: Plan) setting posterior = seeds plan setting |> List.map (evaluation plan setting posterior)
 
 let private milliseconds (results: Results) posterior = results.Value posterior.Key (timing results.Plan)
 
@@ -167,11 +140,8 @@ let private figure (results: Results) =
     let plan = results.Plan
     let curve setting posterior =
         let perEpoch = float ((plan.Data DataSetId.BinarizedMnist).Train.Count + 63) / 64.0 |> floor
-        let mean =
-            Seeds.curve [
-                for seed in seeds plan setting ->
-                    results.Curve "validation" "nelbo" (train plan setting posterior seed).Training
-            ]
+        let nelbo seed = results.Curve "validation" "nelbo" (train plan setting posterior seed).Training
+        let mean = seeds plan setting |> List.map nelbo |> Seeds.curve
         Line(posterior.Label, mean |> Array.map (fun (step, nelbo) -> step / perEpoch, nelbo), None)
     let panel title setting =
         List.map (curve setting) posteriors
@@ -196,11 +166,9 @@ let private table (results: Results) =
             measured elbo
             measured logP
             measured gap
-            Column.right "Step (ms)" (fun (setting, posterior) ->
-                if setting = Together then
-                    Number(milliseconds results posterior, 1)
-                else
-                    Missing "timed in the second block only")
+            Column.right "Step (ms)" (function
+                | Together, posterior -> Number(milliseconds results posterior, 1)
+                | _ -> Missing "timed in the second block only")
         ]
 
 let private report (results: Results) : Section =

@@ -23,19 +23,18 @@ let all () : Cell list = [
         for layers in depths -> { Target = target; Layers = layers }
 ]
 
+/// Runs of every cell and seed.
+let eachFit (plan: Plan) (runs: Cell -> int64 -> RunRequest list) : RunRequest list =
+    List.allPairs (all ()) (PlanarFit.seeds plan) |> List.collect (fun (cell, seed) -> runs cell seed)
+
 let find target layers = all () |> List.find (fun c -> c.Target.Name = target && c.Layers = layers)
 
 /// What is measured on the centred chain of a finished training, as a run of its own: `measure` may save tensors and
 /// returns the values.
 let evaluation (plan: Plan) (trained: RunRequest) configuration measure : RunRequest =
-    plan.Measure(
-        trained.Key.Name + ".evaluation",
-        configuration,
-        trained.Key.Seed,
-        None,
-        (fun context -> measure context (PlanarFit.load PlanarFit.Centred (context.Dependency trained.Key))),
-        [ trained ]
-    )
+    let measured (context: RunContext) =
+        measure context (PlanarFit.load PlanarFit.centred (context.Dependency trained.Key))
+    plan.Measure(trained.Key.Name + ".evaluation", configuration, trained.Key.Seed, None, measured, [ trained ])
 
 /// The mean of values `[N]` under a name, and its standard error as `se`.
 let meanSe (name: string) (values: Tensor) : (string * float) list = [

@@ -16,17 +16,14 @@ type Objective =
     /// Base to data: the reverse divergence from exp(-U), up to log Z.
     | FromDensity
 
-/// How the constraint w.u > -1 is built in.
-type Constraint =
-    /// w.u-hat = softplus(w.u) - 1, as Rezende and Mohamed (2015) publish it; the source itself states none.
-    | AsPublished
-    /// The same moved so that the layers start near the identity.
-    | Centred
+/// How the constraint w.u > -1 is built in: its name in keys, what it adds to the names of runs, and the offset of w.u.
+type Constraint = { Name: string; Suffix: string; Offset: float }
 
-let private offset built =
-    match built with
-    | AsPublished -> 0.0
-    | Centred -> PlanarChain.centred
+/// w.u-hat = softplus(w.u) - 1, as Rezende and Mohamed (2015) publish it; the source itself states none.
+let asPublished = { Name = "AsPublished"; Suffix = ".as-published"; Offset = 0.0 }
+
+/// The same moved so that the layers start near the identity.
+let centred = { Name = "Centred"; Suffix = ""; Offset = PlanarChain.centred }
 
 let batch = 128
 let steps (plan: Plan) = Profile.pick plan.Profile 500 20000 20000
@@ -53,12 +50,12 @@ let standardNormal (z: Tensor) : Tensor = (logStandardNormal z).neg()
 /// E[log q0] of the base: what the density-matching loss adds to the energy loss.
 let private meanLogBase (z0: Tensor) = (logStandardNormal z0).mean().ToDouble()
 
-let private train objective (target: Target) built (layers: int) (steps: int) (context: RunContext) =
+let private train objective (target: Target) (built: Constraint) (layers: int) (steps: int) (context: RunContext) =
     let device = context.Device
-    use generator = context.Noise.For("initialisation", 0L)
-    let parameters = Parameters(generator, device)
-    let chain = PlanarChain.create parameters "flow" (offset built) layers 2
-    let descent = Descent(parameters, OptimiserSettings.RmsProp 5e-4)
+    let chain, descent =
+        Training.fromStart context (fun parameters ->
+            PlanarChain.create parameters "flow" built.Offset layers 2,
+            Descent(parameters, OptimiserSettings.RmsProp 5e-4))
     let energy, fused =
         match objective with
         | FromSamples -> standardNormal, PlaneEnergies.StandardNormal
@@ -86,33 +83,29 @@ let private train objective (target: Target) built (layers: int) (steps: int) (c
     |> ignore
 
 /// A training: `model.safetensors` and the loss at every 100 steps.
-let request (plan: Plan) objective (target: Target) built (layers: int) (seed: int64) : RunRequest =
+let request (plan: Plan) objective (target: Target) (built: Constraint) (layers: int) (seed: int64) : RunRequest =
     let row =
         match objective with
         | FromSamples -> "ift7"
         | FromDensity -> "ift8"
-    let variant =
-        match built with
-        | AsPublished -> ".as-published"
-        | Centred -> ""
     let configuration = [
         "objective", string objective
         "target", target.Name
-        "constraint", string built
+        "constraint", built.Name
         "layers", string layers
         "optimiser", "RMSprop 5e-4"
         "batch", string batch
         "steps", string (steps plan)
         "samples", string trainingSamples
     ]
-    let name = $"{row}.{target.Name}.k{layers}{variant}.seed{seed}"
+    let name = $"{row}.{target.Name}.k{layers}{built.Suffix}.seed{seed}"
     plan.Run(name, configuration, seed, None, train objective target built layers (steps plan))
 
 /// The trained chain on the CPU.
 let load (built: Constraint) (trained: RunDirectory) : PlanarChain =
     let file = trained.ReadTensors "model"
     let tensor name = TensorBytes.ToTensor file[$"flow.{name}"]
-    { U = tensor "u"; W = tensor "w"; B = tensor "b"; Offset = offset built }
+    { U = tensor "u"; W = tensor "w"; B = tensor "b"; Offset = built.Offset }
 
 /// Mean loss over the last 200 steps.
 let lastLoss: Metric<RunRequest> =

@@ -32,12 +32,8 @@ let private quadrature (energy: Tensor -> Tensor) =
     log z, log z + (weights * u).sum().ToDouble() / z
 
 let private pairs (points: (float * float) seq) : Tensor =
-    let flat = [|
-        for x, y in points do
-            float32 x
-            float32 y
-    |]
-    torch.tensor (flat, ReadOnlySpan [| int64 (flat.Length / 2); 2L |])
+    let flat = points |> Seq.collect (fun (x, y) -> [ float32 x; float32 y ]) |> Seq.toArray
+    torch.tensor(flat).view(-1L, 2L)
 
 /// Rejection. In polar coordinates the density is r exp(-((r-2)/0.4)^2/2) times the two bumps in z1 = r cos(angle).
 /// Proposed: r ~ N(2, 0.5^2), a uniform angle. The ratio r exp(-1.125 (r-2)^2) is largest where r^2 - 2r = 1/2.25,

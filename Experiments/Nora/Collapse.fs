@@ -21,14 +21,12 @@ let private thresholds = [| for i in 0..80 -> 10.0 ** (-5.0 + float i / 10.0) |]
 /// Values `rate`, the bound on the information; `information` and `limit` = log N; `active`, the units whose mean moves;
 /// and tensor `kl` `[N,L]`, the divergence of each dimension on each training image.
 let private request (plan: Plan) (trained: Trained) : RunRequest =
-    let name = trained.Training.Key.Name.Replace("hw5.", "nora4.of.hw5.")
-
-    VaeTraining.measure plan name [] trained (fun context built ->
+    VaeTraining.measure plan $"nora4.of.{trained.Name}" [] trained (fun context built ->
         let model = built.Model()
         let q = (model.Encode(plan.Train Digits.set)).Base
         let perDimension = klStandardPerDimension q
         let parts = Evaluation.surgery model q context.Noise
-        context.SaveTensors("divergence", [ NamedTensor("kl", perDimension) ])
+        context.Keep("divergence", [ "kl", perDimension ])
         [
             "rate", (mutualInformationBound (sumLast perDimension)).ToDouble()
             "information", parts.MutualInformation
@@ -41,12 +39,7 @@ let private models (plan: Plan) : (float * Trained list) list = [
     for beta in List.except [ 0.25 ] (DigitsBeta.betas plan.Profile) -> beta, DigitsBeta.trainings plan beta
 ]
 
-let private runs (plan: Plan) = [
-    for _, trained in models plan do
-        for t in trained do
-            t.Training
-            request plan t
-]
+let private runs (plan: Plan) = models plan |> List.collect (snd >> VaeTraining.withEach (request plan))
 
 let private measured (plan: Plan) = [ for beta, trained in models plan -> beta, List.map (request plan) trained ]
 
@@ -93,15 +86,10 @@ let private report (results: Results) : Section =
     let of' metric beta = models |> List.find (fst >> (=) beta) |> snd |> Metric.each results metric
     let collapsedAt = [ for _, runs in models -> Metric.mean results (proportion threshold) runs ]
     // How far the information is under the smaller of its two bounds, for each model.
-    let slack = [
-        for beta, _ in models do
-            yield!
-                List.map3
-                    (fun information rate limit -> min rate limit - information)
-                    (of' information beta)
-                    (of' rate beta)
-                    (of' limit beta)
-    ]
+    let least =
+        Metric.create "slack" "nats" 3 (fun results run ->
+            min (rate.Read results run) (limit.Read results run) - information.Read results run)
+    let slack = models |> List.collect (snd >> Metric.each results least)
 
     {
         Section.empty "nora4" (Digits.origin results.Plan) with
@@ -128,8 +116,7 @@ let private report (results: Results) : Section =
                 Guard.that
                     "nora4.order"
                     "the share of collapsed dimensions never falls from one beta to the next larger one"
-                |> Guard.holds (List.pairwise collapsedAt |> List.forall (fun (a, b) -> a <= b))
-                |> Guard.found [ "shares", collapsedAt ]
+                |> Guard.ordered (<=) "shares" collapsedAt
                 Guard.that "nora4.all" "at beta = 10 every dimension has collapsed, for every seed"
                 |> Guard.every (fun p -> p = 1.0) "shares" (of' (proportion threshold) 10.0)
             ]

@@ -60,11 +60,8 @@ let private passes (plan: Plan) labels =
     float images / float (plan.Data set).Train.Count
 
 let private origin (plan: Plan) =
-    let others =
-        if (labelCounts plan.Profile).Length > 1 then
-            $" (with more than 100 labels {passes plan 600:F1})"
-        else
-            ""
+    let more = (labelCounts plan.Profile).Length > 1
+    let others = if more then $" (with more than 100 labels {passes plan 600:F1})" else ""
     let cut = $"{passes plan 100:F1} passes of M2's objective through the data{others} instead of {sourcePasses}"
     plan.Origin([ set ], plan.Seeds.Length, Some cut)
 

@@ -182,12 +182,10 @@ let private terms (m2: M2) (examples: Examples) (stage, progress) (at: StepConte
         M2.loss m2 loss (x, y, eps) (examples.Many at many, each, u)
 
 let private train (plan: Plan) method labels (context: RunContext) =
-    use generator = context.Noise.For("initialisation", 0L)
-    let parameters = Parameters(generator, context.Device)
-    let m2 = M2.create parameters shape
     // The baseline learns its classifier only.
     let learns (key: string) = method <> Supervised || key.StartsWith "classifier."
-    let descent = Descent(parameters, settings, learns)
+    let m2, descent =
+        Training.fromStart context (fun parameters -> M2.create parameters shape, Descent(parameters, settings, learns))
     let stages = stages method labels plan.Profile
     let steps = List.sum stages
     let examples = Examples(plan, labels, context.Key.Seed)
@@ -206,21 +204,17 @@ let private train (plan: Plan) method labels (context: RunContext) =
     |> ignore
 
 let training (plan: Plan) method labels seed : RunRequest =
-    plan.Run(
-        $"nora6.{name method}.{labels}.seed{seed}",
-        [
-            "method", name method
-            "labels", string labels
-            "model", $"{shape.Data}-{shape.Hidden}-{shape.Classes}, z {shape.Latent}"
-            "losses", $"{[ for stage in order -> lossOf stage 0.0 0.0 ]}, annealed to the last"
-            "optimiser", $"{settings}, falling to 0 in the last fifth"
-            "batches", $"{List.map batch order}"
-            "stages", $"{stages method labels plan.Profile}"
-        ],
-        seed,
-        Some set,
-        train plan method labels
-    )
+    let configuration = [
+        "method", name method
+        "labels", string labels
+        "model", $"{shape.Data}-{shape.Hidden}-{shape.Classes}, z {shape.Latent}"
+        "losses", $"{[ for stage in order -> lossOf stage 0.0 0.0 ]}, annealed to the last"
+        "optimiser", $"{settings}, falling to 0 in the last fifth"
+        "batches", $"{List.map batch order}"
+        "stages", $"{stages method labels plan.Profile}"
+    ]
+    let work = train plan method labels
+    plan.Run($"nora6.{name method}.{labels}.seed{seed}", configuration, seed, Some set, work)
 
 /// Styles in the picture of every class.
 let styles = 8
@@ -238,8 +232,7 @@ let evaluation (plan: Plan) method labels seed : RunRequest =
         let m2 = ModelFile.restore build (context.Dependency training.Key) context.Device
         let images, test = plan.Test set, (plan.Data set).Test
         if method = SemiSupervised then
-            let images = everyClass m2 context.Noise context.Device
-            context.SaveTensors("pictures", [ NamedTensor("classes", images) ])
+            context.Keep("pictures", [ "classes", everyClass m2 context.Noise context.Device ])
         [
             "error", errorRate m2 images test
             if method <> Supervised then
@@ -252,8 +245,6 @@ let runs (plan: Plan) : RunRequest list = [
     let both method labels seed = [ training plan method labels seed; evaluation plan method labels seed ]
     for labels in labelCounts plan.Profile do
         for method in [ SemiSupervised; Supervised ] do
-            for seed in plan.Seeds do
-                yield! both method labels seed
-    for seed in plan.Seeds do
-        yield! both FromRandom 100 seed
+            yield! plan.Seeds |> List.collect (both method labels)
+    yield! plan.Seeds |> List.collect (both FromRandom 100)
 ]

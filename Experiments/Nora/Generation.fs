@@ -49,29 +49,25 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
     // Algorithm 2: z from the prior, and from z an x.
     let prior = normal "prior"
     let fresh = draw built prior noise "pixels.prior"
-    let mean = Vae.meanImage built.Vae
-    /// Between the codes 2 i and 2 i + 1, for each line.
-    let between (codes: Tensor) =
-        let line i = mean (interpolate steps codes[2L * i] codes[2L * i + 1L])
-        torch.cat (Array.init lines (int64 >> line), 0L)
+    let mean, between = Vae.meanImage built.Vae, Evaluation.lines built lines steps
     let calculated = [|
         for i in 0L .. int64 lines - 1L do
             for _, operation in arithmetic -> operation prior[2L * i] prior[2L * i + 1L]
     |]
     let first (t: Tensor) = t.narrow (0L, 0L, min (int64 columns) (t.size 0))
 
-    context.SaveTensors(
+    context.Keep(
         "pictures",
         [
-            NamedTensor("image", first x)
-            NamedTensor("posterior mean", mean (first z))
-            NamedTensor("posterior draw", first again)
-            NamedTensor("prior mean", mean (first prior))
-            NamedTensor("prior draw", first fresh)
-            NamedTensor("ends", x.narrow (0L, 0L, 2L * int64 lines))
-            NamedTensor("lines", between posterior.Mu)
-            NamedTensor("prior lines", between prior)
-            NamedTensor("arithmetic", mean (torch.stack (calculated, 0L)))
+            "image", first x
+            "posterior mean", mean (first z)
+            "posterior draw", first again
+            "prior mean", mean (first prior)
+            "prior draw", first fresh
+            "ends", x.narrow (0L, 0L, 2L * int64 lines)
+            "lines", between posterior.Mu
+            "prior lines", between prior
+            "arithmetic", mean (torch.stack (calculated, 0L))
         ]
     )
     let other = torch.cat ([| x.narrow (0L, 1L, x.size 0 - 1L); x.narrow (0L, 0L, 1L) |], 0L)
@@ -79,8 +75,7 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
 
 let private request (plan: Plan) (trained: Trained) : RunRequest =
     let configuration = [ "images", string compared; "steps", string steps ]
-    let name = $"nora2.seed{trained.Training.Key.Seed}"
-    VaeTraining.measure plan name configuration trained (fun context built ->
+    VaeTraining.measure plan $"nora2.seed{trained.Seed}" configuration trained (fun context built ->
         generate context built (Rows.sample (plan.Test trained.Run.Data) compared))
 
 let private requests (plan: Plan) = BinarizedMnist.trainings plan |> List.map (request plan)
@@ -148,6 +143,6 @@ let private report (results: Results) : Section =
             ]
     }
 
-let private runs (plan: Plan) = BinarizedMnist.trainings plan |> List.collect (fun t -> [ t.Training; request plan t ])
+let private runs (plan: Plan) = BinarizedMnist.trainings plan |> VaeTraining.withEach (request plan)
 
 let experiment = Experiment.row "nora2" runs report

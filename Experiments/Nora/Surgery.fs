@@ -22,25 +22,22 @@ type private Case = {
 
 let private binarized = DataSetId.BinarizedMnist
 
-let private cases =
-    let case name title trainings limit part images = {
-        Name = $"{name}.{part}"
-        Title = $"{title}, {part}"
-        Part = part
-        Images = images
-        Limit = limit
-        Trainings = trainings
-    }
-    let digits = case "digits" "digits" Digits.plainTrainings (fun _ -> System.Int32.MaxValue)
-    let mnist =
-        case "mnist" "MNIST" BinarizedMnist.trainings (fun profile -> Profile.pick profile 256 2000 10_000)
-
-    [
-        digits "train" (fun plan -> plan.Train Digits.set)
-        digits "test" (fun plan -> plan.Test Digits.set)
-        mnist "train" (fun plan -> plan.Train binarized)
-        mnist "test" (fun plan -> plan.Test binarized)
-    ]
+let private cases = [
+    for name, title, set, trainings, limit in
+        [
+            "digits", "digits", Digits.set, Digits.plainTrainings, (fun _ -> System.Int32.MaxValue)
+            "mnist", "MNIST", binarized, BinarizedMnist.trainings, (fun p -> Profile.pick p 256 2000 10_000)
+        ] do
+        for part, images in [ "train", (fun (plan: Plan) -> plan.Train set); "test", (fun plan -> plan.Test set) ] ->
+            {
+                Name = $"{name}.{part}"
+                Title = $"{title}, {part}"
+                Part = part
+                Images = images
+                Limit = limit
+                Trainings = trainings
+            }
+]
 
 /// E log p(x|z) at one sample of each encoding, in blocks. `x: [N,D]`, `z: [N,L]`.
 let private meanLogLikelihood (model: LatentModel) (x: Tensor) (z: Tensor) =
@@ -72,16 +69,12 @@ let private surgery (model: LatentModel) (x: Tensor) (noise: Noise) =
 
 let private request (plan: Plan) (case: Case) (trained: Trained) : RunRequest =
     let limit = case.Limit plan.Profile
-    let name = $"nora5.{case.Name}.seed{trained.Training.Key.Seed}"
-    VaeTraining.measure plan name [ "part", case.Part; "images", string limit ] trained (fun context built ->
+    let configuration = [ "part", case.Part; "images", string limit ]
+    VaeTraining.measure plan $"nora5.{case.Name}.seed{trained.Seed}" configuration trained (fun context built ->
         surgery (built.Model()) (Rows.sample (case.Images plan) limit) context.Noise)
 
-let private runs (plan: Plan) = [
-    for case in cases do
-        for trained in case.Trainings plan do
-            trained.Training
-            request plan case trained
-]
+let private runs (plan: Plan) =
+    cases |> List.collect (fun case -> case.Trainings plan |> VaeTraining.withEach (request plan case))
 
 let private each (results: Results) name case =
     case.Trainings results.Plan |> List.map (request results.Plan case >> results.Value name)
@@ -115,15 +108,11 @@ let private report (results: Results) : Section =
     let both set name = of' name $"{set}.train" @ of' name $"{set}.test"
     let room set = List.map2 (-) (both set "limit") (both set "information")
     /// Differences between the sum and the ELBO in standard errors.
-    let deviations = [
-        for set in [ "digits"; "mnist" ] do
-            yield!
-                List.map3
-                    (fun sum elbo error -> (sum - elbo) / error)
-                    (both set "sum")
-                    (both set "elbo")
-                    (both set "error")
-    ]
+    let deviations =
+        [ "digits"; "mnist" ]
+        |> List.collect (fun set ->
+            let deviation sum elbo error = (sum - elbo) / error
+            List.map3 deviation (both set "sum") (both set "elbo") (both set "error"))
 
     {
         Section.empty "nora5" (plan.Origin([ Digits.set; binarized ], plan.Seeds.Length, cut)) with

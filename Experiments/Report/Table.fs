@@ -90,6 +90,15 @@ module Table =
         Note = ""
     }
 
+    /// Quantities of a source beside ours: a title, the source's cell and our cell a row.
+    let besideSource id caption (rows: (string * Cell * Cell) list) : Table =
+        rows
+        |> over id caption [
+            Column.text "" (fun (title, _, _) -> title)
+            Column.right "Source" (fun (_, source, _) -> source)
+            Column.right "Ours" (fun (_, _, ours) -> ours)
+        ]
+
     let withNote note (table: Table) = { table with Note = note }
 
     let left header = { Header = header; Alignment = Left }

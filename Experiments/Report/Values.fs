@@ -45,9 +45,18 @@ module Guard =
     let holds (condition: bool) (guard: Guard) = { guard with Holds = condition }
     let found numbers (guard: Guard) = { guard with Found = numbers }
 
-    /// Holds when all values meet a condition.
-    let every (condition: float -> bool) name values (guard: Guard) =
-        guard |> holds (List.forall condition values) |> found [ name, values ]
+    /// Holds when all of these numbers meet a condition.
+    let all (condition: float -> bool) (numbers: (string * float list) list) (guard: Guard) =
+        guard |> holds (numbers |> List.forall (snd >> List.forall condition)) |> found numbers
+
+    /// The same for the values of one name.
+    let every condition name values (guard: Guard) = guard |> all condition [ name, values ]
+
+    /// Holds when every two neighbours of a list do.
+    let ordered (compare: float -> float -> bool) name values (guard: Guard) =
+        guard
+        |> holds (List.pairwise values |> List.forall (fun (a, b) -> compare a b))
+        |> found [ name, values ]
 
     /// Holds when the values of two names do, seed by seed.
     let pairs (condition: float -> float -> bool) (first, ours) (second, others) (guard: Guard) =

@@ -39,16 +39,9 @@ let private explore (context: RunContext) (built: BuiltVae) (train: Tensor) (tes
     let shape = [| int64 draws; int64 built.Vae.Shape.Latent |]
     let eps = context.Noise.Normal("draws", 0L, shape, device = train.device)
     let standard, normal = decode eps, decode (DiagNormal.sample (fitted posterior.Mu) eps)
-    let line i = decode (interpolate steps testCodes[2L * i] testCodes[2L * i + 1L])
-
-    context.SaveTensors(
-        "pictures",
-        [
-            NamedTensor("standard", standard.narrow (0L, 0L, int64 columns))
-            NamedTensor("fitted", normal.narrow (0L, 0L, int64 columns))
-            NamedTensor("lines", torch.cat (Array.init lines (int64 >> line), 0L))
-        ]
-    )
+    let first (images: Tensor) = images.narrow (0L, 0L, int64 columns)
+    let between = Evaluation.lines built lines steps testCodes
+    context.Keep("pictures", [ "standard", first standard; "fitted", first normal; "lines", between ])
     let pairs = testCodes.size 0 - 1L
     let halfway = 0.5 * (testCodes.narrow (0L, 0L, pairs) + testCodes.narrow (0L, 1L, pairs))
     let distance = distanceFromData train
@@ -70,20 +63,14 @@ let private vae = { Name = "vae"; Title = "VAE"; Trainings = Digits.plainTrainin
 let private kinds = [ autoencoder; vae ]
 
 let private request (plan: Plan) (kind: Kind) (trained: Trained) : RunRequest =
-    let name = $"uva1.1.{kind.Name}.seed{trained.Training.Key.Seed}"
     let configuration = [ "draws", string draws; "steps", string steps ]
-    VaeTraining.measure plan name configuration trained (fun context built ->
+    VaeTraining.measure plan $"uva1.1.{kind.Name}.seed{trained.Seed}" configuration trained (fun context built ->
         explore context built (plan.Train Digits.set) (plan.Test Digits.set))
 
-let private runs (plan: Plan) = [
-    for kind in kinds do
-        for trained in kind.Trainings plan do
-            trained.Training
-            request plan kind trained
-    for kind in kinds do
-        for trained in kind.Trainings plan do
-            Digits.measure plan trained
-]
+let private runs (plan: Plan) =
+    let each run = kinds |> List.collect (fun kind -> kind.Trainings plan |> List.collect (run kind))
+    each (fun kind trained -> [ trained.Training; request plan kind trained ])
+    @ each (fun _ trained -> [ Digits.measure plan trained ])
 
 let private figures (results: Results) =
     let pictures kind name =
@@ -135,7 +122,8 @@ let private report (results: Results) : Section =
     let reconstruction kind = ofTrained Digits.reconstruction results kind
     let standard, fitted, halfway =
         ofCodes "standard" results, ofCodes "fitted" results, ofCodes "halfway" results
-    let found of' = [ for kind in kinds -> kind.Title, of' kind ]
+    /// A condition on the autoencoder's value and the VAE's, seed by seed.
+    let compared condition of' = Guard.pairs condition (autoencoder.Title, of' autoencoder) (vae.Title, of' vae)
 
     {
         Section.empty "uva1.1" (Digits.origin results.Plan) with
@@ -152,8 +140,7 @@ let private report (results: Results) : Section =
                 Guard.that
                     "uva1.1.draws"
                     "for every seed, draws from N(0,I) decode to images further from the data for the autoencoder than for the VAE"
-                |> Guard.holds (List.forall2 (>) (standard autoencoder) (standard vae))
-                |> Guard.found (found standard)
+                |> compared (>) standard
                 Guard.that
                     "uva1.1.fitted"
                     "for every seed, draws of the autoencoder from the fitted normal are at most 70 % as far from the data as its draws from N(0,I)"
@@ -164,13 +151,11 @@ let private report (results: Results) : Section =
                 Guard.that
                     "uva1.1.halfway"
                     "for every seed the distances half-way between two codes differ by at most a fifth"
-                |> Guard.holds (List.forall2 (fun a v -> abs (a - v) <= 0.2 * v) (halfway autoencoder) (halfway vae))
-                |> Guard.found (found halfway)
+                |> compared (fun a v -> abs (a - v) <= 0.2 * v) halfway
                 Guard.that
                     "uva1.1.reconstructs"
                     "for every seed the autoencoder reconstructs test images better than the VAE"
-                |> Guard.holds (List.forall2 (<) (reconstruction autoencoder) (reconstruction vae))
-                |> Guard.found (found reconstruction)
+                |> compared (<) reconstruction
             ]
     }
 

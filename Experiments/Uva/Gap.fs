@@ -23,12 +23,11 @@ let train (plan: Plan) (seed: int64) (epochs: int) : Trained =
 /// Values `elbo.PART`, `logp.PART` and `kl.PART`, means over images of the training and of the test part. The first two
 /// come from the same draws, as the mean of the log-weights and as the logarithm of the mean weight.
 let private measure (plan: Plan) (trained: Trained) =
-    let name, latent = trained.Training.Key.Name + ".gap", trained.Run.Shape.Latent
     let samples, images = samples plan.Profile, images plan.Profile
     let configuration = [ "samples", string samples; "images", string images ]
 
-    VaeTraining.measure plan name configuration trained (fun context built ->
-        let model = built.Model()
+    VaeTraining.measure plan $"{trained.Name}.gap" configuration trained (fun context built ->
+        let model, latent = built.Model(), trained.Run.Shape.Latent
         [
             for part, all in [ "train", plan.Train Digits.set; "test", plan.Test Digits.set ] do
                 let x = all.narrow (0L, 0L, min (int64 images) (all.size 0))
@@ -38,18 +37,11 @@ let private measure (plan: Plan) (trained: Trained) =
                 $"kl.{part}", (klStandard (model.Encode x).Base).mean().ToDouble()
         ])
 
-let private runs (plan: Plan) = [
-    for e in epochs plan.Profile do
-        for seed in plan.Seeds do
-            let trained = train plan seed e
-            trained.Training
-            measure plan trained
-]
+/// The models after each number of epochs, one per seed.
+let private models (plan: Plan) = [ for e in epochs plan.Profile -> e, [ for seed in plan.Seeds -> train plan seed e ] ]
 
-/// The measurements after each number of epochs, one per seed.
-let private measured (plan: Plan) = [
-    for e in epochs plan.Profile -> e, [ for seed in plan.Seeds -> measure plan (train plan seed e) ]
-]
+let private runs (plan: Plan) = models plan |> List.collect (snd >> VaeTraining.withEach (measure plan))
+let private measured (plan: Plan) = [ for e, trained in models plan -> e, List.map (measure plan) trained ]
 
 let private elbo part = Metric.value $"ELBO, {part}" "nats" 2 $"elbo.{part}"
 let private logP part = Metric.value $"$\\log p(x)$, {part}" "nats" 2 $"logp.{part}"

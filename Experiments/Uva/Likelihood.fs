@@ -29,33 +29,25 @@ let private onVae (plan: Plan) (name: string) (trained: Trained) : RunRequest =
         "images", string images
     ]
     let estimates name (counts: int list) (logWeights: Tensor) = [
-        for k in counts do
-            let estimate = logMeanExp 0L (logWeights.narrow (0L, 0L, int64 k))
-            $"{name}.{k}", estimate.mean().ToDouble()
+        for k in counts -> $"{name}.{k}", (logMeanExp 0L (logWeights.narrow (0L, 0L, int64 k))).mean().ToDouble()
     ]
-    let name = $"uva1.4.{name}.seed{trained.Training.Key.Seed}"
 
-    VaeTraining.measure plan name configuration trained (fun context built ->
+    VaeTraining.measure plan $"uva1.4.{name}.seed{trained.Seed}" configuration trained (fun context built ->
         let model, latent, noise = built.Model(), trained.Run.Shape.Latent, context.Noise
         let x = Rows.sample (plan.Test trained.Run.Data) images
-        [
-            yield! estimates "prior" priors (Weights.underPrior model x latent (List.max priors) noise)
-            yield!
-                estimates "importance" importances (Weights.underPosterior model x latent (List.max importances) noise)
-            "kl", (klStandard (model.Encode x).Base).mean().ToDouble()
-        ])
+        let weights, most = Weights.underPosterior model x latent (List.max importances) noise, List.max priors
+        estimates "prior" priors (Weights.underPrior model x latent most noise)
+        @ estimates "importance" importances weights
+        @ [ "kl", (klStandard (model.Encode x).Base).mean().ToDouble() ])
 
 let private linear (plan: Plan) = plan.Seeds |> List.map (LinearLikelihood.request plan)
 let private digits (plan: Plan) = Digits.plainTrainings plan |> List.map (onVae plan "digits")
 let private mnist (plan: Plan) = BinarizedMnist.trainings plan |> List.map (onVae plan "mnist")
 
-let private runs (plan: Plan) = [
-    yield! linear plan
-    for trained, measured in
-        List.zip (Digits.plainTrainings plan @ BinarizedMnist.trainings plan) (digits plan @ mnist plan) do
-        trained.Training
-        measured
-]
+let private runs (plan: Plan) =
+    linear plan
+    @ VaeTraining.withEach (onVae plan "digits") (Digits.plainTrainings plan)
+    @ VaeTraining.withEach (onVae plan "mnist") (BinarizedMnist.trainings plan)
 
 let private estimators = [ "prior", "from the prior"; "importance", "importance sampling" ]
 
@@ -130,11 +122,9 @@ let private report (results: Results) : Section =
     let gains = estimators |> List.map (fst >> gain)
     let margins = latents |> List.map (fun l -> mean results linear $"margin.{l}")
     let mostPrior = List.last (priorCounts profile)
+    let mostImportance = List.last (importanceCounts profile)
     let shortfalls runs =
-        List.map2
-            (-)
-            (each results runs $"importance.{List.last (importanceCounts profile)}")
-            (each results runs $"prior.{mostPrior}")
+        List.map2 (-) (each results runs $"importance.{mostImportance}") (each results runs $"prior.{mostPrior}")
 
     {
         Section.empty "uva1.4" (plan.Origin(sets, plan.Seeds.Length, cut)) with

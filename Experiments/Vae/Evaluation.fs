@@ -9,17 +9,8 @@ open Research.Models
 [<RequireQualifiedAccess>]
 module Evaluation =
     /// Means over images of an objective's terms; `shape` gives the noise for so many examples.
-    let terms
-        (objective: Objective)
-        (shape: int64 -> int64[])
-        model
-        images
-        (noise: Noise)
-        stream
-        step
-        : (string * float) list =
-        let n = images.Raw.size 0
-        let device = images.Raw.device
+    let terms (objective: Objective) (shape: int64 -> int64[]) model images (noise: Noise) stream step =
+        let n, device = images.Raw.size 0, images.Raw.device
         blockwise 1000L n (fun block first count ->
             // Every block of every evaluation has noise of its own.
             let at = step * 100000L + block
@@ -43,9 +34,19 @@ module Evaluation =
             let eps = noise.Normal("importance", block, shape, device = images.device)
             (logEvidence model (images.narrow (0L, first, count)) eps).cpu().data<float32>().ToArray())
         |> Array.concat
+    /// Means over images `[N,D]`: `logp` by importance sampling with K samples, `elbo` and its `kl` with one, and `gap`.
+    let evidence (built: BuiltVae) (images: Tensor) (samples: int) (noise: Noise) : (string * float) list =
+        let logP = logEvidence built images samples noise |> Array.averageBy float
+        let x, latent = VaeImages.asTheyAre images, built.Vae.Shape.Latent
+        let bound = nelbo latent (built.Model()) x noise "test" 0L |> Map.ofList
+        [ "logp", logP; "elbo", -bound["nelbo"]; "kl", bound["kl"]; "gap", logP + bound["nelbo"] ]
     /// The encodings' divergence from the prior in two parts, from one draw of each. Diagonal posteriors only.
     let surgery (model: LatentModel) (q: DiagNormal) (noise: Noise) : Surgery =
         elboSurgery q model.Prior.LogProb (noise.Normal("surgery", 0L, q.Mu.shape, device = q.Mu.device))
+    /// E[x|z] on `count` lines, each from the code 2 i to the code 2 i + 1 with so many points between them.
+    let lines (built: BuiltVae) (count: int) (points: int) (codes: Tensor) : Tensor =
+        let line i = Vae.meanImage built.Vae (interpolate points codes[2L * i] codes[2L * i + 1L])
+        torch.cat (Array.init count (int64 >> line), 0L)
     /// E[x|z] for z from the prior: so many images `[count,D]` in the data's units.
     let sampleMeans (built: BuiltVae) (count: int) (noise: Noise) : Tensor =
         use _ = torch.no_grad ()

@@ -43,13 +43,7 @@ module FusedVae =
         | SoftplusVariance -> VarianceKind.Softplus
     /// The path of a model's training: `beta` is the weight of the divergence where the objective is a weighted ELBO,
     /// `samples` the number of draws of z that it takes per example (0 for one without a dimension of its own).
-    let path
-        (device: DeviceType)
-        (beta: float option)
-        (samples: int)
-        (prior: PriorShape)
-        (posterior: PosteriorShape)
-        : StepPath =
+    let path (device: DeviceType) (beta: float option) (samples: int) prior posterior : StepPath =
         match VaeKernel.Obstacle, beta, prior, posterior with
         | NonNull obstacle, _, _, _ -> Operators obstacle
         | _ when device <> DeviceType.CPU -> Operators "a GPU"

@@ -42,8 +42,6 @@ type VaeRun = {
     Batch: int
     /// Early stopping watches the loss on the validation images.
     Length: Length
-    /// Optimiser steps between two evaluations on the validation part; an epoch when None.
-    EvaluateEvery: int option
 }
 
 /// A model in memory: its parameters and its parts.
@@ -55,7 +53,13 @@ type BuiltVae = {
 }
 
 /// A training together with what it trains.
-type Trained = { Run: VaeRun; Training: RunRequest }
+type Trained = {
+    Run: VaeRun
+    Training: RunRequest
+} with
+
+    member this.Name = this.Training.Key.Name
+    member this.Seed = this.Training.Key.Seed
 
 [<RequireQualifiedAccess>]
 module VaeRun =
@@ -75,7 +79,7 @@ module VaeRun =
             "optimiser", one run.Optimiser
             "batch", string run.Batch
             "length", one run.Length
-            "evaluate every", (run.EvaluateEvery |> Option.map string |> Option.defaultValue "epoch")
+            "evaluate every", "epoch"
         ]
     /// The model at its start. Every parameter comes from the parameters' generator.
     let build (run: VaeRun) (parameters: Parameters) : BuiltVae =

@@ -35,7 +35,6 @@ module VaeTraining =
         let step = VaeStep.take run train (VaeStep.choose run built descent)
         {
             Training.create [ descent ] perEpoch run.Length step with
-                EvaluateEvery = run.EvaluateEvery
                 Watched = watched run
                 Evaluate =
                     // MNIST has no validation part: nothing to evaluate on during training.
@@ -59,18 +58,15 @@ module VaeTraining =
         (prepare: RunContext -> Parameters -> Training)
         : Trained =
         let work (context: RunContext) =
-            use generator = context.Noise.For("initialisation", 0L)
-            let training = prepare context (Parameters(generator, context.Device))
+            let training = Training.fromStart context (prepare context)
             let outcome = Training.run context training
-            context.Run.SaveValues(
-                readOnlyDict [
-                    "steps", float outcome.Steps
-                    "epochs", float outcome.Steps / float training.StepsPerEpoch
-                    match Option.ofNullable outcome.Best with
-                    | Some best -> "best", best
-                    | None -> ()
-                ]
-            )
+            context.Save [
+                "steps", float outcome.Steps
+                "epochs", float outcome.Steps / float training.StepsPerEpoch
+                match Option.ofNullable outcome.Best with
+                | Some best -> "best", best
+                | None -> ()
+            ]
         let path = VaeStep.path plan.Device run
         let configuration = VaeRun.configuration run @ [ "step", StepPath.describe path ] @ extra
         {
@@ -88,8 +84,7 @@ module VaeTraining =
     /// Steps on one batch and its noise again and again, from the start of a run's model: to be timed. All by operators,
     /// whatever its training takes: what is compared is what the models cost, not which of them has a kernel.
     let stepper (run: VaeRun) (context: RunContext) (x: Tensor) (eps: Tensor) : unit -> unit =
-        use generator = context.Noise.For("initialisation", 0L)
-        let built = VaeRun.build run (Parameters(generator, context.Device))
+        let built = Training.fromStart context (VaeRun.build run)
         let descent = Descent(built.Parameters, run.Optimiser)
         let lower = VaeStep.composed (Loss.objective run.Loss) built.Model descent
         fun () -> lower x eps |> ignore
@@ -104,15 +99,13 @@ module VaeTraining =
         (trained: Trained)
         (measure: RunContext -> BuiltVae -> (string * float) list)
         : RunRequest =
-        let run, training = trained.Run, trained.Training
-        plan.Measure(
-            name,
-            configuration,
-            training.Key.Seed,
-            Some run.Data,
-            (fun context -> measure context (load trained (context.Dependency training.Key) context.Device)),
-            [ training ]
-        )
+        let training, set = trained.Training, Some trained.Run.Data
+        let measured (context: RunContext) =
+            measure context (load trained (context.Dependency training.Key) context.Device)
+        plan.Measure(name, configuration, trained.Seed, set, measured, [ training ])
+    /// Trainings, each with its measurement: for an experiment's list of runs.
+    let withEach (measure: Trained -> RunRequest) (trained: Trained list) : RunRequest list =
+        trained |> List.collect (fun t -> [ t.Training; measure t ])
     /// The mean images of draws from the prior of a trained model, for `research sample`.
     let sampler (trained: Plan -> Trained) (results: Results) (count: int) (noise: Noise) : Png.Image[] =
         let trained = trained results.Plan

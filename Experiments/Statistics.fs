@@ -1,0 +1,35 @@
+namespace Research.Experiments
+
+/// Statistics of plain numbers.
+[<RequireQualifiedAccess>]
+module Statistics =
+    /// With Bessel's correction.
+    let variance (values: float[]) : float =
+        let mean = Array.average values
+        (values |> Array.sumBy (fun v -> (v - mean) * (v - mean))) / float (values.Length - 1)
+
+    /// The mean of the two in the middle where their number is even.
+    let median (values: float[]) : float =
+        let sorted = Array.sort values
+        let n = sorted.Length
+        0.5 * (sorted[(n - 1) / 2] + sorted[n / 2])
+
+    /// Spearman's rank correlation; NaN for fewer than three points.
+    let rankCorrelation (xs: float[]) (ys: float[]) : float =
+        if xs.Length < 3 then
+            nan
+        else
+            let ranks (values: float[]) = [|
+                for v in values ->
+                    let below = values |> Array.filter (fun w -> w < v)
+                    let equal = values |> Array.filter (fun w -> w = v)
+                    float (2 * below.Length + equal.Length)
+            |]
+
+            let centred values =
+                let mean = Array.average values
+                values |> Array.map (fun v -> v - mean)
+
+            let a, b = centred (ranks xs), centred (ranks ys)
+            let dot u v = Array.fold2 (fun sum x y -> sum + x * y) 0.0 u v
+            dot a b / sqrt (dot a a * dot b b)
