@@ -991,7 +991,7 @@ let invertibleAutoregressive (net: Tensor -> Tensor * Tensor) : Transform =
 
 /// E_p(z|x) [log p(x,z) - log q(z|x)] over K samples of the exact posterior, which data drawn from the model bring along:
 /// log p(x) + KL(p(z|x)||q(z|x)), as far above log p(x) as the other divergence says. `[K,B]` twice, result `[B]`.
-/// Source: Ji and Shen (2019), eq. 3. Paper: eq:eubo.
+/// Source: Ji and Shen (2019). Paper: eq:eubo.
 /// > eubo (tt [ [ -3.0 ]; [ -5.0 ] ]) (tt [ [ -1.0 ]; [ -2.0 ] ]) = -2.5
 let eubo (logJoint: Tensor) (logQ: Tensor) : Tensor =
     needShape (nameof logQ) logJoint logQ
@@ -1015,7 +1015,7 @@ module AnnealingPath =
         }
 
     /// log f_t(z) = (1-t) log q0(z) + t log p(x,z). `[..,B,L] -> [..,B]`.
-    /// Source: Wu et al. (2017), section 3. Paper: eq:annealing.
+    /// Source: Neal (2001), section 2. Paper: eq:annealing.
     /// > AnnealingPath.logDensity path 0.5 (tt [ [ 1.0 ] ]) = -1.705
     let logDensity (path: AnnealingPath) (t: float) (z: Tensor) : Tensor =
         // What has no weight is no term, and need not be computed.
@@ -1118,7 +1118,7 @@ let hamiltonianStep
 /// log w = sum_i (t_(i+1) - t_i) [log p(x,z_i) - log q0(z_i)] of chains from z_0, where `transition i`, given log f_(t_i),
 /// moves z_(i-1) to z_i and leaves f_(t_i) invariant, i = 1 .. T-1. Up a ladder from 0 to 1 and from z_0 ~ q0 it has
 /// E w = p(x); down from 1 to 0 and from z_0 ~ p(z|x), E w = 1/p(x). With one step it is the importance weight. Carries no
-/// gradient. `z: [..,B,L]`, result `[..,B]`. Source: Neal (2001), eq. 11; Grosse, Ghahramani and Adams (2015), section 3.
+/// gradient. `z: [..,B,L]`, result `[..,B]`. Source: Neal (2001), section 2.
 /// Paper: eq:ais.
 /// > annealedLogWeights path [| 0.0; 1.0 |] (fun _ _ z -> z) (tt [ [ 1.0 ] ]) = -2.266
 let annealedLogWeights
@@ -1196,7 +1196,7 @@ let adaptedSizes
 /// log (1/K) sum_k w_k <= log p(x) <= -log (1/K) sum_k w'_k, both on average, for weights of `annealedLogWeights` of K chains
 /// up the ladder and K down it, the latter from an exact sample of the posterior, which may be the same for all of them.
 /// Such a sample is the z of data (z,x) that were drawn from the model: the upper side is for these. `[K,B]` twice, results
-/// `[B]`. Source: Grosse, Ghahramani and Adams (2015), section 4. Paper: eq:bdmc.
+/// `[B]`. Source: Grosse, Ghahramani and Adams (2015); Wu et al. (2017). Paper: eq:bdmc.
 /// > evidenceBounds (tt [ [ 0.0 ]; [ log 3.0 ] ]) (tt [ [ 0.0 ]; [ log 0.5 ] ]) = 0.6931; 0.2877
 let evidenceBounds (up: Tensor) (down: Tensor) : Tensor * Tensor =
     logMeanOf (nameof up) 0L up, (logMeanOf (nameof down) 0L down).neg()
