@@ -42,13 +42,13 @@ let trainings (plan: Plan) : Trained list = VaeTraining.each plan "cs1" (vae pla
 let private testSubset (plan: Plan) (trained: Trained) : Tensor =
     let test = (plan.Data trained.Run.Data).Test
     let all = { Raw = plan.Test trained.Run.Data; Levels = test.Levels; Binarise = true }
-    let rows = Array.map int64 (MnistTestSubset.Of test).Indices
-    VaeImages.rows all rows (Noise 0L) "test subset" 0L
+    let subset = MnistTestSubset.Of test
+    VaeImages.rows all (Array.map int64 subset.Indices) (Noise 0L) "test subset" 0L
 
 /// The three figures on the test subset: binarised once, then the mean of 100 one-sample estimates.
 let private evaluate (plan: Plan) (trained: Trained) : RunRequest =
     VaeTraining.measure plan $"cs1.test.seed{trained.Seed}" [ "repeats", string repeats ] trained (fun context built ->
-        let subset = MnistTestSubset.Of (plan.Data trained.Run.Data).Test
+        let subset = MnistTestSubset.Of((plan.Data trained.Run.Data).Test)
         if subset.Note <> "" then
             context.Say subset.Note
         let x = VaeImages.asTheyAre (testSubset plan trained)

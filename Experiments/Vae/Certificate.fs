@@ -25,11 +25,19 @@ module Certificate =
     let private allowed = 1.0
 
     /// Below and, where the images' latents `[B,L]` are known, above. `x: [B,D]`, results `[B]`.
-    let private bounds effort (model: LatentModel) (noise: Noise) part block (x: Tensor) (latents: Tensor option) =
+    let private bounds
+        (effort: Effort)
+        (model: LatentModel)
+        (noise: Noise)
+        (part: string)
+        (block: int64)
+        (x: Tensor)
+        (latents: Tensor option)
+        : Tensor * Tensor option =
         let path = AnnealingPath.ofModel model x
         let shape = [| int64 effort.Chains; x.size 0; path.Base.Mu.size -1 |]
-        let normal stream at = noise.Normal($"{part}.{stream}", at, shape, device = x.device)
-        let uniform stream at = noise.Uniform($"{part}.{stream}.accept", at, shape[..1], device = x.device)
+        let normal (stream: string) (at: int64) = noise.Normal($"{part}.{stream}", at, shape, device = x.device)
+        let uniform (stream: string) (at: int64) = noise.Uniform($"{part}.{stream}.accept", at, shape[..1], device = x.device)
         let start stream = DiagNormal.sample path.Base (normal $"{stream}.start" block)
         let draws stream rung = (let at = block * 100_000L + int64 rung in normal stream at, uniform stream at)
         let ladder = [| for i in 0 .. effort.Steps -> float i / float effort.Steps |]
@@ -45,7 +53,7 @@ module Certificate =
             lower, Some upper
 
     /// The same for any number of images, in blocks of so many chains that their memory is small: one number an image.
-    let private both effort model noise part (x: Tensor) (latents: Tensor option) : float[] * float[] =
+    let private both (effort: Effort) model noise part (x: Tensor) (latents: Tensor option) : float[] * float[] =
         let numbers (perImage: Tensor) = perImage.cpu().double().data<float>().ToArray()
         let chains = if x.device_type = DeviceType.CPU then 256 else 8192
         let lower, upper =
@@ -109,6 +117,7 @@ module Certificate =
     let table (results: Results) (row: string) (data: string) (samples: int) (runs: RunRequest list) : Table =
         let effort = effort results.Plan
         let seconds = Metric.create "" "s" 0 (fun results run -> (results.Of run).Record.Seconds)
+        let took, error = Metric.mean results seconds runs, Metric.mean results (value "error") runs
         let of' metric = Metric.cell results metric runs
         let unknown = Missing "the posterior of a test image cannot be sampled exactly, so there is no upper side"
         [
@@ -126,7 +135,7 @@ module Certificate =
                 Column.right "Gap" (snd >> List.item 3)
             ]
         |> Table.withNote
-            $"A transition has {effort.Leapfrogs} leapfrog steps; all of it took {Metric.mean results seconds runs:F0} s a model. The standard error of the gap over images is {Metric.mean results (value "error") runs:F2}."
+            $"A transition has {effort.Leapfrogs} leapfrog steps; all of it took {took:F0} s a model. The standard error of the gap over images is {error:F2}."
 
     /// The gap for the text.
     let reported (results: Results) (row: string) (runs: RunRequest list) : Value =

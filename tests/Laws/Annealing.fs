@@ -1,7 +1,6 @@
 /// The evidence from both sides: its upper bound, Hamiltonian transitions, annealed importance sampling.
 module Research.Tests.Laws.Annealing
 
-open System
 open Expecto
 open TorchSharp
 open Research.Core
