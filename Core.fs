@@ -1096,7 +1096,7 @@ let leapfrog
 /// u < exp(log f(z') - |p'|^2/2 - log f(z) + |p|^2/2). Returns the next z and the probability of acceptance, which is 0
 /// where the path leaves the numbers' range. `z, momentum: [..,L]`, `u: [..] ~ U[0,1)`, results `[..,L]` and `[..]`.
 /// Source: Neal (2011), section 5.3.2.
-/// > snd (hamiltonianStep logStandardNormal (t [ 1.0 ]) 1 (t [ 0.0 ]) (torch.tensor 0.0) (t [ 2.0 ])) = 0.6065
+/// > snd (hamiltonianStep logStandardNormal (t [ 1.0 ]) 1 (t [ 2.0 ]) (torch.tensor 0.0) (t [ 0.0 ])) = 0.6065
 let hamiltonianStep
     (logDensity: Tensor -> Tensor)
     (step: Tensor)

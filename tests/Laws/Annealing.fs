@@ -481,7 +481,7 @@ let private adapted =
         Function = "adaptedSizes"
         Instances = benches
         Error = error adaptedSizes
-        Tolerance = Tolerance.limit 0.12
+        Tolerance = Tolerance.limit 0.2
         Mutants = [
             "never adapted",
             error (fun path rungs n noise z ->
@@ -591,7 +591,7 @@ let private closes =
                 }
         ]
         Error = error evidenceBounds
-        Tolerance = Tolerance.limit 0.25
+        Tolerance = Tolerance.limit 0.5
         Mutants = [
             "log K left out", error (fun up down -> up.logsumexp 0L, (down.logsumexp 0L).neg())
             "one step's weight",
