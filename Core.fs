@@ -613,7 +613,7 @@ let flowLogProb (baseLogProb: Tensor -> Tensor) (toBase: Transform) (x: Tensor) 
     logProb + logDet
 
 /// E [log q0(z0) - log|det J_f(z0)| + U(f(z0))], the KL from the flow's density to exp(-U)/Z, minus log Z.
-/// Bounded below by -log Z. `z0: [B,D]` from q0, result `[]`. Source: Rezende and Mohamed (2015), eq. 15-16.
+/// Bounded below by -log Z. `z0: [B,D]` from q0, result `[]`. Source: Rezende and Mohamed (2015), section 6.1.
 /// Paper: eq:flow-density.
 /// > flowDensityLoss logStandardNormal coupled energyArcs (tt [ [ 2.0; 0.0 ] ]) = 53.22
 let flowDensityLoss
@@ -1528,7 +1528,7 @@ type Surgery = {
 
 /// I(n;z) = E [log q(z|n) - log q(z)] and KL(q(z)||p(z)) = E [log q(z) - log p(z)], q(z) the mean over all N
 /// encodings; they add up to E [log q(z|n) - log p(z)], the KL term of the ELBO. Quadratic in N, done in blocks.
-/// `encodings: [N,L]`, `eps: [N,L]`. Source: Hoffman and Johnson (2016), eq. 7. Paper: eq:surgery.
+/// `encodings: [N,L]`, `eps: [N,L]`. Source: Hoffman and Johnson (2016). Paper: eq:surgery.
 /// > (elboSurgery mixture.Components logStandardNormal (tt [ [ 0.0 ]; [ 0.0 ] ])).MutualInformation = 0.5662
 let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tensor) : Surgery =
     use _ = torch.no_grad ()
@@ -1553,7 +1553,7 @@ let elboSurgery (encodings: DiagNormal) (logPrior: Tensor -> Tensor) (eps: Tenso
     }
 
 /// I_q(x;z) <= E KL(q(z|x)||p(z)) for any p(z), since the difference is KL(q(z)||p(z)) >= 0: the bound from the
-/// KL of each example. `[N] -> []`. Source: Hoffman and Johnson (2016), section 2. Paper: eq:mi-bound.
+/// KL of each example. `[N] -> []`. Source: Hoffman and Johnson (2016). Paper: eq:mi-bound.
 /// > mutualInformationBound (t [ 1.0; 3.0 ]) = 2
 let mutualInformationBound (klPerExample: Tensor) : Tensor = meanOf (nameof klPerExample) klPerExample
 
@@ -1577,7 +1577,7 @@ let collapsedProportion (eps: float) (delta: float) (klPerDimension: Tensor) : f
     (share.ge(scalar needed).double().mean()).ToDouble()
 
 /// The number of latent dimensions whose posterior mean varies over the data by more than a threshold (0.01 in the
-/// source). `mu: [N,L]`. Source: Burda, Grosse and Salakhutdinov (2016), section 5.1. Paper: eq:active-units.
+/// source). `mu: [N,L]`. Source: Burda, Grosse and Salakhutdinov (2016), section 5. Paper: eq:active-units.
 /// > activeUnits 0.01 (tt [ [ 1.0; 5.0 ]; [ -1.0; 5.0 ] ]) = 1
 let activeUnits (threshold: float) (mu: Tensor) : int =
     need (not (Double.IsNaN threshold)) (nameof threshold) (fun () -> "the threshold is NaN")

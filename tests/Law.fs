@@ -74,6 +74,7 @@ type LawRecord = {
 
 module Law =
     let private records = ConcurrentDictionary<string, LawRecord>()
+    let private known = ConcurrentDictionary<string, bool>()
 
     /// Every tensor that a measurement makes is freed after it.
     let private measure (error: 'a -> float) instance =
@@ -124,7 +125,12 @@ module Law =
         | faults -> failtest (law.Statement + "\n  " + String.Join("\n  ", faults))
 
     /// The law as a test named by its id; what it measured is kept for `save`.
-    let test (law: Law<'a>) : Test = testCase law.Id (fun () -> records[law.Id] <- check law)
+    let test (law: Law<'a>) : Test =
+        known[law.Id] <- true
+        testCase law.Id (fun () -> records[law.Id] <- check law)
+
+    /// Whether a test is a law, by its name.
+    let isKnown (id: string) = known.ContainsKey id
 
     let private write (json: Utf8JsonWriter) (record: LawRecord) =
         let strings (name: string) (values: string list) =
@@ -162,7 +168,9 @@ module Law =
 
     /// Writes what the laws that held have measured.
     let save (file: string) =
-        Directory.CreateDirectory(Path.GetDirectoryName file |> Option.ofObj |> Option.defaultValue ".") |> ignore
+        Directory.CreateDirectory(Path.GetDirectoryName file |> Option.ofObj |> Option.defaultValue ".")
+        |> ignore
+
         let temporary = file + ".tmp"
         File.WriteAllText(temporary, toJson records.Values + "\n")
         File.Move(temporary, file, overwrite = true)

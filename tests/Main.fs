@@ -39,15 +39,28 @@ let private counted (run: CLIArguments list -> int) : int =
 
     code
 
-/// Runs every value marked [<Tests>] in this assembly. A run of all tests also writes what the laws measured to
-/// results/laws.json, from which the report's appendix is made.
+/// What the laws measured, from which the report's appendix is made.
+let private saveLaws () = Law.save (Path.Combine(Repository.root, "results", "laws.json"))
+
+let private all () = Impl.testFromThisAssembly () |> Option.defaultValue (TestList([], FocusState.Normal))
+
+/// Runs every value marked [<Tests>] in this assembly. A run of all tests also saves what the laws measured.
 let private runAll (argv: string array) : int =
     counted (fun settings ->
         let code = runTestsInAssemblyWithCLIArgs settings argv
 
         if argv.Length = 0 then
-            Law.save (Path.Combine(Repository.root, "results", "laws.json"))
+            saveLaws ()
 
+        code)
+
+/// `--laws`: the laws alone, which is what a report needs of the tests.
+let private runLaws () : int =
+    let laws = all () |> Test.filter "." (List.last >> Law.isKnown)
+
+    counted (fun settings ->
+        let code = runTestsWithCLIArgs settings [||] laws
+        saveLaws ()
         code)
 
 /// Tests, or the training that a test wants in a process of its own, or with `--page PATH` a look at a page that was
@@ -76,10 +89,9 @@ let main argv =
             if argv = [| "--slurm" |] then
                 counted (fun settings -> runTestsWithCLIArgs settings [||] SlurmTorture.tests)
             elif Platform.isCalledBy argv then
-                let tests =
-                    Impl.testFromThisAssembly () |> Option.defaultValue (TestList([], FocusState.Normal))
-
-                Platform.serve argv tests
+                Platform.serve argv (all ())
+            elif argv = [| "--laws" |] then
+                runLaws ()
             else
                 runAll argv
     with :? ResearchException as error ->

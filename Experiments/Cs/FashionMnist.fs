@@ -24,7 +24,7 @@ let gan (profile: Profile) : GanRun = {
     CriticSteps = 1
     Ema = 0.0
     Batch = 64
-    Steps = Profile.pick profile 6 500 fullSteps
+    Steps = Profile.pick profile 6 fullSteps fullSteps
     Snapshots = Pictures(Profile.pick profile 2 50 50)
     LogEvery = Profile.pick profile 1 5 5
 }

@@ -40,7 +40,7 @@ let shortenedBy (profile: Profile) =
     | Epochs epochs -> Some $"{epochs} epochs"
     | Steps steps -> Some $"{steps} steps"
 
-let origin (plan: Plan) = plan.Origin([ set ], plan.Seeds.Length, shortenedBy plan.Profile)
+let origin (plan: Plan) = plan.Origin([ set ], (plan.SeedsOn set).Length, shortenedBy plan.Profile)
 
 /// The protocol with a prior and a loss of choice.
 let vae (profile: Profile) (latent: int) (prior: PriorShape) (loss: Loss) : VaeRun = {

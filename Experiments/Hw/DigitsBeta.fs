@@ -87,8 +87,9 @@ let private rateDistortion (results: Results) =
     // A collapsed model has next to no rate, and the axis is logarithmic.
     let point model = max 1e-3 (mean kl model), Metric.each results reconstruction (snd model)
     let equal = main |> List.find (fst >> (=) 1.0) |> mean bound
-    let worst = main @ extra |> List.map (mean reconstruction) |> List.max
-    let y = Axis.linear "distortion: reconstruction (nats)" |> Axis.between 50.0 (worst + 8.0)
+    let distortions = main @ extra |> List.map (mean reconstruction)
+    let lowest = List.min distortions - 8.0
+    let y = Axis.linear "distortion: reconstruction (nats)" |> Axis.between lowest (List.max distortions + 8.0)
     let rates = [| for i in 0..160 -> 10.0 ** (-3.0 + float i / 32.0) |]
 
     Panel.axes "" (Axis.log "rate: KL (nats)") y [
@@ -96,7 +97,7 @@ let private rateDistortion (results: Results) =
             Seeds.points (label model) [ point model ]
         if not extra.IsEmpty then
             Seeds.points "other $\\beta$" (List.map point extra)
-        let reachable = rates |> Array.filter (fun rate -> equal - rate > 50.0)
+        let reachable = rates |> Array.filter (fun rate -> equal - rate > lowest)
         Reference("equal bound", reachable |> Array.map (fun rate -> rate, equal - rate))
     ]
     |> Panel.withLegend SouthWest

@@ -109,7 +109,8 @@ let private measure (plan: Plan) (seed: int64) : RunRequest =
     plan.Measure(training.Key.Name + ".test", configuration, seed, Some set, measure, [ training; classifier ])
 
 /// What a run of each seed says, by its name there.
-let private each run name (results: Results) = results.Plan.Seeds |> List.map (run results.Plan >> results.Value name)
+let private each run name (results: Results) =
+    results.Plan.SeedsOn set |> List.map (run results.Plan >> results.Value name)
 
 /// What is measured on the generators, and what the classifiers say of the test images themselves.
 let private measured, private judged = each measure, each DigitsClassifier.training
@@ -148,7 +149,7 @@ let private bounds (results: Results) =
     let row title metric name = title, measured name results, plain metric
 
     [
-        "best validation $-$ELBO", Metric.each results best (List.map (train plan) plan.Seeds), plain best
+        "best validation $-$ELBO", Metric.each results best (List.map (train plan) (plan.SeedsOn set)), plain best
         row "test $-$ELBO" bound "bound"
         row "reconstruction" reconstruction "reconstruction"
         row "KL" kl "kl"
@@ -216,7 +217,7 @@ let private report (results: Results) : Section =
 
 let private runs (plan: Plan) = [
     yield! withMeasurements plan (plainTrainings plan)
-    for seed in plan.Seeds do
+    for seed in plan.SeedsOn set do
         (train plan seed).Training
         DigitsClassifier.training plan seed
         measure plan seed

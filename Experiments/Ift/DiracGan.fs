@@ -42,9 +42,11 @@ let private orbit (results: Results) order game index =
 
 let private ofMetric metric = games |> List.filter (fun g -> g.Metric = metric)
 
-/// The plane of generator and critic, a unit as long on both axes.
+/// The plane of generator and critic around the solution, a unit as long on both axes.
 let private plane title series : Panel =
-    Panel.axes title (Axis.linear "$\\theta$") (Axis.linear "$\\psi_0$") series
+    let farthest = series |> Seq.collect Series.shown |> Seq.map (fun (x, y) -> max (abs x) (abs y)) |> Seq.max
+    let axis label = Axis.linear label |> Axis.between (-1.05 * farthest) (1.05 * farthest)
+    Panel.axes title (axis "$\\theta$") (axis "$\\psi_0$") series
     |> Panel.equal
     |> Panel.withLegend NoLegend
 
@@ -58,6 +60,9 @@ let private planes metric kind caption panels : Figure =
         3
         panels
 
+/// The number of the source's figure before the penalty.
+let private title game averaged = $"({sourceFigure game averaged}) {penaltyName game.Penalty}"
+
 let private phaseFigure results metric : Figure =
     let stride = strideOf metric
     let starts order game = [
@@ -66,7 +71,7 @@ let private phaseFigure results metric : Figure =
 
     [
         for game in ofMetric metric do
-            plane (penaltyName game.Penalty) (starts Alternating game)
+            plane (title game false) (starts Alternating game)
         plane "none, simultaneous" (starts Simultaneous { Metric = metric; Penalty = NoPenalty })
     ]
     |> planes
@@ -81,7 +86,7 @@ let private averageFigure results metric : Figure =
     [
         for game in ofMetric metric do
             let played = orbit results Alternating game 0
-            plane (penaltyName game.Penalty) [
+            plane (title game true) [
                 Line("game", phase stride played, None)
                 Line("averaged", phase stride (averaged played), None)
             ]

@@ -219,8 +219,16 @@ module Claim =
     /// a, b, ... z, aa, ab, ...
     let rec private letter i = (if i < 26 then "" else letter (i / 26 - 1)) + string (char (int 'a' + i % 26))
 
-    /// The replication table: what was compared, by which rule, with which outcome.
+    let private isExpectation judged =
+        match judged.Claim.Reference with
+        | Printed _ -> false
+        | Theory _
+        | NoNumber -> true
+
+    /// The replication table, what the sources print before what theory expects: what was compared, by which rule, with which outcome.
     let table (judgements: Judgement list) =
+        let judgements = judgements |> List.sortBy isExpectation
+
         let notes =
             judgements
             |> List.map (fun j -> j.Note)
@@ -241,7 +249,7 @@ module Claim =
                 Text claim.What
                 (match claim.Reference with
                  | Printed r -> Source(r, decimals)
-                 | Theory r -> Text $"${Markup.fixedPoint decimals r}$ (theory)"
+                 | Theory r -> Text $"${Markup.fixedPoint decimals r}$"
                  | NoNumber -> Missing "the source prints no number")
                 MeanSe(judged.Mean, judged.Se, decimals)
                 Text(Rule.text claim.Rule)
@@ -251,14 +259,14 @@ module Claim =
         {
             Id = "replication"
             Caption =
-                "Values of the sources beside ours. Every rule was fixed before the runs; the notes say where what is judged by it was chosen after looking."
+                "Values of the sources beside ours, then numbers that theory foretells and no source prints. Every rule was fixed before the runs; the notes say where what is judged by it was chosen after looking."
             Columns = [
-                Table.wrapped 0.09 "Source"
-                Table.wrapped 0.215 "What"
+                Table.wrapped 0.08 "Source"
+                Table.wrapped 0.25 "What"
                 Table.right "Reference"
                 Table.right "Ours"
-                Table.wrapped 0.16 "Rule"
-                Table.wrapped 0.155 "Verdict"
+                Table.wrapped 0.15 "Rule"
+                Table.wrapped 0.14 "Verdict"
             ]
             Rows = judgements |> List.map row
             Note =

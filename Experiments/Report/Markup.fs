@@ -143,3 +143,12 @@ let scientific (digits: int) (value: float) =
             text[.. i - 1]
         else
             $@"{text[.. i - 1]}\cdot10^{{{exponent}}}"
+
+/// The same, but plain for numbers that read well so: `0.012`, `88`.
+let readable (digits: int) (value: float) =
+    let magnitude = abs value
+
+    if 0.01 <= magnitude && magnitude < 1000.0 then
+        fixedPoint (max 0 (digits - 1 - int (floor (log10 magnitude)))) value
+    else
+        scientific digits value

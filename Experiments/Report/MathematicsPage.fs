@@ -56,7 +56,7 @@ let private usersHtml (runs: Run list) (name: string) =
     let users = runs |> List.filter (fun run -> run.Functions.Contains name)
 
     if users.IsEmpty then
-        "<p class=muted>No run of this profile computes with it.</p>"
+        "<p class=muted>No run of this profile trains or measures with it: the law beside it checks the formula, and tables may compute it from what runs have left.</p>"
     else
         let rows =
             users

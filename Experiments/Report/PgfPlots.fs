@@ -7,7 +7,7 @@ open Research.Report.PgfSeries
 type File = PgfSeries.File
 
 /// Width of the text in millimetres, as preamble.tex sets it.
-let private textWidth = 158.0
+let private textWidth = 155.0
 
 /// Width of a digit and height of a line of tick labels in millimetres.
 let private digitWidth, private lineHeight = 1.6, 3.2
@@ -61,7 +61,7 @@ let private axesPanel (path: int -> string) (columns: int) (colours: int list) (
         if square then
             min 90.0 (textWidth / float columns - beside - (if panel.Y.Label = "" then 0.0 else labelWidth))
         else
-            min 110.0 (textWidth / float columns - 4.0)
+            min 110.0 (textWidth / float columns - (if columns = 1 then 4.0 else 5.5))
 
     let height = if square then width else max 42.0 (width * 0.62)
 

@@ -97,11 +97,14 @@ let private band colour (scale: Scale) (points: (float * float)[]) (error: float
         ]
 
 /// What names a series: an entry of the legend, or the name beside a single point.
-let private named item =
+let private named index item =
     let name = Markup.latex (Series.name item)
 
     if Series.isLone item then
-        $", forget plot, nodes near coords={{{name}}}, every node near coord/.style={{anchor=south, font=\\footnotesize, black}}",
+        // By turns above and below, so that neighbours do not write over each other.
+        let anchor = if index % 2 = 0 then "south" else "north"
+
+        $", forget plot, nodes near coords={{{name}}}, every node near coord/.style={{anchor={anchor}, font=\\footnotesize, black}}",
         []
     else
         forget (Series.name item), legendEntry (Series.name item)
@@ -109,7 +112,7 @@ let private named item =
 /// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark.
 let latex (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
     let colour, _ = Colours.colour index
-    let naming, entry = named item
+    let naming, entry = named index item
 
     match item with
     // pgfplots gives the legend entry of an empty plot to the next one.

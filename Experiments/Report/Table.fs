@@ -5,7 +5,7 @@ type Cell =
     /// Text with `$...$` for mathematics.
     | Text of string
     | Number of value: float * decimals: int
-    /// Few significant digits of a very small or large number.
+    /// Few significant digits of numbers of very different size.
     | Scientific of value: float * digits: int
     | MeanSe of mean: float * se: float * decimals: int
     /// A number that a source states, not ours.
@@ -40,7 +40,7 @@ module Cell =
         match cell with
         | Text text -> Markup.latex text
         | Number(value, decimals) -> $"${Markup.fixedPoint decimals value}$"
-        | Scientific(value, digits) -> $"${Markup.scientific digits value}$"
+        | Scientific(value, digits) -> $"${Markup.readable digits value}$"
         // One run has no spread: a standard error of nothing is not 0.
         | MeanSe(mean, se, decimals) when System.Double.IsNaN se -> $"${Markup.fixedPoint decimals mean}$"
         | MeanSe(mean, se, decimals) ->

@@ -128,11 +128,16 @@ let ofAxis (room: Room) (axis: Axis) (shown: float seq) : Tick list =
         | None, [||] -> None
         | None, values -> Some(Array.min values, Array.max values)
 
+    // Nothing stands between two epochs.
+    let isCounted = shown |> Seq.forall (fun value -> value = round value)
+
     match ends, axis.Scale with
     | Some(low, high), Linear when high - low > 1e-3 * max (abs low) (abs high) ->
         evenly low high
         |> List.tryFind (fun ticks ->
-            ticks.Length >= 2 && fits room (fun v -> (v - low) / (high - low)) ticks)
+            ticks.Length >= 2
+            && (not isCounted || ticks |> List.forall (fun tick -> tick.Value = round tick.Value))
+            && fits room (fun v -> (v - low) / (high - low)) ticks)
         |> Option.defaultValue []
     | Some(low, high), Logarithmic when low > 0.0 && high > low * (1.0 + 1e-4) ->
         let position value = log (value / low) / log (high / low)

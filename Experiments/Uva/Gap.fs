@@ -38,7 +38,9 @@ let private measure (plan: Plan) (trained: Trained) =
         ])
 
 /// The models after each number of epochs, one per seed.
-let private models (plan: Plan) = [ for e in epochs plan.Profile -> e, [ for seed in plan.Seeds -> train plan seed e ] ]
+let private models (plan: Plan) = [
+    for e in epochs plan.Profile -> e, [ for seed in plan.SeedsOn Digits.set -> train plan seed e ]
+]
 
 let private runs (plan: Plan) = models plan |> List.collect (snd >> VaeTraining.withEach (measure plan))
 let private measured (plan: Plan) = [ for e, trained in models plan -> e, List.map (measure plan) trained ]
@@ -86,7 +88,7 @@ let private report (results: Results) : Section =
     let rates = measured |> List.map (mean rate)
 
     {
-        Section.empty "uva1.6" (plan.Origin([ Digits.set ], plan.Seeds.Length, None)) with
+        Section.empty "uva1.6" (plan.Origin([ Digits.set ], (plan.SeedsOn Digits.set).Length, None)) with
             Figures = [ figure results ]
             Tables = [ table results ]
             Values = [

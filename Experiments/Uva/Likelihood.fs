@@ -41,12 +41,16 @@ let private onVae (plan: Plan) (name: string) (trained: Trained) : RunRequest =
         @ [ "kl", (klStandard (model.Encode x).Base).mean().ToDouble() ])
 
 let private linear (plan: Plan) = plan.Seeds |> List.map (LinearLikelihood.request plan)
-let private digits (plan: Plan) = Digits.plainTrainings plan |> List.map (onVae plan "digits")
+
+/// As many seeds as the other set has.
+let private digitsTrainings (plan: Plan) = Digits.plainTrainings plan |> List.truncate plan.Seeds.Length
+
+let private digits (plan: Plan) = digitsTrainings plan |> List.map (onVae plan "digits")
 let private mnist (plan: Plan) = BinarizedMnist.trainings plan |> List.map (onVae plan "mnist")
 
 let private runs (plan: Plan) =
     linear plan
-    @ VaeTraining.withEach (onVae plan "digits") (Digits.plainTrainings plan)
+    @ VaeTraining.withEach (onVae plan "digits") (digitsTrainings plan)
     @ VaeTraining.withEach (onVae plan "mnist") (BinarizedMnist.trainings plan)
 
 let private estimators = [ "prior", "from the prior"; "importance", "importance sampling" ]

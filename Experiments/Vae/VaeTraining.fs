@@ -77,10 +77,13 @@ module VaeTraining =
     let request (plan: Plan) (name: string) (seed: int64) (run: VaeRun) : Trained =
         requestOf plan name seed run [] [] (fun _ parameters ->
             training plan run (VaeRun.build run parameters) (Descent(parameters, run.Optimiser)) (data plan run))
-    /// One training a seed, `name.seed1` and so on.
-    let each (plan: Plan) (name: string) (run: VaeRun) : Trained list = [
-        for seed in plan.Seeds -> request plan $"{name}.seed{seed}" seed run
+    /// One training for each of some seeds, `name.seed1` and so on.
+    let ofSeeds (plan: Plan) (seeds: int64 list) (name: string) (run: VaeRun) : Trained list = [
+        for seed in seeds -> request plan $"{name}.seed{seed}" seed run
     ]
+
+    /// One training a seed of the set's.
+    let each (plan: Plan) (name: string) (run: VaeRun) : Trained list = ofSeeds plan (plan.SeedsOn run.Data) name run
     /// Steps on one batch and its noise again and again, from the start of a run's model: to be timed. All by operators,
     /// whatever its training takes: what is compared is what the models cost, not which of them has a kernel.
     let stepper (run: VaeRun) (context: RunContext) (x: Tensor) (eps: Tensor) : unit -> unit =

@@ -26,6 +26,8 @@ let private vocabulary = [
     is "reciprocal" "0" [ 0.0; 0.0 ] (fun v -> reciprocal (v [ 0.0; 0.0 ]))
     is "reciprocal" "tiny and huge" [ 4e29; -8e29; 4e-31; 0.0 ] (fun v ->
         reciprocal (matrix v [ [ 5e-31; -1e-30 ]; [ 2.5e30; 0.0 ] ]))
+    is "reciprocal" "its largest element negative" [ -4e-31 ] (fun v ->
+        (reciprocal (v [ -2.5e30; 1.0 ])).narrow(0L, 0L, 1L))
     is "reciprocal" "finite slopes at 0" [ 0.0; 0.0 ] (fun v ->
         0.0 * grad (fun w -> (reciprocal w).sum()) (v [ 0.0; 0.0 ]))
 ]
@@ -198,6 +200,11 @@ let private mixtures = [
             (matrix v [ [ 0.5 ]; [ 1.0 ] ]))
     raises "Mixture.sample" "one log-weight for two components" "m" (fun v ->
         Mixture.sample { Logits = v [ 0.0 ]; Components = two v } (v [ 0.5 ]) (matrix v [ [ 0.5 ] ]))
+    raises "Mixture.sample" "a choice without example for samples of examples" "u" (fun v ->
+        Mixture.sample
+            { Logits = v [ 0.0; 0.0 ]; Components = two v }
+            (scalar v 0.5)
+            ((matrix v [ [ 0.5 ] ]).unsqueeze 0L))
     // The difference of 1 is 3e6 standard deviations: of its square, 1e13, an expanded form keeps three digits.
     is
         "pairwiseLogProb"
@@ -209,6 +216,8 @@ let private mixtures = [
                 (matrix v [ [ 100.0 ] ])
             |> fun pairs -> pairs.reshape -1L)
     is "pairwiseLogProb" "no point" [] (fun v -> pairwiseLogProb (two v) (empty v [ 0L; 1L ]))
+    is "pairwiseLogProb" "no dimension" [ 0.0; 0.0 ] (fun v ->
+        pairwiseLogProb (normal (empty v [ 1L; 0L ]) (empty v [ 1L; 0L ])) (empty v [ 2L; 0L ]))
     is "pairwiseLogProb" "not a number" [ nan; nan ] (fun v -> pairwiseLogProb (two v) (matrix v [ [ nan ] ]))
     raises "pairwiseLogProb" "points of one dimension for two" "z" (fun v ->
         pairwiseLogProb
@@ -287,6 +296,11 @@ let private bounds = [
         scoreGradient (fun x -> 1.0 / (x - 1.0).abs()) (scalar v 0.0) (v [ 0.0; 1.0 ]))
     raises "scoreGradient" "a sum for values" "f" (fun v ->
         scoreGradient sumLast (scalar v 0.0) (v [ 0.0; 1.0 ]))
+    is
+        "pathwiseGradient"
+        "noise on one side"
+        [ 3.0 * 0.75 ** 2.0; 3.0 * 2.25 ** 2.0 ]
+        (fun v -> pathwiseGradient (fun x -> x * x.square ()) (scalar v 0.25) (v [ 0.5; 2.0 ]))
     is "pathwiseGradient" "a constant" [ 0.0; 0.0 ] (fun v ->
         pathwiseGradient torch.ones_like (scalar v 0.0) (v [ 0.0; 1.0 ]))
     raises "pathwiseGradient" "a sum for values" "f" (fun v ->

@@ -66,6 +66,11 @@ let private planarMaps = [
         planarInvertibleU (v [ 1.0; 2.0 ]) (v [ 1.0 ]))
     isWithin 2e-7 "planar" "w = 0: a shift" [ 1.0 + 3.0 * tanh 0.5; 2.0 - 4.0 * tanh 0.5; 0.0 ] (fun v ->
         both ((planar (v [ 3.0; -4.0 ]) (v [ 0.0; 0.0 ]) (scalar v 0.5)).Forward(v [ 1.0; 2.0 ])))
+    is "planar" "w without positive element" [ planarLogDet 0.5 2.0 ] (fun v ->
+        snd ((planar (v [ -2.0; 0.0 ]) (v [ -1.0; 0.0 ]) (scalar v 0.5)).Forward(v [ 0.0; 0.0 ])))
+    // w.u = 10, though no square of w is a number of float32.
+    is "planar" "w tiny and u huge" [ planarLogDet 0.0 10.0 ] (fun v ->
+        snd ((planar (v [ 1e26; 0.0 ]) (v [ 1e-25; 0.0 ]) (scalar v 0.0)).Forward(v [ 0.0; 0.0 ])))
     is "planar" "the slopes at w = 0" [ 2.0 * tanh 0.5 - 0.5 ] (fun v ->
         let slopes =
             grad
@@ -118,6 +123,14 @@ let private planarMaps = [
         both ((invertibleAutoregressive (fun z -> 0.0 * z, 0.0 * z - 50.0)).Inverse.Value(v [ 1e-20 ])))
     is "invertibleAutoregressive" "a gate wide open" [ 3.0; 0.0 ] (fun v ->
         both ((invertibleAutoregressive (fun z -> 0.0 * z, 0.0 * z + 1e4)).Inverse.Value(v [ 3.0 ])))
+    for mean, gate in [ [ 2L; 2L ], [ 2L ]; [ 2L ], [ 2L; 2L ] ] do
+        raises "invertibleAutoregressive" $"outputs %A{mean} and %A{gate} for [2]" "net" (fun v ->
+            let constant (shape: int64 list) : Tensor =
+                torch.ones (Array.ofList shape, (v [ 0.0 ]).dtype)
+
+            (invertibleAutoregressive (fun _ -> constant mean, constant gate)).Inverse.Value(v [ 1.0; 2.0 ]))
+    is "invertibleAutoregressive" "no dimension" [ 0.0 ] (fun v ->
+        both ((invertibleAutoregressive (fun z -> z, z)).Inverse.Value(v [])))
     raises "invertibleAutoregressive" "one mean for two coordinates" "net" (fun v ->
         (invertibleAutoregressive (fun z -> z.narrow (-1L, 0L, 1L), z)).Inverse.Value(v [ 1.0; 2.0 ]))
 ]

@@ -109,6 +109,17 @@ let private objectives = [
     is "freeBits" "none free, narrow" [ 2.0 + 0.25 * (169.0 + exp -170.0) ] (fun v ->
         lossOf (freeBits 0.0) v [ -170.0; 0.0 ] (noise v))
     is "freeBits" "not a number" [ nan ] (fun v -> lossOf (freeBits 0.5) v [ nan; 0.0 ] (noise v))
+    // Half of the four examples, in two rows, have a divergence of 49.5.
+    is "freeBits" "a batch of two dimensions" [ 24.75 ] (fun v ->
+        let logVar = (matrix v [ [ 0.0; -100.0 ]; [ -100.0; 0.0 ] ]).unsqueeze -1L
+
+        let grid: LatentModel = {
+            Encode = fun _ -> { Base = normal (torch.zeros_like logVar) logVar; Flow = None }
+            LogLikelihood = fun _ z -> 0.0 * sumLast z
+            Prior = Prior.standard
+        }
+
+        total (freeBits 1.0 grid (x v) (torch.zeros_like logVar)))
     raises "freeBits" "a debt" "lambda" (fun _ -> freeBits -1.0)
     raises "freeBits" "a flow" "model" (fun v -> freeBits 1.0 (flowing v) (x v) (noise v))
     raises "freeBits" "a prior without closed form" "model" (fun v ->
@@ -235,6 +246,30 @@ let private infoVaes = [
                 (kernelImq 1.0)
                 (matrix v [ [ shift ]; [ shift + 1.0 ] ])
                 (matrix v [ [ shift ]; [ shift + 2.0 ] ]))
+    isInDouble
+        "mmdUnbiased"
+        "points that no sum of them is near"
+        [
+            (let k d = 1.0 / (1.0 + d * d)
+             let x, y = [ 1e6 + 0.1; 1e6 + 0.7 ], [ 1e6 + 0.4; 1e6 + 1.9 ]
+             let between = List.averageBy k [ for a in x do for b in y -> a - b ]
+             k (x[0] - x[1]) + k (y[0] - y[1]) - 2.0 * between)
+        ]
+        (fun v ->
+            mmdUnbiased
+                (kernelImq 1.0)
+                (matrix v [ [ 1e6 + 0.1 ]; [ 1e6 + 0.7 ] ])
+                (matrix v [ [ 1e6 + 0.4 ]; [ 1e6 + 1.9 ] ]))
+    // Equal points are at distance 0 or at what rounding leaves, of which a kernel may take the root.
+    isWithin 1e-6 "mmdUnbiased" "a kernel of the distance, equal points" [ 0.0 ] (fun v ->
+        let points = torch.cat [| v [ for i in 1..12 -> sin (float (i * i)) ] |]
+        let points = points.reshape [| 4L; 3L |]
+        let twice = torch.cat [| points; points |]
+        let energy (d2: Tensor) = d2.sqrt().neg()
+        // 8 points, each twice: of 56 ordered pairs 8 are at distance 0; the mean over all 16 of 64 at 0.
+        let all = mmdUnbiased energy twice twice
+        let mean = (torch.cdist (points.double (), points.double ())).mean()
+        all.double () + 2.0 * mean * 64.0 / 56.0 - 2.0 * mean)
     // Two pairs of near points a million apart: only the near ones feel each other.
     isWithin 1e-3 "mmdUnbiased" "points far from each other" [ 0.0 ] (fun v ->
         let points = matrix v [ [ 0.0 ]; [ 1e6 ] ]
@@ -256,6 +291,12 @@ let private infoVaes = [
     is "infoVaeForms" "weight 0 of what is infinite" [ log 2.0 ] (fun v ->
         let identity = matrix v [ [ 1.0; 0.0 ]; [ 0.0; 1.0 ] ]
         fst (infoVaeForms 1.0 0.0 (v [ 0.5; 0.5 ]) identity identity (v [ 1.0; 0.0 ])))
+    // One x, whose posterior is one of two z: nothing is told and the likelihood is right.
+    is "infoVaeForms" "a z that is never drawn" [ 2.0 * log 0.5; 2.0 * log 0.5 ] (fun v ->
+        let a, b =
+            infoVaeForms 0.5 2.0 (v [ 1.0 ]) (matrix v [ [ 1.0; 0.0 ] ]) (matrix v [ [ 1.0; 1.0 ] ]) (v [ 0.5; 0.5 ])
+
+        torch.stack [| a; b |])
     for name, d, l, p in [ "pData", 1, 2, 2; "likelihood", 2, 1, 2; "prior", 2, 2, 1 ] do
         raises "infoVaeForms" $"{name} of another size" name (fun v ->
             let half = matrix v [ [ 0.5; 0.5 ]; [ 0.5; 0.5 ] ]
@@ -275,6 +316,30 @@ let private infoVaes = [
         let prior = Prior.mixtureOfGaussians (v [ 0.0; 0.0 ]) components (torch.zeros_like components)
         let eps = torch.stack [| noise v; noise v; matrix v [ [ -40.0 ]; [ 8.0 ] ] |]
         total (infoVae 1.0 1.0 sum { model v [ 0.0; 0.0 ] with Prior = prior } (x v) eps))
+    // The first coordinate of two chooses the component, the second does not.
+    is "infoVae" "the first coordinate chooses" [ 9.0 ] (fun v ->
+        let components = matrix v [ [ 7.0; 0.0 ]; [ 9.0; 0.0 ] ]
+        let prior = Prior.mixtureOfGaussians (v [ 0.0; 0.0 ]) components (torch.zeros_like components)
+        let point = normal (matrix v [ [ 0.0; 0.0 ] ]) (matrix v [ [ 0.0; 0.0 ] ])
+
+        let model: LatentModel = {
+            Encode = fun _ -> { Base = point; Flow = None }
+            LogLikelihood = fun _ z -> 0.0 * sumLast z
+            Prior = prior
+        }
+
+        let eps = (matrix v [ [ 0.0; 0.0 ]; [ 0.0; 0.0 ]; [ 8.0; -8.0 ] ]).unsqueeze 1L
+        total (infoVae 1.0 1.0 sum model (v [ 1.0 ]) eps))
+    // Weights that are 0 make no term: 1 - alpha, and alpha + lambda - 1.
+    is "infoVae" "which terms there are" [ 3.0; 2.0; 2.0 ] (fun v ->
+        let eps = torch.zeros ([| 3L; 2L; 1L |], (x v).dtype)
+
+        v [
+            for alpha, lambda in [ 1.5, 0.5; 0.5, 0.5; 1.0, 2.0 ] ->
+                float (infoVae alpha lambda sum (model v [ 0.0; 0.0 ]) (x v) eps).Length
+        ])
+    raises "infoVae" "noise without examples" "eps" (fun v ->
+        lossOf (infoVae 0.0 1.0 sum) v [ 0.0; 0.0 ] (torch.zeros ([| 3L; 2L |], (x v).dtype)))
     raises "infoVae" "noise for the posterior and the prior alone" "eps" (fun v ->
         lossOf (infoVae 0.0 1.0 sum) v [ 0.0; 0.0 ] (torch.zeros ([| 2L; 2L; 1L |], (x v).dtype)))
     raises "infoVae" "no example" "x" (fun v -> lossOfNone (infoVae 0.0 1.0 sum) v [ 3L ])
@@ -340,6 +405,8 @@ let private games = [
         gradientPenalty (fun x -> x.mean ()) two two (v [ 0.5; 0.5 ]))
     raises "gradientPenalty" "no example" "x" (fun v ->
         (let none = empty v [ 0L; 1L ] in gradientPenalty sumLast none none (v [])))
+    is "diracStep" "two states at once" [ 1.2; 1.9; 0.0; 2.9; -1.3; 5.0 ] (fun v ->
+        diracStep W1 NoPenalty Simultaneous 0.1 (matrix v [ [ 1.0; 2.0; 0.0 ]; [ 3.0; -1.0; 5.0 ] ]))
     // The discriminator is sure: no slope but the penalty's, which is 0 at psi0 = 0.
     is "diracStep" "a sure critic" [ 1.0; 0.0; -800.05; 1.0; 0.0; 800.0 - 0.05; 2.0; -0.1; 0.0 ] (fun v ->
         torch.stack [|
@@ -375,6 +442,19 @@ let private scores = [
         let mean = v [ for _ in 1..30 -> 0.0 ]
         let s = thin v 30 1.0
         torch.stack [| frechetDistance mean s mean s; frechetDistance mean s mean (thin v 30 2.0) |])
+    // Of a a' and S the cross term is sqrt(a'S a): no root of an eigenvalue that is rounding adds to it.
+    for scale in [ 1e-6; 1.0; 1e6 ] do
+        let a = [ for i in 1..60 -> 0.01 * sqrt scale * float i ]
+        let variances = [ for i in 1..60 -> scale * float i ]
+        let along = List.sum (List.map2 (fun a s -> a * a * s) a variances)
+
+        isInDouble
+            "frechetDistance"
+            $"of rank one, and another, at {scale}"
+            [ List.sumBy (fun a -> a * a) a + List.sum variances - 2.0 * sqrt along ]
+            (fun v ->
+                let mean = v [ for _ in 1..60 -> 0.0 ]
+                frechetDistance mean ((v a).outer (v a)) mean (torch.diag (v variances)))
     is "frechetDistance" "no variance" [ 4.0 + 9.0 ] (fun v ->
         frechetDistance (v [ 2.0 ]) (matrix v [ [ 0.0 ] ]) (v [ 0.0 ]) (matrix v [ [ 9.0 ] ]))
     is "frechetDistance" "along and across" [ 1.0 + 4.0 ] (fun v ->
@@ -393,6 +473,27 @@ let private scores = [
         frechetDistance (v [ 0.0; 0.0 ]) (diagonal v 1.0 1.0) (v [ 0.0; 0.0 ]) (v [ 1.0; 1.0 ]))
     raises "frechetDistance" "means of other sizes" "mean2" (fun v ->
         frechetDistance (v [ 0.0; 0.0 ]) (diagonal v 1.0 1.0) (v [ 0.0 ]) (matrix v [ [ 1.0 ] ]))
+    raises "frechetDistance" "an infinite covariance" "cov2" (fun v ->
+        frechetDistance
+            (v [ 0.0; 0.0 ])
+            (diagonal v 1.0 1.0)
+            (v [ 0.0; 0.0 ])
+            (matrix v [ [ 1.0; -infinity ]; [ -infinity; 1.0 ] ]))
+    // What rounding may leave is a hundred-thousandth of the largest element, at any scale.
+    for scale in [ 1e-8; 1.0; 1e8 ] do
+        let pair v (a: Tensor) = frechetDistance (v [ 0.0; 0.0 ]) a (v [ 0.0; 0.0 ]) a
+
+        isWithin (1e-4 * scale) "frechetDistance" $"nearly symmetric, near 0, at {scale}" [ 0.0; 0.0 ] (fun v ->
+            torch.stack [|
+                pair v (scale * matrix v [ [ 1.0; 0.5 + 0.8e-5 ]; [ 0.5; 1.0 ] ])
+                pair v (scale * diagonal v 1.0 -0.8e-5)
+            |])
+
+        raises "frechetDistance" $"not quite symmetric at {scale}" "cov1" (fun v ->
+            pair v (scale * matrix v [ [ 1.0; 0.5 + 1.2e-5 ]; [ 0.5; 1.0 ] ]))
+
+        raises "frechetDistance" $"a slightly negative variance at {scale}" "cov1" (fun v ->
+            pair v (scale * diagonal v 1.0 -1.2e-5))
     is "inceptionScore" "certain, of one class, of all alike" [ 2.0; 1.0; 1.0 ] (fun v ->
         torch.stack [|
             inceptionScore (matrix v [ [ 0.0; -infinity ]; [ -infinity; 0.0 ] ])
@@ -418,6 +519,9 @@ let private diagnostics = [
     raises "elboSurgery" "one number for two latents" "eps" (fun v ->
         (let q = matrix v [ [ 1.0; 2.0 ] ] in
          elboSurgery (normal q q) logStandardNormal (matrix v [ [ 1.0 ] ])))
+    raises "elboSurgery" "one example's noise for two" "eps" (fun v ->
+        (let q = matrix v [ [ 1.0 ]; [ 2.0 ] ] in
+         elboSurgery (normal q q) logStandardNormal (matrix v [ [ 1.0 ] ])))
     is "mutualInformationBound" "infinite" [ infinity ] (fun v ->
         mutualInformationBound (v [ infinity; 1.0 ]))
     raises "mutualInformationBound" "no example" "klPerExample" (fun v -> mutualInformationBound (v []))
@@ -429,6 +533,12 @@ let private diagnostics = [
             collapsedProportion 0.01 1.0 kl
             collapsedProportion 0.01 0.5 kl
         ])
+    is "collapsedProportion" "one divergence, at the threshold and below" [ 0.0; 1.0 ] (fun v ->
+        v [ for kl in [ 0.25; 0.125 ] -> collapsedProportion 0.25 0.0 (matrix v [ [ kl ] ]) ])
+    // 1 - 0.7 rounds above 0.3; one example of 2,000 is a share of 0.0005.
+    is "collapsedProportion" "exactly the share, and one example of many less" [ 1.0; 0.0 ] (fun v ->
+        let column small n = matrix v [ for i in 1..n -> [ if i <= small then 0.0 else 1.0 ] ]
+        v [ collapsedProportion 0.01 0.7 (column 3 10); collapsedProportion 0.01 0.0 (column 1999 2000) ])
     raises "collapsedProportion" "no example" "klPerDimension" (fun v ->
         collapsedProportion 0.01 0.01 (empty v [ 0L; 2L ]))
     raises "collapsedProportion" "not a number" "klPerDimension" (fun v ->
@@ -440,6 +550,8 @@ let private diagnostics = [
             collapsedProportion 0.01 delta (matrix v [ [ 0.0 ] ]))
     is "activeUnits" "far from 0" [ 1.0 ] (fun v ->
         v [ float (activeUnits 0.01 (matrix v [ [ 1e5; 1e5 ]; [ 1e5 + 1.0; 1e5 ] ])) ])
+    is "activeUnits" "a variance of 2, at the threshold and above" [ 0.0; 1.0 ] (fun v ->
+        v [ for threshold in [ 2.0; 1.9 ] -> float (activeUnits threshold (matrix v [ [ 1.0 ]; [ -1.0 ] ])) ])
     raises "activeUnits" "one example" "mu" (fun v -> activeUnits 0.01 (matrix v [ [ 1.0 ] ]))
     raises "activeUnits" "not a number" "mu" (fun v -> activeUnits 0.01 (matrix v [ [ nan ]; [ 1.0 ] ]))
     raises "activeUnits" "infinite" "mu" (fun v -> activeUnits 0.01 (matrix v [ [ infinity ]; [ 1.0 ] ]))
@@ -509,6 +621,12 @@ let tests =
             Expect.throwsT<InvalidOperationException>
                 (fun () -> grad (fun x -> x.sum ()) (torch.ones 2L) |> ignore)
                 "inference mode")
+
+        testCase "no derivative changes its point" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let x = torch.ones 2L
+            grad (fun x -> x.square().sum()) x |> ignore
+            Expect.isFalse x.requires_grad "as it was")
 
         for name, cases in List.groupBy _.Function cases do
             testCase name (fun () ->

@@ -155,6 +155,18 @@ let private transforms: (string * Case) list = [
         b
         z
 
+    "invertibleAutoregressive, inverse",
+    of3
+        (fun a b z ->
+            back
+                (invertibleAutoregressive (fun z ->
+                    let below = z.matmul (torch.triu (a, 1L))
+                    below.tanh (), z.matmul (torch.triu (b, 1L))))
+                z)
+        a
+        b
+        (g 3 [ 3; 2 ])
+
     "inverseAutoregressive",
     of3 (fun a b z -> both (inverseAutoregressive (networkOf a b)) z) a b (g 3 [ 3; 2 ])
 
@@ -213,10 +225,28 @@ let private objectives: (string * Case) list = [
 
         for behind, flow in [ "", None; ", planar posterior", Some amortised ] do
             name + behind,
-            of3 (fun e d x -> total (objective (modelOf flow Prior.standard e d) x noise)) encoder decoder x
+            of4
+                (fun e d x eps -> total (objective (modelOf flow Prior.standard e d) x eps))
+                encoder
+                decoder
+                x
+                noise
 
             name + behind + ", learned prior",
             of3 (fun e d m -> total (objective (modelOf flow (mog m) e d) x noise)) encoder decoder centres
+
+    "jackknifeEvidence", of1 jackknifeEvidence (g 1 [ 4; 3 ])
+
+    "freeBits",
+    of4 (fun e d x eps -> total (freeBits 0.2 (modelOf None Prior.standard e d) x eps)) encoder decoder x eps
+
+    let posterior flow =
+        of3 (fun m s e -> pair (Posterior.sample { Base = normal m s; Flow = flow } e))
+
+    "Posterior.sample", posterior None (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 4; 3; 2 ])
+
+    "Posterior.sample, planar posterior",
+    posterior (Some(planar (g 4 [ 2 ]) (g 5 [ 2 ]) (scalar 0.3))) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 4; 3; 2 ])
 ]
 
 let private priors: (string * Case) list = [
@@ -298,6 +328,16 @@ let private linearModels: (string * Case) list = [
     "LinearGaussian.logLikelihood", of4 (fun w b x z -> LinearGaussian.logLikelihood (model w b) x z) w b x z
 ]
 
+/// Derivatives differentiate again, in the point and in what their function closes over.
+let private derivatives: (string * Case) list = [
+    let f (a: Tensor) (x: Tensor) = ((a * x).sin() * x.flip 0L).sum()
+    let a, x = g 1 [ 3 ], g 2 [ 3 ]
+    "grad", of2 (fun a x -> grad (f a) x) a x
+    "diff", of2 (fun a x -> diff (fun x -> (a * x).sin()) x) a x
+    "jacobian", of2 (fun a x -> jacobian (fun x -> (a * x).sin() * x.flip 0L) x) a x
+    "hessian", of2 (fun a x -> hessian (f a) x) a x
+]
+
 /// A random combination of the outputs, so that each counts.
 let private combined (f: Tensor list -> Tensor) (inputs: Tensor list) : Tensor =
     let y = f inputs
@@ -344,9 +384,70 @@ let private law (name: string) (instances: (string * Case) list) =
         ]
     }
 
+/// The gradients of the estimators that are not those of their values: the parts of log w that each counts, each part's
+/// gradient by itself.
+let private estimators =
+    let encoder, decoder, x, eps = g 3 [ 3; 4 ], g 4 [ 2; 3 ], uniform 1 [ 3; 3 ], g 2 [ 4; 3; 2 ]
+
+    let leaves () = [ for t in [ encoder; decoder; x; eps ] -> t.detach().clone().requires_grad_ true ]
+
+    let gradients (loss: Tensor list -> Tensor) =
+        let inputs = leaves ()
+        (loss inputs).backward()
+        inputs |> List.map (fun t -> nonNull t.grad)
+
+    let through (objective: Objective) =
+        gradients (function
+            | [ e; d; x; eps ] -> total (objective (modelOf None Prior.standard e d) x eps)
+            | _ -> failtest "four tensors")
+
+    /// log w of a sample and of x with the density of q held: by the decoder's path and by the sample's.
+    let byParts (direct: Tensor -> Tensor) (path: Tensor -> Tensor) =
+        gradients (function
+            | [ e; d; x; eps ] ->
+                let model = modelOf None Prior.standard e d
+                let q = (model.Encode x).Base
+                let z = q.Mu + (0.5 * q.LogVar).exp() * eps
+
+                let logW (model: LatentModel) (x: Tensor) (z: Tensor) =
+                    let own = z - q.Mu.detach ()
+                    let logQ = -0.5 * (own.square () / q.LogVar.detach().exp() + q.LogVar.detach ()).sum -1L
+                    model.LogLikelihood x z - 0.5 * z.square().sum -1L - logQ
+
+                let ofDecoder = logW model x (z.detach ())
+                let ofSample = logW (modelOf None Prior.standard (e.detach ()) (d.detach ())) (x.detach ()) z
+                let share = (ofSample.detach ()).exp() / (ofSample.detach ()).exp().sum(0L, true)
+                let parts = direct share * ofDecoder + path share * ofSample
+                parts.sum().neg() / float (x.size 0)
+            | _ -> failtest "four tensors")
+
+    let error (stl: Objective, dreg: Objective) (which: int) =
+        let mean (share: Tensor) = torch.full_like (share, Research.Core.scalar (1.0 / float (share.size 0)))
+
+        List.max [
+            relativeDistance (List.item which (through stl)) (List.item which (byParts mean mean))
+            relativeDistance (List.item which (through dreg)) (List.item which (byParts id _.square()))
+        ]
+
+    {
+        Id = "gradients/estimators"
+        Statement =
+            "Stick-the-landing counts every path's gradient of log w once, the doubly reparameterised one by the share for the decoder and its square for the sample."
+        Labels = []
+        Function = "stickTheLanding, doublyReparameterised"
+        Instances = [ "by the encoder", 0; "by the decoder", 1; "by the data", 2; "by the noise", 3 ]
+        Error = error (stickTheLanding, doublyReparameterised)
+        Tolerance = Tolerance.float64Identity
+        Mutants = [
+            "with the score", error (elbo, doublyReparameterised)
+            "with the weights' score", error (stickTheLanding, importanceWeighted)
+        ]
+    }
+
 [<Tests>]
 let tests =
     testList "gradients" [
+        Law.test (law "derivatives" derivatives)
         Law.test (law "distributions" distributions)
         Law.test (law "bounds" bounds)
         Law.test (law "transforms" transforms)
@@ -354,4 +455,5 @@ let tests =
         Law.test (law "priors" priors)
         Law.test (law "adversarial" adversarial)
         Law.test (law "linear-models" linearModels)
+        Law.test estimators
     ]

@@ -110,5 +110,97 @@ let private single =
         ]
     }
 
+/// A computation on float32 numbers whose rounding to float32 on the way would show.
+type private Promotion = { Compute: (Tensor -> Tensor) -> Tensor; Exact: unit -> float }
+
+let private promoted =
+    let single (seed: int) (shape: int64 list) = (gaussian seed shape).float()
+    let covariance (a: Tensor) = (a.matmul (a.t ())).``to`` a.dtype
+
+    let distanceOf round =
+        let s1, s2 = covariance (single 1 [ 5L; 7L ]), covariance (single 2 [ 5L; 7L ])
+        let m1, m2 = single 3 [ 5L ], single 4 [ 5L ]
+        frechetDistance (round m1) (round s1) (round m2) (round s2)
+
+    let q = { Mu = single 5 [ 30L; 3L ]; LogVar = single 6 [ 30L; 3L ] - 3.0 }
+    let eps = single 7 [ 30L; 3L ]
+
+    let information () =
+        // The sample is rounded; what follows is exact.
+        let z = Plain.rows (q.Mu + (0.5 * q.LogVar).exp() * eps)
+        let mu, logVar = Plain.rows q.Mu, Plain.rows q.LogVar
+        let own = Array.map3 Plain.diagNormal mu logVar z
+        let ofAll z = Array.map2 (fun m l -> Plain.diagNormal m l z) mu logVar
+        Array.average (Array.map2 (-) own (z |> Array.map (ofAll >> Plain.logMeanExp)))
+
+    let error (spoil: Tensor -> Tensor) (p: Promotion) = Plain.against [| p.Exact() |] (p.Compute spoil)
+
+    {
+        Id = "precision/float64"
+        Statement = "What cancels is computed in float64, whatever the type of the inputs."
+        Labels = []
+        Function = "frechetDistance, elboSurgery, pairwiseLogProb"
+        Instances = [
+            "distance",
+            {
+                Compute = distanceOf
+                Exact = fun () -> value (distanceOf (fun x -> x.double ()))
+            }
+            "pairs",
+            {
+                Compute = fun spoil -> (pairwiseLogProb { q with LogVar = spoil q.LogVar } eps).mean()
+                Exact =
+                    fun () ->
+                        let mu, logVar, z = Plain.rows q.Mu, Plain.rows q.LogVar, Plain.rows eps
+                        z |> Array.collect (fun z -> Array.map2 (fun m l -> Plain.diagNormal m l z) mu logVar) |> Array.average
+            }
+            "information",
+            {
+                Compute =
+                    fun spoil ->
+                        let s = elboSurgery { q with LogVar = spoil q.LogVar } logStandardNormal eps
+                        scalar s.MutualInformation
+                Exact = information
+            }
+        ]
+        Error = error id
+        Tolerance = Tolerance.float64Identity
+        Mutants = [ "moved by rounding", error (fun x -> x * (1.0 + 2e-7)) ]
+    }
+
+/// The largest number below 1 draws a value, though the probabilities' rounded sum may be less.
+let private lastValue =
+    let error (sample: Categorical -> Tensor -> Tensor) (v: int64) =
+        let logits = (3.0 * gaussian 1 [ 200L; v ]).float()
+        let u = torch.full ([| 200L |], Research.Core.scalar (1.0 - 2.0 ** -24.0), dtype = torch.float32)
+        let drawn = sample { Logits = logits } u
+        excess (value (drawn.max ())) (float (v - 1L))
+
+    let bySums (p: Categorical) (u: Tensor) =
+        let sums = torch.nn.functional.softmax(p.Logits, -1L).cumsum -1L
+        sums.le(u.unsqueeze -1L).sum -1L
+
+    {
+        Id = "precision/last-value"
+        Statement = "In float32 no number below 1 draws beyond a categorical variable's last value."
+        Labels = []
+        Function = "Categorical.sample"
+        Instances = [ "seven values", 7L; "a thousand", 1000L ]
+        Error = error Categorical.sample
+        Tolerance = Tolerance.float64Identity
+        Mutants = [ "compared with the rounded sums", error bySums ]
+    }
+
+/// Samples have the noise's type, and neither a gradient nor a minus before their zeros.
+let private bits =
+    testCase "precision/bits" (fun () ->
+        use _ = torch.NewDisposeScope()
+        let logits = (gaussian 1 [ 100L ]).requires_grad_ true
+        let x = Bernoulli.sample { Logits = logits } ((uniform 2 [ 100L ]).float())
+        Expect.equal x.dtype torch.float32 "type"
+        Expect.isFalse x.requires_grad "gradient"
+        Expect.isFalse ((x.signbit ()).any().ToBoolean()) "sign")
+
 [<Tests>]
-let tests = Law.test single
+let tests =
+    testList "precision" [ Law.test single; Law.test promoted; Law.test lastValue; bits ]

@@ -123,8 +123,10 @@ let private fusedMultiplyAdd (i: Instruction) (m: MethodReference) = [
         ])
 ]
 
+/// Of functions of ours, needShape says only in its sentence which shape is the wrong one.
 let private commutative =
     set [
+        "needShape"
         "dot"
         "logaddexp"
         "maximum"
@@ -135,6 +137,7 @@ let private commutative =
         "add"
         "mul"
         "Hypot"
+        "hypot"
     ]
 
 let private alike (a: Instruction option) (b: Instruction option) =
@@ -349,6 +352,8 @@ let private isMine (m: MethodReference) =
     && not (owner.Contains "DisposeScope" || owner.StartsWith "System.Runtime.CompilerServices")
     && not (owner.Contains "ExtraTopLevelOperators" || owner.StartsWith "System.Reflection")
     && m.ReturnType.MetadataType <> MetadataType.String
+    // How a loop over a list is compiled.
+    && m.Name <> "get_TailOrNull"
 
 let variants (body: MethodBody) (i: Instruction) : Variant list =
     let prefixed = not (isNull i.Previous) && i.Previous.OpCode.OpCodeType = OpCodeType.Prefix

@@ -167,6 +167,13 @@ let private covering (coverage: Coverage) (likely: string list) (mutant: Mutant)
     |> List.filter _.Reached.Contains(mutant.Place)
     |> List.sortBy (fun test -> not (List.contains test.Name likely), test.Seconds)
 
+/// All tests of the mathematics, for what a library makes once: whichever test comes first reaches that place, and every
+/// other uses what was made there.
+let private everything (coverage: Coverage) (likely: string list) =
+    coverage.Tests
+    |> List.filter (fun test -> not test.Reached.IsEmpty)
+    |> List.sortBy (fun test -> not (List.contains test.Name likely), test.Seconds)
+
 /// Tests of the modules whose initialisation reaches the place.
 let private initialised (coverage: Coverage) (mutant: Mutant) =
     coverage.Tests
@@ -260,7 +267,10 @@ type private Runner(folder: string, count: int, coverage: Coverage, killers: Kil
         ]
 
         let fate, seconds =
-            fate mutant (covering coverage likely mutant) (initialised coverage mutant)
+            if mutant.IsStartup then
+                fresh mutant (everything coverage likely)
+            else
+                fate mutant (covering coverage likely mutant) (initialised coverage mutant)
 
         match fate with
         | Dead test ->

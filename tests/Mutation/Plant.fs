@@ -21,6 +21,8 @@ type Mutant = {
     /// Relative to the repository.
     File: string
     Line: int
+    /// Whether it lies where a library's values are made, once a process.
+    IsStartup: bool
 }
 
 /// A place in the code: an instruction and its wrong versions.
@@ -142,10 +144,14 @@ let private returned (m: MethodDefinition) (i: Instruction) = [
         ])
 ]
 
-/// The tensors that a function takes, without their gradients, at its first instruction.
+/// The tensors that a function takes, without their gradients, at its first instruction: those that it looks at, where
+/// its result is more than a number, which has no gradient.
 let private taken (m: MethodDefinition) = [
+    let isUsed (p: ParameterDefinition) =
+        m.Body.Instructions |> Seq.exists (fun i -> Object.Equals(i.Operand, p))
+
     for p in m.Parameters do
-        if Il.isTensor p.ParameterType then
+        if Il.isTensor p.ParameterType && isUsed p && not m.ReturnType.IsPrimitive then
             Variant.make "detached" $"{p.Name} without gradient" (fun target -> [
                 Instruction.Create(OpCodes.Ldarg, p)
                 Variant.detach target
@@ -315,6 +321,7 @@ let private number (firstNumber: int) (places: Place list) : (int * Place) list 
                     What = v.What
                     File = place.File
                     Line = place.Line
+                    IsStartup = isStartup place.Method.DeclaringType || place.Method.Name = ".cctor"
                 }
         ])
         |> List.sortBy _.Number

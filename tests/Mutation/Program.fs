@@ -6,6 +6,7 @@ open System.IO
 open System.Text.RegularExpressions
 open Research.Mutation.Plant
 open Research.Mutation.Campaign
+open Research.Host
 
 type private Options = { Only: string option; Sample: int option; Jobs: int; List: bool }
 
@@ -84,9 +85,14 @@ let private campaign
         printfn "\nIn tests/Mutation/equivalent.txt, and no longer true:"
         stale |> List.iter (printfn "  %s")
 
-    // Only a campaign over everything may replace what the report's appendix shows.
-    if chosen.Length = all.Length then
-        Summary.save (Path.Combine(root, "results", "mutants.json")) rows survivors
+    // Only a section of which nothing was left out may replace what the report's appendix shows of it.
+    let count = List.countBy (Summary.sectionOf root) >> Map.ofList
+    let ofAll, ofChosen = count all, count chosen
+
+    Summary.save
+        (Path.Combine(root, "paper", "mutants.tex"))
+        HostInfo.Revision[..7]
+        (rows |> List.filter (fun r -> ofChosen[r.Section] = ofAll[r.Section]))
 
     if survivors.IsEmpty && stale.IsEmpty then 0 else 1
 

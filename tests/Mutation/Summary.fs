@@ -3,7 +3,6 @@ module Research.Mutation.Summary
 
 open System
 open System.IO
-open System.Text.Json
 open System.Text.RegularExpressions
 open Research.Mutation.Plant
 open Research.Mutation.Campaign
@@ -40,7 +39,7 @@ type Row = {
 }
 
 /// The heading in Core.fs above a line; for other files, the file.
-let private sectionOf (root: string) =
+let sectionOf (root: string) : Mutant -> string =
     let lines = File.ReadAllLines(Path.Combine(root, "Core.fs"))
 
     let headings = [
@@ -130,24 +129,24 @@ let table (rows: Row list) : string list = [
         $"{r.Section, -44} {r.Mutants, 8} {r.Killed, 8} {r.Equivalent, 11} {r.Survivors, 8} {r.Seconds, 8:F0}"
 ]
 
-/// The rows, and the survivors, as results/mutants.json holds them for the report's appendix.
-let save (file: string) (rows: Row list) (survivors: Verdict list) : unit =
-    let content = {|
-        sections = rows
-        survivors = [
-            for v in survivors ->
-                {|
-                    id = v.Mutant.Id
-                    what = v.Mutant.What
-                    file = v.Mutant.File
-                    line = v.Mutant.Line
-                |}
-        ]
-    |}
+let private rowPattern = Regex @"^\\mutantrow\{([^{}]+)\}"
 
-    let options =
-        JsonSerializerOptions(WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase)
+/// Puts the rows into the file that the report's appendix shows, in place of those of the same sections, with the revision
+/// that they were measured at.
+let save (file: string) (revision: string) (rows: Row list) : unit =
+    let line r =
+        $@"\mutantrow{{{r.Section}}}{{{r.Mutants}}}{{{r.Killed}}}{{{r.Equivalent}}}{{{r.Survivors}}}{{{revision}}}"
 
+    let sectionOf (line: string) = rowPattern.Match(line).Groups[1].Value
+    let kept = if File.Exists file then File.ReadAllLines file |> List.ofArray else []
+    let measured = rows |> List.map (fun r -> r.Section, line r) |> Map.ofList
+    let isKept (line: string) = rowPattern.IsMatch line && not (measured.ContainsKey(sectionOf line))
+    let all = List.filter isKept kept @ (measured |> Map.toList |> List.map snd)
     let temporary = file + ".tmp"
-    File.WriteAllText(temporary, JsonSerializer.Serialize(content, options) + "\n")
+
+    File.WriteAllLines(
+        temporary,
+        "% Written by ./test --mutants: section, mutants, killed, equivalent, survivors, revision." :: List.sort all
+    )
+
     File.Move(temporary, file, overwrite = true)
