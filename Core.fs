@@ -12,8 +12,8 @@
 ///
 /// Examples, which a test runs, follow `>` with their value, to four digits. In them `t` makes a float64 tensor of a list
 /// and `tt` of a list of rows; q is N((0,1), diag(1,4)), `mixture` the even one of N(-1,1) and N(1,1), `coupled` the
-/// coupling with s = z log 2 and t = 3z; `line` is x = z + noise, `encode` its posterior, `model` both, x = 2, eps = 1;
-/// `half` is (1/2,1/2), `even` has two such rows, `linear` is x -> 3 x_1 + 4 x_2.
+/// coupling with s = z log 2 and t = 3z; `line` is x = z + noise, `encode` its posterior, `model` both, x = 2, eps = 1,
+/// `path` its annealing at x; `half` is (1/2,1/2), `even` has two such rows, `linear` is x -> 3 x_1 + 4 x_2.
 ///
 /// "Paper: eq:..." names the equation of paper/ that a function implements; a test keeps both lists equal.
 module Research.Core
@@ -1134,6 +1134,222 @@ let invertibleAutoregressive (net: Tensor -> Tensor * Tensor) : Transform =
         z, (snd (map.Forward z)).neg()
 
     { map with Inverse = Some inverse }
+
+// ---------------------------------------------------------------------------------------------------------------
+// The evidence from both sides: an upper bound, and annealed importance sampling
+// ---------------------------------------------------------------------------------------------------------------
+
+/// E_p(z|x) [log p(x,z) - log q(z|x)] over K samples of the exact posterior, which data drawn from the model bring along:
+/// log p(x) + KL(p(z|x)||q(z|x)), as far above log p(x) as the other divergence says. `[K,B]` twice, result `[B]`.
+/// Source: Ji and Shen (2019). Paper: eq:eubo.
+/// > eubo (tt [ [ -3.0 ]; [ -5.0 ] ]) (tt [ [ -1.0 ]; [ -2.0 ] ]) = -2.5
+let eubo (logJoint: Tensor) (logQ: Tensor) : Tensor =
+    needShape (nameof logQ) logJoint logQ
+    meanOfSamples (nameof logJoint) (logJoint - logQ)
+
+/// Unnormalised densities of z for a batch x, f_t(z) = q0(z)^(1-t) p(x,z)^t: from a normal that is easily sampled (t = 0)
+/// to the posterior (t = 1), whose integral is p(x). Base `[B,L]`; LogJoint takes z `[..,B,L]` to `[..,B]`.
+type AnnealingPath = { Base: DiagNormal; LogJoint: Tensor -> Tensor }
+
+[<RequireQualifiedAccess>]
+module AnnealingPath =
+    /// From the encoder's posterior. `x: [B,..]`; raises ArgumentException for a posterior with a flow.
+    /// > (AnnealingPath.ofModel model x).LogJoint (tt [ [ 1.0 ] ]) = -2.838
+    let ofModel (model: LatentModel) (x: Tensor) : AnnealingPath =
+        let q = model.Encode x
+        needNoFlow q
+
+        {
+            Base = held q.Base
+            LogJoint = fun z -> model.LogLikelihood x z + model.Prior.LogProb z
+        }
+
+    /// log f_t(z) = (1-t) log q0(z) + t log p(x,z). `[..,B,L] -> [..,B]`.
+    /// Source: Neal (2001), section 2. Paper: eq:annealing.
+    /// > AnnealingPath.logDensity path 0.5 (tt [ [ 1.0 ] ]) = -1.705
+    let logDensity (path: AnnealingPath) (t: float) (z: Tensor) : Tensor =
+        // What has no weight is no term, and need not be computed.
+        match t with
+        | 0.0 -> DiagNormal.logProb path.Base z
+        | 1.0 -> path.LogJoint z
+        | _ -> (1.0 - t) * DiagNormal.logProb path.Base z + t * path.LogJoint z
+
+/// The values of log f at the rows of z and their gradients, as constants. A failing `backward` raises, where one inside
+/// `torch.autograd.grad` would end the process; of a model's parameters it takes no gradient.
+/// `logDensity: [..,L] -> [..]`, results `[..]` and `[..,L]`.
+let private valueAndGradient (logDensity: Tensor -> Tensor) (z: Tensor) : Tensor * Tensor =
+    use _ = torch.NewDisposeScope()
+    use _ = torch.enable_grad ()
+    let z, value = trace logDensity (z.detach ())
+
+    need (value.shape = z.shape[.. z.shape.Length - 2]) (nameof logDensity) (fun () ->
+        $"its result has the shape %A{value.shape} and is not one number for each row of %A{z.shape}")
+
+    if value.requires_grad then
+        torch.autograd.backward ([| value.sum () |], inputs = [| z |])
+
+    let gradient =
+        match z.grad with
+        | null -> torch.zeros_like z
+        | gradient -> gradient
+
+    value.detach().MoveToOuterDisposeScope(), gradient.MoveToOuterDisposeScope()
+
+/// Leapfrog steps from z with a momentum p, each p += h/2 g(z), z += h p, p += h/2 g(z) for the gradient g of log f.
+/// Returns log f at the start, the last z and p, and log f there; the gradient between two steps serves both.
+let private trajectory logDensity (step: Tensor) (leapfrogs: int) (z: Tensor) (momentum: Tensor) =
+    use _ = torch.NewDisposeScope()
+    let start, slope = valueAndGradient logDensity z
+
+    let next (z: Tensor, p: Tensor, slope: Tensor, _) =
+        use _ = torch.NewDisposeScope()
+        let halfway = p + 0.5 * step * slope
+        let z = z + step * halfway
+        let value, slope = valueAndGradient logDensity z
+        let p = halfway + 0.5 * step * slope
+
+        z.MoveToOuterDisposeScope(),
+        p.MoveToOuterDisposeScope(),
+        slope.MoveToOuterDisposeScope(),
+        value.MoveToOuterDisposeScope()
+
+    let z, p, _, finish =
+        Seq.fold (fun state _ -> next state) (z, momentum, slope, start) (seq { 1..leapfrogs })
+
+    start.MoveToOuterDisposeScope(),
+    z.MoveToOuterDisposeScope(),
+    p.MoveToOuterDisposeScope(),
+    finish.MoveToOuterDisposeScope()
+
+let private needLeapfrogs (leapfrogs: int) =
+    need (leapfrogs >= 1) (nameof leapfrogs) (fun () -> $"{leapfrogs} steps lead nowhere")
+
+/// Hamilton's equations for the potential -log f by leapfrog steps: p += h/2 g(z), z += h p, p += h/2 g(z) with the
+/// gradient g of log f. It keeps volume, and with the momentum negated it leads back. `logDensity: [..,L] -> [..]`; `step`
+/// h, a number or one for each coordinate, broadcasts to z `[..,L]`. Returns z and p; carries no gradient.
+/// Source: Neal (2011), eq. 5.18-5.20.
+/// > leapfrog logStandardNormal (t [ 0.1 ]) 1 (t [ 1.0 ]) (t [ 0.0 ]) = 0.995; -0.09975
+let leapfrog
+    (logDensity: Tensor -> Tensor)
+    (step: Tensor)
+    (leapfrogs: int)
+    (z: Tensor)
+    (momentum: Tensor)
+    : Tensor * Tensor =
+    use _ = torch.no_grad ()
+    needLeapfrogs leapfrogs
+    needShape (nameof momentum) z momentum
+    let _, z, p, _ = trajectory logDensity step leapfrogs z momentum
+    z, p
+
+/// A transition that leaves the density f invariant: `leapfrog` from z with a momentum p ~ N(0,I), accepted where
+/// u < exp(log f(z') - |p'|^2/2 - log f(z) + |p|^2/2). Returns the next z and the probability of acceptance, which is 0
+/// where the path leaves the numbers' range. `z, momentum: [..,L]`, `u: [..] ~ U[0,1)`, results `[..,L]` and `[..]`.
+/// Source: Neal (2011), section 5.3.2.
+/// > snd (hamiltonianStep logStandardNormal (t [ 1.0 ]) 1 (t [ 2.0 ]) (torch.tensor 0.0) (t [ 0.0 ])) = 0.6065
+let hamiltonianStep
+    (logDensity: Tensor -> Tensor)
+    (step: Tensor)
+    (leapfrogs: int)
+    (momentum: Tensor)
+    (u: Tensor)
+    (z: Tensor)
+    : Tensor * Tensor =
+    use _ = torch.no_grad ()
+    needLeapfrogs leapfrogs
+    needShape (nameof momentum) z momentum
+    needShape (nameof u) (z.select (-1L, 0L)) u
+    let before, z', p', after = trajectory logDensity step leapfrogs z momentum
+    let kinetic (p: Tensor) = 0.5 * sumLast (p.square ())
+    let gain = after - kinetic p' - before + kinetic momentum
+    let acceptance = gain.clamp_max(0).exp().masked_fill(gain.isnan (), 0)
+    torch.where ((u.lt acceptance).unsqueeze -1L, z', z), acceptance
+
+/// log w = sum_i (t_(i+1) - t_i) [log p(x,z_i) - log q0(z_i)] of chains from z_0, where `transition i`, given log f_(t_i),
+/// moves z_(i-1) to z_i and leaves f_(t_i) invariant, i = 1 .. T-1. Up a ladder from 0 to 1 and from z_0 ~ q0 it has
+/// E w = p(x); down from 1 to 0 and from z_0 ~ p(z|x), E w = 1/p(x). With one step it is the importance weight. Carries no
+/// gradient. `z: [..,B,L]`, result `[..,B]`. Source: Neal (2001), section 2.
+/// Paper: eq:ais.
+/// > annealedLogWeights path [| 0.0; 1.0 |] (fun _ _ z -> z) (tt [ [ 1.0 ] ]) = -2.266
+let annealedLogWeights
+    (path: AnnealingPath)
+    (ladder: float[])
+    (transition: int -> (Tensor -> Tensor) -> Tensor -> Tensor)
+    (z: Tensor)
+    : Tensor =
+    need (ladder.Length >= 2) (nameof ladder) (fun () -> $"{ladder.Length} rungs make no step")
+    use _ = torch.no_grad ()
+
+    let gained (i: int) (z: Tensor) =
+        (ladder[i + 1] - ladder[i]) * (path.LogJoint z - DiagNormal.logProb path.Base z)
+
+    let climb (logWeight: Tensor, z: Tensor) (i: int) =
+        use _ = torch.NewDisposeScope()
+        // A handle of its own: a transition may return what it was given.
+        let z = (transition i (AnnealingPath.logDensity path ladder[i]) z).detach()
+        (logWeight + gained i z).MoveToOuterDisposeScope(), z.MoveToOuterDisposeScope()
+
+    fst (Seq.fold climb (gained 0 z, z) (seq { 1 .. ladder.Length - 2 }))
+
+/// So many of the base's standard deviations at each coordinate. `sizes: [B]`, result `[B,L]`.
+let private inDeviations (path: AnnealingPath) (sizes: Tensor) : Tensor =
+    sizes.unsqueeze -1L * (0.5 * path.Base.LogVar).exp()
+
+/// Transitions for `annealedLogWeights`: a `hamiltonianStep` whose leapfrog steps are `sizes[i-1]` of the base's standard
+/// deviations long. `sizes: [T-1,B]`; `noise i` is the momentum `[..,B,L]` and the u `[..,B]` at rung i.
+/// > hamiltonianMoves path (tt [ [ 1.0 ] ]) 1 (fun _ -> tt [ [ 1.0 ] ], t [ 0.0 ]) 1 logStandardNormal (tt [ [ 0.0 ] ]) = 0.7071
+let hamiltonianMoves
+    (path: AnnealingPath)
+    (sizes: Tensor)
+    (leapfrogs: int)
+    (noise: int -> Tensor * Tensor)
+    : int -> (Tensor -> Tensor) -> Tensor -> Tensor =
+    fun rung logDensity z ->
+        let momentum, u = noise rung
+        fst (hamiltonianStep logDensity (inDeviations path sizes[int64 (rung - 1)]) leapfrogs momentum u z)
+
+/// Step sizes for `hamiltonianMoves` from K chains up the ladder that serve nothing else: half a standard deviation at
+/// rung 1; from there to each next rung times exp((a - 0.65)/2), a the mean acceptance of the chains of an example. They
+/// depend on x and on this noise alone, so that chains with other noise keep the means of their weights.
+/// `z: [K,B,L]` from the base, result `[T-1,B]`; raises ArgumentException for a ladder without a rung between its ends.
+/// > adaptedSizes path [| 0.0; 0.5; 1.0 |] 1 (fun _ -> eps.unsqueeze 0L, tt [ [ 0.0 ] ]) (eps.unsqueeze 0L) = 0.5
+let adaptedSizes
+    (path: AnnealingPath)
+    (ladder: float[])
+    (leapfrogs: int)
+    (noise: int -> Tensor * Tensor)
+    (z: Tensor)
+    : Tensor =
+    need (ladder.Length >= 3) (nameof ladder) (fun () -> "it has no rung between its ends")
+    use _ = torch.no_grad ()
+
+    let climb (z: Tensor, sizes: Tensor) (rung: int) =
+        use _ = torch.NewDisposeScope()
+        let momentum, u = noise rung
+
+        let z, acceptance =
+            hamiltonianStep
+                (AnnealingPath.logDensity path ladder[rung])
+                (inDeviations path sizes)
+                leapfrogs
+                momentum
+                u
+                z
+
+        let next = sizes * (0.5 * (acceptance.mean [| 0L |] - 0.65)).exp()
+        sizes, (z.MoveToOuterDisposeScope(), next.MoveToOuterDisposeScope())
+
+    let first = torch.full_like (path.Base.Mu.select (-1L, 0L), scalar 0.5)
+    let sizes, _ = Array.mapFold climb (z, first) [| 1 .. ladder.Length - 2 |]
+    torch.stack sizes
+
+/// log (1/K) sum_k w_k <= log p(x) <= -log (1/K) sum_k w'_k, both on average, for weights of `annealedLogWeights` of K chains
+/// up the ladder and K down it, the latter from an exact sample of the posterior, which may be the same for all of them.
+/// Such a sample is the z of data (z,x) that were drawn from the model: the upper side is for these. `[K,B]` twice, results
+/// `[B]`. Source: Grosse, Ghahramani and Adams (2015); Wu et al. (2017). Paper: eq:bdmc.
+/// > evidenceBounds (tt [ [ 0.0 ]; [ log 3.0 ] ]) (tt [ [ 0.0 ]; [ log 0.5 ] ]) = 0.6931; 0.2877
+let evidenceBounds (up: Tensor) (down: Tensor) : Tensor * Tensor =
+    logMeanOf (nameof up) 0L up, (logMeanOf (nameof down) 0L down).neg()
 
 // ---------------------------------------------------------------------------------------------------------------
 // InfoVAE

@@ -109,6 +109,7 @@ let longest = [ "ift9"; "cs2.2"; "ift4"; "nora6"; "cs1" ]
 /// Values of the sources that the replication table must compare in a profile, by the ids of their claims.
 let claims (profile: Profile) : string list = [
     "hw5.1.elbo"
+    "hw5.1.certified"
     "hw5.2.beta10.kl"
     "hw5.2.beta10.active"
     "hw5.2.beta0.kl"
@@ -121,6 +122,7 @@ let claims (profile: Profile) : string list = [
     "uva1.5.big"
     "ift1.elbo"
     "ift2.logp"
+    "ift2.certified"
     for configuration in [ "jsd-1"; "jsd-2"; "jsd-3"; "w1-2"; "w1-3" ] do
         $"ift4.{configuration}.is"
         $"ift4.{configuration}.fid"
@@ -130,6 +132,7 @@ let claims (profile: Profile) : string list = [
     "cs1.nelbo"
     "cs1.kl"
     "cs1.rec"
+    "cs1.certified"
     "nora3.ratio"
     "nora6.error100"
     if profile = Paper then

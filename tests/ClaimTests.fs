@@ -14,9 +14,11 @@ open Research.Tests.Hostile
 
 /// Every claim of the full protocols, written out: it must not follow a change of the code.
 let private expected = [
+    "cs1.certified"
     "cs1.kl"
     "cs1.nelbo"
     "cs1.rec"
+    "hw5.1.certified"
     "hw5.1.elbo"
     "hw5.2.beta0.kl"
     "hw5.2.beta10.active"
@@ -27,6 +29,7 @@ let private expected = [
     "hw5.4.mog1.l16"
     "hw5.4.mog1.l2"
     "ift1.elbo"
+    "ift2.certified"
     "ift2.logp"
     "ift4.jsd-1.fid"
     "ift4.jsd-1.is"

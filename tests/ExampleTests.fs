@@ -37,6 +37,7 @@ let model = {
     Prior = Prior.standard
 }
 let x, eps = tt [ [ 2.0 ] ], tt [ [ 1.0 ] ]
+let path = AnnealingPath.ofModel model x
 let half, even = t [ 0.5; 0.5 ], tt [ [ 0.5; 0.5 ]; [ 0.5; 0.5 ] ]
 let linear (x: Tensor) = sumLast (x * t [ 3.0; 4.0 ])
 
@@ -102,7 +103,7 @@ let private evaluate (folder: string) (expressions: string list) : string list =
     ]
 
     let errors = FSharpCompiler.Compile([ source ], library, references) |> Seq.filter _.IsError
-    Expect.isEmpty errors "the examples compile"
+    Expect.equal (errors |> Seq.map string |> List.ofSeq) [] "the examples compile"
 
     let run = Assembly.LoadFrom(library).GetType("Examples") |> nonNull |> _.GetMethod("values")
     (nonNull run).Invoke(null, [||]) |> nonNull |> unbox<string list>

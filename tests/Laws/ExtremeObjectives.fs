@@ -148,6 +148,89 @@ let private objectives = [
         m2Unlabelled (matrix v [ [ 0.0; 0.0 ] ]) (matrix v [ [ 1.0 ] ]))
 ]
 
+/// The path of two examples with one latent, from N(0,1) to the model's joint density.
+let private annealed (v: Make) = AnnealingPath.ofModel (model v [ 0.0; 0.0 ]) (x v)
+
+let private still (v: Make) (_: int) = matrix v [ [ 0.0 ]; [ 0.0 ] ], v [ 0.0; 0.0 ]
+
+let private annealing = [
+    is "eubo" "a sample that the encoder excludes" [ infinity ] (fun v ->
+        eubo (matrix v [ [ 1.0 ]; [ 1.0 ] ]) (matrix v [ [ -infinity ]; [ 1.0 ] ]))
+    raises "eubo" "no sample" "logJoint" (fun v -> eubo (empty v [ 0L; 2L ]) (empty v [ 0L; 2L ]))
+    raises "eubo" "one density for two samples" "logQ" (fun v ->
+        eubo (matrix v [ [ 1.0 ]; [ 2.0 ] ]) (matrix v [ [ 1.0 ] ]))
+    is "AnnealingPath.ofModel" "the model's joint density" [ -1.0 - 0.5 * log2Pi; -3.0 - 0.5 * log2Pi ] (fun v ->
+        (annealed v).LogJoint (noise v))
+    raises "AnnealingPath.ofModel" "a flow" "model" (fun v -> AnnealingPath.ofModel (flowing v) (x v))
+    // What has no weight counts nothing, though it is infinite.
+    is "AnnealingPath.logDensity" "at both ends" [ -0.5 * log2Pi; 7.0 ] (fun v ->
+        let of' (joint: float) = {
+            Base = normal (v [ 0.0 ]) (v [ 0.0 ])
+            LogJoint = fun z -> 0.0 * sumLast z + joint
+        }
+
+        let apart = { (of' 7.0) with Base = normal (v [ infinity ]) (v [ 0.0 ]) }
+
+        torch.stack [|
+            AnnealingPath.logDensity (of' -infinity) 0.0 (v [ 0.0 ])
+            AnnealingPath.logDensity apart 1.0 (v [ 0.0 ])
+        |])
+    is "leapfrog" "no slope" [ 7.0; 2.0 ] (fun v ->
+        torch.cat (
+            let z, p = leapfrog (fun z -> torch.ones_like (z.sum -1L)) (v [ 0.5 ]) 6 (v [ 1.0 ]) (v [ 2.0 ])
+            [| z; p |]
+        ))
+    raises "leapfrog" "no steps" "leapfrogs" (fun v ->
+        leapfrog logStandardNormal (v [ 0.1 ]) 0 (v [ 1.0 ]) (v [ 1.0 ]))
+    raises "leapfrog" "one momentum for two latents" "momentum" (fun v ->
+        leapfrog logStandardNormal (v [ 0.1 ]) 1 (v [ 1.0; 2.0 ]) (v [ 1.0 ]))
+    raises "leapfrog" "one density for two rows" "logDensity" (fun v ->
+        leapfrog (fun z -> z.sum ()) (v [ 0.1 ]) 1 (noise v) (noise v))
+    // A step out of the numbers' range is not taken; a chain that is nowhere stays there.
+    is "hamiltonianStep" "into infinity, and from what is no number" [ 1.0; 0.0; nan; 0.0 ] (fun v ->
+        let at (z: float) =
+            let z, acceptance =
+                hamiltonianStep logStandardNormal (v [ 1e30 ]) 9 (v [ 1.0 ]) (scalar v 0.0) (v [ z ])
+
+            [| z; acceptance.unsqueeze 0L |]
+
+        torch.cat (Array.append (at 1.0) (at nan)))
+    raises "hamiltonianStep" "no steps" "leapfrogs" (fun v ->
+        hamiltonianStep logStandardNormal (v [ 0.1 ]) 0 (v [ 1.0 ]) (scalar v 0.0) (v [ 1.0 ]))
+    raises "hamiltonianStep" "one momentum for two latents" "momentum" (fun v ->
+        hamiltonianStep logStandardNormal (v [ 0.1 ]) 1 (v [ 1.0 ]) (scalar v 0.0) (v [ 1.0; 2.0 ]))
+    raises "hamiltonianStep" "two decisions for one row" "u" (fun v ->
+        hamiltonianStep logStandardNormal (v [ 0.1 ]) 1 (v [ 1.0 ]) (v [ 0.0; 0.0 ]) (v [ 1.0 ]))
+    is "annealedLogWeights" "an impossible example" [ -infinity ] (fun v ->
+        let path = {
+            Base = normal (v [ 0.0 ]) (v [ 0.0 ])
+            LogJoint = fun z -> 0.0 * sumLast z - infinity
+        }
+
+        annealedLogWeights path [| 0.0; 0.5; 1.0 |] (fun _ _ z -> z) (v [ 0.0 ]))
+    raises "annealedLogWeights" "one rung" "ladder" (fun v ->
+        annealedLogWeights (annealed v) [| 1.0 |] (fun _ _ z -> z) (noise v))
+    is "hamiltonianMoves" "at rest where there is no slope" [ 0.0; 0.0 ] (fun v ->
+        hamiltonianMoves (annealed v) (matrix v [ [ 1.0; 1.0 ] ]) 1 (still v) 1 logStandardNormal (noise v))
+    is "adaptedSizes" "everything accepted" [ 0.5; 0.5; 0.5 * exp 0.175; 0.5 * exp 0.175 ] (fun v ->
+        adaptedSizes
+            (annealed v)
+            [| 0.0; 0.3; 0.7; 1.0 |]
+            1
+            (fun rung -> (let p, u = still v rung in p.unsqueeze 0L, u.unsqueeze 0L))
+            ((noise v).unsqueeze 0L))
+    raises "adaptedSizes" "no rung between" "ladder" (fun v ->
+        adaptedSizes (annealed v) [| 0.0; 1.0 |] 1 (still v) (noise v))
+    is "evidenceBounds" "no chain arrives" [ -infinity; infinity ] (fun v ->
+        let none = matrix v [ [ -infinity ]; [ -infinity ] ]
+        let lower, upper = evidenceBounds none none
+        torch.cat [| lower; upper |])
+    raises "evidenceBounds" "no chain up" "up" (fun v ->
+        evidenceBounds (empty v [ 0L; 1L ]) (matrix v [ [ 1.0 ] ]))
+    raises "evidenceBounds" "no chain down" "down" (fun v ->
+        evidenceBounds (matrix v [ [ 1.0 ] ]) (empty v [ 0L; 1L ]))
+]
+
 let private infoVaes = [
     is "kernelRbf" "distance 0, infinite, not a number" [ 1.0; 0.0; nan ] (fun v ->
         kernelRbf 1e-3 (v [ 0.0; infinity; nan ]))
@@ -491,6 +574,7 @@ let private cases: Case list =
         ExtremeDensities.cases
         ExtremeFlows.cases
         objectives
+        annealing
         infoVaes
         games
         scores

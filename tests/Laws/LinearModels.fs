@@ -58,7 +58,7 @@ type private Exact = {
 
 /// The same from the joint normal of x and z, whose covariance has W W' + sigma^2 I, W and I for blocks: the marginal is
 /// a block, the conditional follows from the blocks. In plain floats.
-type private OfJoint(m: LinearGaussian) =
+type OfJoint(m: LinearGaussian) =
     let w, offset = Plain.rows m.W, elements m.Offset
     let variance = m.Sigma ** 2.0
 
