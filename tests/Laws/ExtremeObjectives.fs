@@ -262,14 +262,12 @@ let private infoVaes = [
                 (matrix v [ [ 1e6 + 0.4 ]; [ 1e6 + 1.9 ] ]))
     // Equal points are at distance 0 or at what rounding leaves, of which a kernel may take the root.
     isWithin 1e-6 "mmdUnbiased" "a kernel of the distance, equal points" [ 0.0 ] (fun v ->
-        let points = torch.cat [| v [ for i in 1..12 -> sin (float (i * i)) ] |]
-        let points = points.reshape [| 4L; 3L |]
+        let points = (v [ for i in 1..140 -> sin (float (i * i)) ]).reshape [| 20L; 7L |]
         let twice = torch.cat [| points; points |]
         let energy (d2: Tensor) = d2.sqrt().neg()
-        // 8 points, each twice: of 56 ordered pairs 8 are at distance 0; the mean over all 16 of 64 at 0.
-        let all = mmdUnbiased energy twice twice
+        // Of 40 points, 20 twice, a sample has 1560 ordered pairs, the pair of samples 1600.
         let mean = (torch.cdist (points.double (), points.double ())).mean()
-        all.double () + 2.0 * mean * 64.0 / 56.0 - 2.0 * mean)
+        (mmdUnbiased energy twice twice).double () + 2.0 * mean * (1600.0 / 1560.0 - 1.0))
     // Two pairs of near points a million apart: only the near ones feel each other.
     isWithin 1e-3 "mmdUnbiased" "points far from each other" [ 0.0 ] (fun v ->
         let points = matrix v [ [ 0.0 ]; [ 1e6 ] ]
@@ -339,7 +337,7 @@ let private infoVaes = [
                 float (infoVae alpha lambda sum (model v [ 0.0; 0.0 ]) (x v) eps).Length
         ])
     raises "infoVae" "noise without examples" "eps" (fun v ->
-        lossOf (infoVae 0.0 1.0 sum) v [ 0.0; 0.0 ] (torch.zeros ([| 3L; 2L |], (x v).dtype)))
+        lossOf (infoVae 0.0 1.0 sum) v [ 0.0; 0.0 ] (torch.zeros ([| 3L; 1L |], (x v).dtype)))
     raises "infoVae" "noise for the posterior and the prior alone" "eps" (fun v ->
         lossOf (infoVae 0.0 1.0 sum) v [ 0.0; 0.0 ] (torch.zeros ([| 2L; 2L; 1L |], (x v).dtype)))
     raises "infoVae" "no example" "x" (fun v -> lossOfNone (infoVae 0.0 1.0 sum) v [ 3L ])
