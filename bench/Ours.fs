@@ -74,7 +74,12 @@ let gan (run: GanRun) () : unit -> unit =
         Descent(built.CriticParameters, run.CriticOptimiser)
 
     let n = 6400L
-    let pixels = GanRun.imageShape run.Networks |> Array.fold (*) 1L
+
+    let pixels =
+        match run.Networks with
+        | FashionNetworks -> 28L * 28L
+        | ResidualNetworks _ -> 3L * 32L * 32L
+
     let images = (255.0 * noise.Uniform("images", 0L, [| n; pixels |])).DetachFromDisposeScope()
     let step = GanRun.step run 255 images built player critic
     let next = positions noise (n / int64 (run.Batch * run.CriticSteps))

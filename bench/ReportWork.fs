@@ -34,10 +34,10 @@ let private works = [
     vae "ift9" "diagonal" (2 * epoch) VaeRow.ift1 "ift1"
     // Those with 2 latents take as long.
     vae "hw5.4" "standard" 1200 VaeRow.hw51 "hw5.1"
-    vae "hw5.4" "mixtures" 3400 (VaeRow.hw54 (MixtureOf 16)) "hw5.4.mog"
-    vae "hw5.4" "VampPriors" 3600 (VaeRow.hw54 (VampOf 16)) "hw5.4.vamp"
-    vae "hw5.4" "topographic" 2100 (VaeRow.hw54 Topographic) "hw5.4.gtm"
-    vae "hw5.4" "flows" 2100 (VaeRow.hw54 RealNvp) "hw5.4.flow"
+    vae "hw5.4" "mixtures" 3400 (VaeRow.hw54 (mixtureOf usual)) "hw5.4.mog"
+    vae "hw5.4" "VampPriors" 3600 (VaeRow.hw54 (vampOf usual)) "hw5.4.vamp"
+    vae "hw5.4" "topographic" 2100 (VaeRow.hw54 topographic) "hw5.4.gtm"
+    vae "hw5.4" "flows" 2100 (VaeRow.hw54 realNvp) "hw5.4.flow"
 
     let steps method = stages method 100 Quick
     let semi, random, supervised = steps SemiSupervised, steps FromRandom, steps Supervised

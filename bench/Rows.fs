@@ -15,7 +15,7 @@ module VaeRow =
     /// hw5.4 with 16 latents.
     let hw54 (choice: Hw.DigitsPriors.Choice) : VaeRun = {
         hw51 with
-            Prior = Hw.DigitsPriors.Choice.shape choice
+            Prior = choice.Prior
     }
 
     /// Inputs and outputs of the layers, the encoder's body first; of layers that read the encoder's features, one after
