@@ -42,6 +42,18 @@ module ModelFile =
         load trained parameters
         model
 
+[<AutoOpen>]
+module private Logged =
+    /// What a step logs: the sum of an objective's terms, then the terms.
+    let logged (values: IReadOnlyList<struct (string * Tensor)>) : IReadOnlyList<Term> =
+        use _ = torch.no_grad ()
+
+        [|
+            Term("loss", total [ for struct (name, value) in values -> name, value ])
+            for struct (name, value) in values do
+                Term(name, value)
+        |]
+
 /// Gradient steps of one optimiser over the learned tensors of a model, or over those whose names `learns` accepts.
 /// `name` tells the optimisers of a training apart in its checkpoints. Raises ArgumentException where nothing learns.
 type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: string -> bool, ?name: string) =
@@ -85,13 +97,43 @@ type Descent(parameters: Parameters, settings: OptimiserSettings, ?learns: strin
 
         let struct (values, gradients) = Gradients.Of(named, learned, defaultArg allowUnused false)
         this.Step gradients
-        use _ = torch.no_grad ()
+        logged values
 
-        [|
-            Term("loss", total [ for struct (name, value) in values -> name, value ])
-            for struct (name, value) in values do
-                Term(name, value)
+    /// The same where kernels have computed a part of the terms: `ends`, asked for after the terms, are leaves that stand for
+    /// what they gave, and `back` carries the gradients of these on to the learned tensors. Of float32 tensors on the CPU.
+    member _.LowerBetween
+        (
+            terms: unit -> Terms,
+            ends: unit -> struct (string * Tensor)[],
+            back: Tensor[] -> IGradientSink -> unit
+        ) : IReadOnlyList<Term> =
+        let named () : IReadOnlyList<struct (string * Tensor)> = [|
+            for name, value in terms () -> struct (name, value)
         |]
+
+        let made = ref (Some(named ()))
+        // The host calls a second time only to find the term that failed.
+        let once () =
+            match made.Value with
+            | Some terms ->
+                made.Value <- None
+                terms
+            | None -> named ()
+
+        let struct (values, gradients) =
+            Gradients.Of(once, Array.append (Seq.toArray learned) (ends ()), true)
+
+        let ofEnds = [|
+            for gradient in gradients[learned.Count ..] do
+                match gradient with
+                | null -> invalidArg (nameof terms) "the loss does not depend on what the kernels computed"
+                | gradient -> gradient.contiguous ()
+        |]
+
+        let sink = AddedGradients(optimiser.Begin(), gradients[.. learned.Count - 1])
+        back ofEnds sink
+        sink.Finish()
+        logged values
 
     /// One step on a scalar.
     member this.Lower(loss: Tensor) : unit = this.LowerTerms(fun () -> [ "loss", loss ]) |> ignore

@@ -63,12 +63,7 @@ module Likelihood =
         | Gaussian sigma ->
             needSigma sigma
 
-            DiagNormal.logProb
-                {
-                    Mu = output
-                    LogVar = torch.full_like (output, scalar (2.0 * log sigma))
-                }
-                x
+            DiagNormal.logProb { Mu = output; LogVar = torch.full_like (output, scalar (2.0 * log sigma)) } x
 
     /// The expected data, `[..,D]`, in the data's own units.
     let mean (likelihood: Likelihood) (output: Tensor) : Tensor =
@@ -108,9 +103,8 @@ module Vae =
                     (shape.Latent :: List.rev shape.Hidden @ [ outputs ])
         }
 
-    /// q(z|x) of a batch. `[B,D] -> [B,L]`.
-    let encode (vae: Vae) (x: Tensor) : DiagNormal =
-        let h = Mlp.apply vae.Encoder x
+    /// q(z|x) from the encoder's outputs. `[B,2L] -> [B,L]`.
+    let posterior (vae: Vae) (h: Tensor) : DiagNormal =
         let latent = int64 vae.Shape.Latent
         let second = h.narrow (-1L, latent, latent)
 
@@ -121,6 +115,9 @@ module Vae =
                 | LogVariance -> second
                 | SoftplusVariance -> (softplus second + 1e-8).log()
         }
+
+    /// q(z|x) of a batch. `[B,D] -> [B,L]`.
+    let encode (vae: Vae) (x: Tensor) : DiagNormal = posterior vae (Mlp.apply vae.Encoder x)
 
     /// The decoder's raw output. `[..,L] -> [..,D * outputs]`.
     let decode (vae: Vae) (z: Tensor) : Tensor = Mlp.apply vae.Decoder z

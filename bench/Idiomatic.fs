@@ -5,6 +5,7 @@ open System
 open TorchSharp
 open Research.Core
 open Research.Models
+open Research.Experiments
 
 type private Layer = torch.nn.Module<Tensor, Tensor>
 
@@ -62,7 +63,7 @@ let private planar maps (u: Layer, w: Layer, b: Layer) (h: Tensor) (z: Tensor) =
 
     Seq.fold map (z, torch.zeros (z.size 0)) (seq { 0 .. int maps - 1 })
 
-let vae (row: VaeRow) : unit -> unit =
+let vae (row: VaeRun) : unit -> unit =
     let shape, batch = row.Shape, int64 row.Batch
     let features = List.last shape.Hidden
     let body = mlp shape.Activation true (shape.Data :: shape.Hidden)

@@ -26,7 +26,7 @@ module Clock =
         (now () - start) / float steps
 
 /// The same work in PyTorch, in a process of its own that times as many steps as it is told, line by line.
-type Peer(script: string) =
+type Peer(script: string, threads: int) =
     let info =
         // The system's Python is the one that Debian's python3-torch belongs to.
         ProcessStartInfo(
@@ -38,8 +38,9 @@ type Peer(script: string) =
 
     let child =
         for name in [ "OPENBLAS_NUM_THREADS"; "OMP_NUM_THREADS" ] do
-            info.Environment[name] <- "1"
+            info.Environment[name] <- string threads
 
+        info.Environment["BENCH_THREADS"] <- string threads
         info.Environment["BENCH_CLOCK"] <- if Clock.ofProcessor then "cpu" else "wall"
 
         match Process.Start info with

@@ -13,7 +13,12 @@ open Research.Host
 let private requests (count: int) =
     let run name needs =
         let fields = [ for field in 1..8 -> KeyValuePair($"field{field}", $"value of {name}") ]
-        RunRequest(RunKey(name, fields, 1L, "none", "bench", RunCode("none", readOnlyDict []), needs), 1, ignore)
+
+        RunRequest(
+            RunKey(name, fields, 1L, "none", "bench", RunCode("none", readOnlyDict []), needs),
+            1,
+            ignore
+        )
 
     let trainings = [| for i in 1 .. count / 2 -> run $"bench.training{i}" [] |]
 

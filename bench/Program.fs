@@ -5,10 +5,11 @@ module Research.Bench.Program
 
 open System
 open System.Diagnostics
-open System.IO
 open System.Threading
 open TorchSharp
 open Research.Host
+open Research.Experiments
+open Research.Bench.Rounds
 
 /// What is compared: its name, our step, the peer's script, and, where there are such, the idiomatic step and the floor.
 type Row = {
@@ -19,7 +20,7 @@ type Row = {
     Floor: (unit -> unit -> unit) option
 }
 
-let private vaeRow name script (row: VaeRow) = {
+let private vaeRow name script (row: VaeRun) = {
     Name = name
     Ours = fun () -> Ours.vae row 1L
     Script = $"vae.py {script}"
@@ -41,7 +42,7 @@ let private rows = [
     }
     {
         Name = "cs2.2, a step of a GAN"
-        Ours = Ours.gan
+        Ours = Ours.gan (Cs.FashionMnist.gan Quick)
         Script = "gan.py"
         Idiomatic = Some Idiomatic.gan
         Floor = None
@@ -54,27 +55,6 @@ let private rows = [
         Floor = None
     }
 ]
-
-let private median (values: float list) =
-    let sorted = List.sort values
-    let n = sorted.Length
-    (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
-
-let private script (name: string) = Path.Combine(Environment.CurrentDirectory, "bench", name)
-
-/// Rounds of a comparison, and the milliseconds that one of them should take: many short ones, so that a machine whose
-/// speed drifts slows all sides alike.
-let private rounds, roundTime = 25, 60.0
-
-/// The number of steps that fill a round. Long enough before it for the compiler to have seen a step often.
-let private stepsOf (round: int -> float) =
-    let watch = Stopwatch.StartNew()
-    let mutable last = round 1
-
-    while watch.ElapsedMilliseconds < 1500L do
-        last <- round (max 1 (int (roundTime / last)))
-
-    max 1 (int (roundTime / last))
 
 let private show (time: float option) =
     match time with
@@ -107,7 +87,7 @@ let private heading () =
         "/TorchSh."
 
 let private compare (row: Row) =
-    use peer = new Peer(script row.Script)
+    use peer = new Peer(script row.Script, 1)
     let local made = Clock.time (made ())
 
     let sides = [
@@ -135,7 +115,7 @@ let private compare (row: Row) =
 
 /// Two trainings of ift1 side by side: wall-clock time divided by the steps of both, beside one of PyTorch's.
 let private pair () =
-    use peer = new Peer(script "vae.py ift1")
+    use peer = new Peer(script "vae.py ift1", 1)
     let theirSteps = stepsOf peer.Round
     let steps = 20
     use start = new Barrier 3
@@ -208,9 +188,12 @@ let main argv =
     | [ "memory" ] ->
         memory ()
         0
+    | [ "report" ] ->
+        ReportWork.measure ()
+        0
     | [ "plan" ] ->
         PlanSize.measure ()
         0
     | _ ->
-        eprintfn "usage: bench/run [--processor | memory | plan]"
+        eprintfn "usage: bench/run [--processor | memory | plan | report]"
         2

@@ -1,65 +1,23 @@
 namespace Research.Bench
 
-open Research.Host
 open Research.Models
+open Research.Experiments
 
-/// A VAE whose training step is timed: on random images of the size of the row's.
-type VaeRow = {
-    Shape: VaeShape
-    Posterior: PosteriorShape
-    Optimiser: OptimiserSettings
-    Batch: int
-    /// Whether a batch is binarised anew.
-    Binarise: bool
-}
-
+/// Trainings of profile quick whose steps are timed, on random images of the size of the row's.
 [<RequireQualifiedAccess>]
 module VaeRow =
-    let ift1: VaeRow = {
-        Shape = {
-            Data = 784
-            Latent = 100
-            Hidden = [ 300; 300 ]
-            Activation = Elu
-            Likelihood = BernoulliLogits -5.0
-            Variance = LogVariance
-        }
-        Posterior = DiagonalPosterior
-        Optimiser = OptimiserSettings.Adam 3e-4
-        Batch = 64
-        Binarise = false
-    }
-
+    let ift1: VaeRun = Ift.BinarizedMnist.vae Quick
     let ift9 = { ift1 with Posterior = PlanarPosterior 8 }
+    let ift9Iaf = { ift1 with Posterior = IafPosterior(2, 300) }
+    let cs1: VaeRun = Cs.Mnist.vae Quick
+    let hw51: VaeRun = Hw.Digits.plain Quick
 
-    let cs1: VaeRow = {
-        ift1 with
-            Shape = {
-                ift1.Shape with
-                    Latent = 10
-                    Likelihood = BernoulliLogits 0.0
-                    Variance = SoftplusVariance
-            }
-            Batch = 100
-            Binarise = true
-    }
-
-    let hw51: VaeRow = {
-        ift1 with
-            Shape = {
-                Data = 64
-                Latent = 16
-                Hidden = [ 256; 256 ]
-                Activation = LeakyRelu 0.01
-                Likelihood = GreyLevels 17
-                Variance = LogVariance
-            }
-            Optimiser = OptimiserSettings.Adamax 1e-3
-    }
+    /// hw5.4 with 16 latents.
+    let hw54 (choice: Hw.DigitsPriors.Choice) : VaeRun = { hw51 with Prior = choice.Prior }
 
     /// Inputs and outputs of the layers, the encoder's body first; of layers that read the encoder's features, one after
     /// the other.
-    let layers (row: VaeRow) : (int * int) list =
+    let layers (row: VaeRun) : (int * int) list =
         let shape = row.Shape
         let features = List.last shape.Hidden
 
@@ -67,7 +25,9 @@ module VaeRow =
             match row.Posterior with
             | PlanarPosterior maps -> maps
             | DiagonalPosterior
-            | IafPosterior _ -> 0
+            | IafPosterior _
+            | SylvesterPosterior _
+            | SplinePosterior _ -> 0
 
         [
             yield! List.pairwise (shape.Data :: shape.Hidden @ [ 2 * shape.Latent ])

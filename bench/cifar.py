@@ -1,4 +1,5 @@
-"""The training step of ift4 in PyTorch eager at the source's size: python3 bench/cifar.py jsd-1|jsd-2|jsd-3|w1-2|w1-3"""
+"""The training step of ift4 in PyTorch eager: python3 bench/cifar.py jsd-1|jsd-2|jsd-3|w1-2|w1-3 [WIDTH BATCH], else at the
+source's size."""
 import sys
 
 import torch
@@ -11,7 +12,8 @@ from rounds import serve
 torch.manual_seed(1)
 metric, kind = sys.argv[1].split("-")
 spectral, r1 = kind == "2", kind == "3"
-h, batch, decay = 128, 64, 0.998
+h, batch = map(int, sys.argv[2:4] or (128, 64))
+decay = 0.998
 
 
 class Residual(nn.Module):

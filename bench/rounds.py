@@ -15,7 +15,7 @@ if gpu:
 
 def serve(step):
     """Prints the mean milliseconds of so many calls of `step(i)` as each line of the input says."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
     i = 0
     for line in sys.stdin:
         steps = int(line)

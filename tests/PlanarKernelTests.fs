@@ -52,15 +52,11 @@ let private case (seed: int64) layers batch (scale: float) (offset: float) (slop
     }
 
 let private fused (case: Case) =
-    let kernel = PlanarKernel(case.Layers, case.Batch, case.Chain.Offset)
     let chain = case.Chain
-
-    let gradients = [| chain.U; chain.W; chain.B |] |> Array.map (fun p -> torch.zeros_like p)
-
-    let loss =
-        kernel.ValueAndGradient(chain.U, chain.W, chain.B, case.Points, fst energies[case.Energy], gradients)
-
-    loss, gradients
+    let kernel = PlanarKernel(chain.U, chain.W, chain.B, case.Batch, chain.Offset)
+    let sink = GradientTensors [ chain.U; chain.W; chain.B ]
+    let loss = kernel.ValueAndGradient(case.Points, fst energies[case.Energy], sink)
+    loss, Array.ofSeq sink.Tensors
 
 /// The operators in a precision at the same float32 numbers.
 let private operators (dtype: torch.ScalarType) (case: Case) =
@@ -124,6 +120,41 @@ let tests =
             for slope in [ -2.0; -10.0; -20.0 ] do
                 for seed in 1L .. 5L do
                     agree false (case seed 2 64 1.0 0.0 (Some slope) "normal"))
+
+        testCase "equals autograd where products of determinants leave float's range" (fun () ->
+            // Forty layers at the boundary: the product of their determinants comes down to 1e-80.
+            for seed in 1L .. 5L do
+                agree false (case seed 40 24 0.3 0.0 (Some -5.0) "sine"))
+
+        testCase "rows of all points are a batch" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let case = case 4L 5 7 0.5 0.0 None "normal"
+            let chain = case.Chain
+            let rows = [| 6L; 2L; 2L; 0L; 5L; 1L; 3L |]
+            let picked = { case with Points = case.Points.index_select (0L, torch.tensor rows) }
+            let loss, gradients = fused picked
+            let kernel = PlanarKernel(chain.U, chain.W, chain.B, 7, 0.0)
+            let sink = GradientTensors [ chain.U; chain.W; chain.B ]
+            let points = case.Points.data<float32>().ToArray()
+
+            let again =
+                kernel.ValueAndGradient(ReadOnlySpan points, ReadOnlySpan rows, fst energies["normal"], sink)
+
+            Expect.equal again loss "the loss"
+
+            for a, b in Seq.zip sink.Tensors gradients do
+                Expect.equal (a.data<float32>().ToArray()) (b.data<float32>().ToArray()) "a gradient"
+
+            Expect.throwsT<ArgumentException>
+                (fun () ->
+                    kernel.ValueAndGradient(
+                        ReadOnlySpan points,
+                        ReadOnlySpan rows[1..],
+                        fst energies["normal"],
+                        sink
+                    )
+                    |> ignore)
+                "six rows for a batch of seven")
 
         testCase "equals autograd with large weights, where tanh saturates" (fun () ->
             for seed in 1L .. 5L do

@@ -566,15 +566,24 @@ let tests =
                 "a decoder without its first layer")
 
         testCase "vae-kernel/path" (fun () ->
-            let path beta samples prior posterior = FusedVae.path DeviceType.CPU beta samples prior posterior
+            let path beta samples prior posterior =
+                FusedVae.path DeviceType.CPU beta false samples prior posterior
+
             Expect.equal (path (Some 4.0) 0 StandardPrior DiagonalPosterior) (Fused 4.0) "a weighted ELBO"
 
             for name, other in
                 [
                     "objective", path None 0 StandardPrior DiagonalPosterior
+                    "prior and flow", path (Some 1.0) 0 (MixturePrior 4) (PlanarPosterior 2)
+                    "device", FusedVae.path DeviceType.CUDA (Some 1.0) true 0 StandardPrior DiagonalPosterior
+                ] do
+                Expect.stringStarts (StepPath.describe other) "operators: " name
+
+            for name, other in
+                [
+                    "objective", FusedVae.path DeviceType.CPU None true 0 StandardPrior DiagonalPosterior
                     "samples", path (Some 1.0) 5 StandardPrior DiagonalPosterior
                     "prior", path (Some 1.0) 0 (MixturePrior 4) DiagonalPosterior
-                    "device", FusedVae.path DeviceType.CUDA (Some 1.0) 0 StandardPrior DiagonalPosterior
                 ] do
-                Expect.stringStarts (StepPath.describe other) "operators: " name)
+                Expect.stringStarts (StepPath.describe other) "encoder and decoder fused" name)
     ]

@@ -5,6 +5,7 @@ open System.IO
 open System.Threading
 open Expecto
 open TorchSharp
+open Research
 open Research.Host
 open Research.Models
 open Research.Experiments
@@ -17,7 +18,7 @@ let private plan =
 let private run latent prior loss = Digits.vae Smoke latent prior loss
 
 /// Core's objective under a name of its own, which no kernel knows.
-let private byName = Other("minus the elbo", Research.Core.elbo)
+let private byName = Other("minus the elbo", Core.elbo)
 
 let private bits (parameters: Parameters) = [
     for struct (_, t) in parameters.All -> t.data<float32>().ToArray()
@@ -44,6 +45,29 @@ let private fused (run: VaeRun) beta (built: BuiltVae) (descent: Descent) =
     let kernel = FusedVae.kernel built.Parameters descent.Learned built.Vae run.Posterior beta
     VaeStep.fused kernel beta descent
 
+/// The largest difference of two models' parameters.
+let private distance (a: float32[] list) (b: float32[] list) =
+    List.map2 (Array.map2 (fun (a: float32) b -> abs (a - b))) a b
+    |> List.map Array.max
+    |> List.max
+
+/// What takes fused ends, and why.
+let private between =
+    let learned = "the divergence from a learned prior has no closed form"
+    let infoVae = Core.infoVae 1.0 2.0 (Core.mmdUnbiased (Core.kernelRbf 1.0))
+
+    [
+        "a mixture", run 5 (MixturePrior 3) Loss.elbo, learned
+        // Its pseudo-inputs pass the same encoder by operators.
+        "a VampPrior", run 5 (VampPrior(3, 0.0, 17.0)) Loss.elbo, learned
+        "a flow", run 4 (FlowPrior(2, 8)) (WeightedElbo 0.5), learned
+        "a topographic prior", run 2 (TopographicPrior(2, 8)) Loss.elbo, learned
+        "three draws", { run 5 StandardPrior Loss.elbo with Samples = 3 }, "several draws of z an example"
+        "InfoVAE",
+        { run 5 StandardPrior (OfParts("infovae", infoVae)) with Samples = 3 },
+        "the objective is no weighted ELBO"
+    ]
+
 let private chosen =
     testList "chosen" [
         for beta in [ 1.0; 0.0; 4.0 ] do
@@ -52,21 +76,21 @@ let private chosen =
                 let taken = after run (VaeStep.choose run)
                 Expect.equal taken (after run (fused run beta)) "the kernel's bits"
 
-                let distance =
-                    List.map2
-                        (Array.map2 (fun (a: float32) b -> abs (a - b)))
-                        taken
-                        (after run (composed run))
-                    |> List.map Array.max
-                    |> List.max
-
                 // Five steps of 0.001; Adamax moves by their signs where gradients are small.
-                Expect.isLessThan distance 1e-4f "near the operators'")
+                Expect.isLessThan (distance taken (after run (composed run))) 1e-4f "near the operators'")
+
+        for name, run, reason in between do
+            testCase $"vae-training/ends/{name}" (fun () ->
+                let expected = $"encoder and decoder fused, operators between: {reason}"
+                Expect.equal (StepPath.describe (VaeStep.path torch.CPU run)) expected "the key"
+                let taken, operators = after run (VaeStep.choose run), after run (composed run)
+                Expect.isLessThan (distance taken operators) 1e-4f "near the operators'"
+                Expect.notEqual taken operators "by a way of its own")
 
         for name, run in
             [
                 "objective", run 5 StandardPrior byName
-                "prior", run 5 (MixturePrior 3) (WeightedElbo 1.0)
+                "posterior", { run 5 (MixturePrior 3) Loss.elbo with Posterior = PlanarPosterior 2 }
             ] do
             testCase $"vae-training/operators/{name}" (fun () ->
                 Expect.equal

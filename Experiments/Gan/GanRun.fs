@@ -188,7 +188,7 @@ module GanRun =
         // A training that was killed after this and resumed before it writes the same bits again.
         context.SaveTensors(snapshotFile step, kept)
     /// One step of both players on a batch for each critic step. `rows` are the batches' row numbers, one after the other.
-    let private step
+    let step
         (run: GanRun)
         levels
         (images: Tensor)

@@ -23,7 +23,7 @@ type Method = { Key: string; Label: string; Loss: Loss; Samples: int }
 let private infoVaeMmd key (kernel: float -> Kernel) scale = {
     Key = key
     Label = $"InfoVAE, MMD, {key.ToUpperInvariant()}"
-    Loss = Other($"infovae 1 {inv lambda} {key} {inv scale}", infoVae 1.0 lambda (mmdUnbiased (kernel scale)))
+    Loss = OfParts($"infovae 1 {inv lambda} {key} {inv scale}", infoVae 1.0 lambda (mmdUnbiased (kernel scale)))
     Samples = 3
 }
 
@@ -75,24 +75,31 @@ let private drawRows (noise: Noise) (stream: string) (step: int64) (count: int64
     let u = noise.Uniform(stream, step, [| count |], device = device)
     (u * float examples).floor().``to`` torch.int64
 
+/// The run with the loss that a discriminator's logits give it.
+let private against (logits: Tensor -> Tensor) (run: VaeRun) : VaeRun =
+    let objective: Objective =
+        fun parts x eps ->
+            let z, _ = Posterior.sample (parts.Encode x) eps
+            [ "reconstruction", (parts.LogLikelihood x z).mean().neg(); "divergence", heavy * (logits z).mean() ]
+    { run with Loss = OfParts(Loss.name run.Loss, objective) }
+
 /// The model and its discriminator, which play in turn.
 type private Duel(run: VaeRun, noise: Noise, device: torch.Device) =
     let parameters = Parameters(noise.For("initialisation", 0L), device)
     let built = VaeRun.build run parameters
     let model = Descent(parameters, run.Optimiser, name = "adamax")
     let logits, judge = discriminator noise "discriminator" device
+    let lower = VaeStep.choose (against logits run) built model
 
     member _.Descents = [ model; judge ]
     /// The discriminator's step on draws of q(z) at images and on as many of the prior.
     member _.Judge (images: Tensor) (eps: Tensor) (prior: Tensor) =
-        let codes, _ = Posterior.sample (built.Model().Encode images) eps
-        judge.Lower(densityRatioLoss (logits (codes.detach ())) (logits prior))
+        let codes, _ =
+            use _ = torch.no_grad ()
+            Posterior.sample (built.Model().Encode images) eps
+        judge.Lower(densityRatioLoss (logits codes) (logits prior))
     /// The model's step at the discriminator as it is. Returns its loss and terms.
-    member _.Step (x: Tensor) (eps: Tensor) =
-        model.LowerTerms(fun () ->
-            let parts = built.Model()
-            let z, _ = Posterior.sample (parts.Encode x) eps
-            [ "reconstruction", (parts.LogLikelihood x z).mean().neg(); "divergence", heavy * (logits z).mean() ])
+    member _.Step (x: Tensor) (eps: Tensor) = lower x eps
 
 let private trainDuel (plan: Plan) (run: VaeRun) (context: RunContext) =
     let images, device = plan.Train set, context.Device
@@ -118,7 +125,11 @@ let training (plan: Plan) method seed : Trained =
     if not (isAdversarial method) then
         VaeTraining.request plan name seed run
     else
-        let extra = [ "discriminator", $"128-128 {discriminatorSettings}, {judgements} steps of {judged}" ]
+        let path = VaeStep.path plan.Device (against id run)
+        let extra = [
+            "step", StepPath.describe path
+            "discriminator", $"128-128 {discriminatorSettings}, {judgements} steps of {judged}"
+        ]
         let configuration = VaeRun.configuration run @ extra
         { Run = run; Training = plan.Run(name, configuration, seed, Some set, trainDuel plan run) }
 

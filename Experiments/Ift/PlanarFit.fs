@@ -1,6 +1,7 @@
 /// Training of planar chains, shared by ift7 and ift8.
 module Research.Experiments.Ift.PlanarFit
 
+open System
 open System.Collections.Generic
 open TorchSharp
 open Research.Core
@@ -36,19 +37,39 @@ let private trainingSamples = 100 * batch
 
 let heldOutSamples = 20000
 
-/// Loss and gradients over batches of one size: the fused kernel on the plane and the CPU, operators elsewhere.
-let valueAndGradient (energy: Tensor -> Tensor) (fused: IPlaneEnergy) (chain: PlanarChain) : ValueAndGradient =
-    if chain.U.device_type = DeviceType.CPU && chain.U.size 1 = 2L then
-        let kernel = PlanarKernel(int (chain.U.size 0), batch, chain.Offset)
-        let gradients = [| chain.U; chain.W; chain.B |] |> Array.map (fun p -> torch.zeros_like p)
-        fun z -> kernel.ValueAndGradient(chain.U, chain.W, chain.B, z, fused, gradients), gradients
-    else
-        PlanarChain.composed energy chain
-
 let standardNormal (z: Tensor) : Tensor = (logStandardNormal z).neg()
 
-/// E[log q0] of the base: what the density-matching loss adds to the energy loss.
-let private meanLogBase (z0: Tensor) = (logStandardNormal z0).mean().ToDouble()
+/// E[log q0] of the base on the plane: what the density-matching loss adds to the energy loss. It is logged at every step
+/// and has no gradient, hence one operator.
+let private meanLogBase (z0: Tensor) =
+    let length = z0.norm().ToDouble()
+    -0.5 * length * length / float (z0.size 0) - log (2.0 * Math.PI)
+
+/// Lowers the loss, and returns it, at row numbers of the training samples or at points of the base. On the CPU the fused
+/// kernel, elsewhere operators.
+type private Losses = { AtRows: int64[] -> float; AtPoints: Tensor -> float }
+
+let private lossesOf
+    (energy: Tensor -> Tensor)
+    (fused: IPlaneEnergy)
+    (chain: PlanarChain)
+    (descent: Descent)
+    (data: Tensor)
+    =
+    if chain.U.device_type = DeviceType.CPU then
+        let kernel = PlanarKernel(chain.U, chain.W, chain.B, batch, chain.Offset)
+        let points = data.data<float32>().ToArray()
+        {
+            AtRows = fun rows -> kernel.ValueAndGradient(ReadOnlySpan points, ReadOnlySpan rows, fused, descent.Begin())
+            AtPoints = fun z -> kernel.ValueAndGradient(z, fused, descent.Begin())
+        }
+    else
+        let lossOf = PlanarChain.composed energy chain
+        let lower z =
+            let loss, gradients = lossOf z
+            descent.Step gradients
+            loss
+        { AtRows = Rows.pick data >> lower; AtPoints = lower }
 
 let private train objective (target: Target) (built: Constraint) (layers: int) (steps: int) (context: RunContext) =
     let device = context.Device
@@ -60,20 +81,16 @@ let private train objective (target: Target) (built: Constraint) (layers: int) (
         match objective with
         | FromSamples -> standardNormal, PlaneEnergies.StandardNormal
         | FromDensity -> target.Energy, target.Fused
-    let lossOf = valueAndGradient energy fused chain
     let data = (target.Sample context.Noise "training" trainingSamples).``to`` device
-    /// A batch, and what its loss lacks.
-    let next (at: StepContext) =
-        match objective with
-        | FromSamples -> Rows.pick data (at.Batch(trainingSamples, batch)), 0.0
-        | FromDensity ->
-            let z0 = at.Noise.Normal("base", at.Step, [| int64 batch; 2L |], device = device)
-            z0, meanLogBase z0
+    let lower = lossesOf energy fused chain descent data
     let step (at: StepContext) : IReadOnlyList<Term> =
-        let z, offset = next at
-        let loss, gradients = lossOf z
-        descent.Step gradients
-        [| Term("loss", loss + offset) |]
+        let loss =
+            match objective with
+            | FromSamples -> lower.AtRows(at.Batch(trainingSamples, batch))
+            | FromDensity ->
+                let z0 = at.Noise.Normal("base", at.Step, [| int64 batch; 2L |], device = device)
+                lower.AtPoints z0 + meanLogBase z0
+        [| Term("loss", loss) |]
 
     {
         Training.create [ descent ] (int64 (trainingSamples / batch)) (Steps steps) step with

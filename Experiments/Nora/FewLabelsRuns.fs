@@ -181,6 +181,14 @@ let private terms (m2: M2) (examples: Examples) (stage, progress) (at: StepConte
         let u = uniform "unlabelled.classes" [| int64 many; int64 shape.Classes |]
         M2.loss m2 loss (x, y, eps) (examples.Many at many, each, u)
 
+/// Steps of a stage on a model of its own, each at the place in the training that it is given: to be timed.
+let stepper (plan: Plan) stage : StepContext -> IReadOnlyList<Term> =
+    use generator = Noise(1L).For("initialisation", 0L)
+    let parameters = Parameters(generator, plan.Device)
+    let m2, examples = M2.create parameters shape, Examples(plan, 100, 1L)
+    let descent = Descent(parameters, settings)
+    fun at -> descent.LowerTerms((fun () -> terms m2 examples (stage, 0.5) at), allowUnused = true)
+
 let private train (plan: Plan) method labels (context: RunContext) =
     // The baseline learns its classifier only.
     let learns (key: string) = method <> Supervised || key.StartsWith "classifier."

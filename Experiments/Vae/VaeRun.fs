@@ -11,7 +11,10 @@ type Loss =
     /// -E_q log p(x|z) + beta KL(q(z|x)||p(z)), minus the ELBO at beta = 1: a value, so that the way of lowering it can
     /// depend on it.
     | WeightedElbo of beta: float
-    /// Any other objective; its name stands for it in the key.
+    /// Another objective that asks once for q(z|x) of the batch and once for log p(x|z), and needs of them no more than values
+    /// and first derivatives; its name stands for it in the key.
+    | OfParts of name: string * Objective
+    /// Any other objective.
     | Other of name: string * Objective
 
 [<RequireQualifiedAccess>]
@@ -21,10 +24,12 @@ module Loss =
         match loss with
         | WeightedElbo 1.0 -> "elbo"
         | WeightedElbo beta -> $"elbo with beta {inv beta}"
+        | OfParts(name, _)
         | Other(name, _) -> name
     let objective loss : Objective =
         match loss with
         | WeightedElbo beta -> betaElbo beta
+        | OfParts(_, objective)
         | Other(_, objective) -> objective
 
 /// A variational auto-encoder and how it is trained: all that its run's key holds beside seed and data.

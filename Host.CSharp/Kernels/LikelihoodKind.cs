@@ -14,7 +14,7 @@ public abstract record LikelihoodKind
     {
         internal override int Outputs => 1;
 
-        internal override double Apply(AlignedFloats outputs, ReadOnlySpan<float> x, AlignedFloats slopes, float scale) =>
+        internal override double Apply(ReadOnlySpan<float> outputs, ReadOnlySpan<float> x, Span<float> slopes, float scale) =>
             Sum(outputs, x, slopes, new BernoulliTerm(new((float)Shift), new(scale)));
     }
 
@@ -26,8 +26,8 @@ public abstract record LikelihoodKind
     {
         internal override int Outputs => Levels;
 
-        internal override double Apply(AlignedFloats outputs, ReadOnlySpan<float> x, AlignedFloats slopes, float scale) =>
-            CategoricalTerm.Sum(outputs.Span, x, slopes.Span, Levels, scale);
+        internal override double Apply(ReadOnlySpan<float> outputs, ReadOnlySpan<float> x, Span<float> slopes, float scale) =>
+            CategoricalTerm.Sum(outputs, x, slopes, Levels, scale);
     }
 
     /// <summary>Normal variables with the outputs as means and one standard deviation.</summary>
@@ -35,7 +35,7 @@ public abstract record LikelihoodKind
     {
         internal override int Outputs => 1;
 
-        internal override double Apply(AlignedFloats outputs, ReadOnlySpan<float> x, AlignedFloats slopes, float scale)
+        internal override double Apply(ReadOnlySpan<float> outputs, ReadOnlySpan<float> x, Span<float> slopes, float scale)
         {
             var squares = Sum(outputs, x, slopes, new NormalTerm(new((float)(scale / (Sigma * Sigma)))));
             return -0.5 * (squares / (Sigma * Sigma) + x.Length * (Math.Log(2 * Math.PI) + 2 * Math.Log(Sigma)));
@@ -49,7 +49,7 @@ public abstract record LikelihoodKind
     /// Sum of log p(x|output) over all elements of x; writes the gradient of minus <paramref name="scale"/> times it with
     /// respect to the outputs.
     /// </summary>
-    internal abstract double Apply(AlignedFloats outputs, ReadOnlySpan<float> x, AlignedFloats slopes, float scale);
+    internal abstract double Apply(ReadOnlySpan<float> outputs, ReadOnlySpan<float> x, Span<float> slopes, float scale);
 
     private interface ITerm
     {
@@ -60,12 +60,13 @@ public abstract record LikelihoodKind
     // Float partial sums of so many vectors at most keep the total's rounding far below that of its terms.
     private const int Chunk = 64;
 
-    private static double Sum<TTerm>(AlignedFloats outputs, ReadOnlySpan<float> x, AlignedFloats slopes, TTerm term)
+    private static double Sum<TTerm>(
+        ReadOnlySpan<float> outputs, ReadOnlySpan<float> x, Span<float> slopes, TTerm term)
         where TTerm : struct, ITerm
     {
         var targets = MemoryMarshal.Cast<float, Vector<float>>(x);
-        var o = outputs.Vectors(x.Length);
-        var s = slopes.Vectors(x.Length)[..o.Length];
+        var o = MemoryMarshal.Cast<float, Vector<float>>(outputs)[..targets.Length];
+        var s = MemoryMarshal.Cast<float, Vector<float>>(slopes)[..targets.Length];
         var total = 0.0;
         for (var i = 0; i < targets.Length;)
         {
@@ -74,14 +75,22 @@ public abstract record LikelihoodKind
                 sum += term.Of(o[i], targets[i], out s[i]);
             total += Vector.Sum(sum);
         }
-        var rest = x[(targets.Length * Vector<float>.Count)..];
-        if (rest.IsEmpty)
+        var whole = targets.Length * Vector<float>.Count;
+        if (whole == x.Length)
             return total;
         // The last elements fill no vector: they go through a padded one, so that they meet the same arithmetic.
+        var last = term.Of(Padded(outputs[whole..x.Length]), Padded(x[whole..]), out var slope);
+        for (var i = whole; i < x.Length; i++)
+            slopes[i] = slope[i - whole];
+        return total + Vector.Sum(VectorMath.Head(last, x.Length - whole));
+    }
+
+    private static Vector<float> Padded(ReadOnlySpan<float> elements)
+    {
         Span<float> padded = stackalloc float[Vector<float>.Count];
         padded.Clear();
-        rest.CopyTo(padded);
-        return total + Vector.Sum(VectorMath.Head(term.Of(o[^1], new(padded), out s[^1]), rest.Length));
+        elements.CopyTo(padded);
+        return new(padded);
     }
 
     private readonly struct BernoulliTerm(Vector<float> shift, Vector<float> scale) : ITerm

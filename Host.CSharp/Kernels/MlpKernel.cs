@@ -57,6 +57,31 @@ internal sealed class MlpKernel
     }
 
     /// <summary>
+    /// From <see cref="OutputGradient"/> to the input's gradient `[rows,inputs]`, not yet to the parameters': for a loss in
+    /// which the weight of each row is known later.
+    /// </summary>
+    public void BackwardInput(Span<float> inputGradient, int rows)
+    {
+        for (var i = layers.Length - 1; i >= 0; i--)
+            BackwardInput(i, inputGradient, rows);
+    }
+
+    /// <summary>
+    /// After <see cref="BackwardInput(Span{float}, int)"/>, the parameters' gradients with each row counted by its weight.
+    /// </summary>
+    public void BackwardParameters(
+        ReadOnlySpan<float> x, ReadOnlySpan<float> weights, int rows, Span<float> scratch, IGradientSink sink)
+    {
+        for (var i = layers.Length - 1; i >= 0; i--)
+        {
+            var width = layers[i].Outputs;
+            for (var row = 0; row < rows; row++)
+                VectorMath.Scale(errors[i].Span.Slice(row * width, width), weights[row]);
+            layers[i].BackwardParameters(errors[i].Span, i > 0 ? outputs[i - 1].Span : x, rows, scratch, sink);
+        }
+    }
+
+    /// <summary>
     /// From <see cref="OutputGradient"/> to the parameters' gradients and, where <paramref name="inputGradient"/> is not
     /// empty, to the input's. <paramref name="x"/> is what <see cref="Forward"/> was given.
     /// </summary>
@@ -65,13 +90,18 @@ internal sealed class MlpKernel
     {
         for (var i = layers.Length - 1; i >= 0; i--)
         {
-            if (i < activated)
-                Multiply(errors[i].Vectors(rows * layers[i].Outputs), slopes[i].Vectors(rows * layers[i].Outputs));
-            var below = i > 0 ? errors[i - 1].Span : inputGradient;
-            if (!below.IsEmpty)
-                layers[i].BackwardInput(errors[i].Span, below, rows, add: false);
+            BackwardInput(i, inputGradient, rows);
             layers[i].BackwardParameters(errors[i].Span, i > 0 ? outputs[i - 1].Span : x, rows, scratch, sink);
         }
+    }
+
+    private void BackwardInput(int i, Span<float> inputGradient, int rows)
+    {
+        if (i < activated)
+            Multiply(errors[i].Vectors(rows * layers[i].Outputs), slopes[i].Vectors(rows * layers[i].Outputs));
+        var below = i > 0 ? errors[i - 1].Span : inputGradient;
+        if (!below.IsEmpty)
+            layers[i].BackwardInput(errors[i].Span, below, rows, add: false);
     }
 
     private static void Multiply(

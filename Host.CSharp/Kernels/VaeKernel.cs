@@ -95,7 +95,8 @@ public sealed class VaeKernel
         var divergence = posterior.Forward(features, noise, z, rows) + (flow?.Forward(features, z.Span, rows) ?? 0);
         var given = Condition(batch, rows);
         decoder.Forward(given, rows);
-        var fit = form.Likelihood.Apply(decoder.Output, Target(batch, rows), decoder.OutputGradient, scale);
+        var fit = form.Likelihood.Apply(
+            decoder.Output.Span, Target(batch, rows), decoder.OutputGradient.Span, scale);
 
         decoder.Backward(given, conditions == 0 ? zGradient.Span : codeGradient.Span, rows, scratch.Span, sink);
         BackwardPosterior(features, rows, sink);

@@ -109,6 +109,23 @@ internal static class VectorMath
         return Vector.FusedMultiplyAdd(p * r, r, r);
     }
 
+    /// <summary>The sums of the elements of two spans, into a third.</summary>
+    public static void Add(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> sum)
+    {
+        for (var i = 0; i < a.Length; i++)
+            sum[i] = a[i] + b[i];
+    }
+
+    /// <summary>Multiplies all elements by a factor.</summary>
+    public static void Scale(Span<float> elements, float factor)
+    {
+        var vectors = MemoryMarshal.Cast<float, Vector<float>>(elements);
+        for (var i = 0; i < vectors.Length; i++)
+            vectors[i] *= factor;
+        for (var i = vectors.Length * Vector<float>.Count; i < elements.Length; i++)
+            elements[i] *= factor;
+    }
+
     /// <summary>The products of the elements of two spans, into a third, which may be one of them.</summary>
     public static void Multiply(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> product)
     {
