@@ -556,7 +556,9 @@ let householder (v: Tensor) : Tensor =
     need (v.ndim >= 2L) (nameof v) (fun () -> $"its shape is %A{v.shape}, and not [..,N,L] for N vectors")
 
     let start =
-        torch.eye(v.size -1, dtype = v.dtype, device = v.device).expand_as (v.narrow(-2L, 0L, 0L).sum(-2L).diag_embed())
+        torch
+            .eye(v.size -1, dtype = v.dtype, device = v.device)
+            .expand_as(v.narrow(-2L, 0L, 0L).sum(-2L).diag_embed())
 
     // Q - 2 (Q v) v'/|v|^2.
     let reflect (q: Tensor) (v: Tensor) =
@@ -586,7 +588,7 @@ let sylvester (q: Tensor) (r: Tensor) (r': Tensor) (b: Tensor) : Transform =
 
     needLast (nameof b) m b
     let diagonal (x: Tensor) = x.diagonal (0L, -2L, -1L)
-    let triangle (x: Tensor) = x.triu 1L + torch.diag_embed((diagonal x).tanh())
+    let triangle (x: Tensor) = x.triu 1L + torch.diag_embed ((diagonal x).tanh())
     // Products by hand: an error of libtorch's own ends the process.
     let times (a: Tensor) (x: Tensor) = sumLast (a * x.unsqueeze -2L)
     let upper, upper', transposed = triangle r, triangle r', q.transpose (-1L, -2L)
@@ -677,11 +679,13 @@ let rationalQuadratic (bound: float) (widths: Tensor) (heights: Tensor) (slopes:
     let knots (x: Tensor) =
         let shares = least + (1.0 - least * float bins) * torch.nn.functional.softmax (x, -1L)
         // The edges are exact.
-        let ends = (2.0 * bound * shares.cumsum -1L - bound).narrow (-1L, 0L, bins - 1L)
+        let ends = (2.0 * bound * shares.cumsum -1L - bound).narrow(-1L, 0L, bins - 1L)
         between (all -bound) ends (all bound)
 
     let x, y = knots widths, knots heights
-    let d = between (all 1.0) (least + (1.0 - least) * softplus (slopes + log (Math.E - 1.0))) (all 1.0)
+
+    let d =
+        between (all 1.0) (least + (1.0 - least) * softplus (slopes + log (Math.E - 1.0))) (all 1.0)
 
     /// Of the bins whose knots surround v: position, height, width, s and the slopes at both ends.
     let surrounding (knots: Tensor) (v: Tensor) =
@@ -689,14 +693,15 @@ let rationalQuadratic (bound: float) (widths: Tensor) (heights: Tensor) (slopes:
 
         let pick (first: int64) (all: Tensor) =
             let views = torch.broadcast_tensors (all.narrow (-1L, first, bins), index)
-            views[0].gather(-1L, views[1].narrow (-1L, 0L, 1L)).squeeze -1L
+            views[0].gather(-1L, views[1].narrow(-1L, 0L, 1L)).squeeze -1L
 
         let x0, y0 = pick 0L x, pick 0L y
         let width, height = pick 1L x - x0, pick 1L y - y0
         x0, y0, width, height, height / width, pick 0L d, pick 1L d
 
     // All that is added is positive.
-    let denominator (s: Tensor) (d0: Tensor) (d1: Tensor) (mixed: Tensor) = s * (1.0 - 2.0 * mixed) + (d0 + d1) * mixed
+    let denominator (s: Tensor) (d0: Tensor) (d1: Tensor) (mixed: Tensor) =
+        s * (1.0 - 2.0 * mixed) + (d0 + d1) * mixed
 
     let logSlope (s: Tensor) (d0: Tensor) (d1: Tensor) (at: Tensor) =
         let mixed = at * (1.0 - at)
@@ -706,7 +711,7 @@ let rationalQuadratic (bound: float) (widths: Tensor) (heights: Tensor) (slopes:
     /// The image and its log-slope within, the point itself outside.
     let within (inside: Tensor -> Tensor * Tensor) (v: Tensor) =
         needLast "z" (widths.size -2) v
-        let isOutside = v.abs().ge (scalar bound)
+        let isOutside = v.abs().ge(scalar bound)
         let image, logSlope = inside (v.clamp (scalar -bound, scalar bound))
         torch.where (isOutside, v, image), sumLast (logSlope.masked_fill (isOutside, 0))
 

@@ -35,8 +35,8 @@ public static class TorchLibrary
     }
 
     // glibc gives freed blocks of a tensor's size back to the kernel at once, and the next operator's result is memory that
-    // the kernel must clear again: an eighth to a sixth of the time of a composed training step. Blocks up to the largest
-    // threshold that glibc takes are therefore kept for the next operator.
+    // the kernel must clear again. Blocks up to the largest threshold that glibc takes are therefore kept for the next
+    // operator.
     private static void KeepFreedMemory()
     {
         if (!OperatingSystem.IsLinux())

@@ -57,15 +57,16 @@ module ConditionalVae =
     /// The prior of each example's class. `oneHot: [B,C] -> [B,L]`.
     let private priorOf (vae: ConditionalVae) (oneHot: Tensor) : DiagNormal option =
         vae.Prior
-        |> Option.map (fun prior -> {
-            Mu = oneHot.matmul prior.Mu
-            LogVar = oneHot.matmul prior.LogVar
-        })
+        |> Option.map (fun prior -> { Mu = oneHot.matmul prior.Mu; LogVar = oneHot.matmul prior.LogVar })
 
     /// The decoder's raw output. `oneHot: [B,C]`, `z: [..,B,L]`, result `[..,B,D * outputs]`.
     let private decode (vae: ConditionalVae) (oneHot: Tensor) (z: Tensor) : Tensor =
         // Codes are in units of their class's prior, which is N(0,I) there.
-        let z = priorOf vae oneHot |> Option.map (fun prior -> DiagNormal.sample prior z) |> Option.defaultValue z
+        let z =
+            priorOf vae oneHot
+            |> Option.map (fun prior -> DiagNormal.sample prior z)
+            |> Option.defaultValue z
+
         let leading = z.shape[.. z.shape.Length - 2]
         let labels = oneHot.expand (Array.append leading [| int64 vae.Classes |])
         Vae.decode vae.Networks (torch.cat ([| z; labels |], -1L))

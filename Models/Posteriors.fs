@@ -78,7 +78,7 @@ module private SylvesterMaps =
 
             Transform.compose [
                 for i in 0L .. int64 maps - 1L do
-                    let q = (householder (vs.select (-3L, i))).narrow (-1L, 0L, int64 columns)
+                    let q = (householder (vs.select (-3L, i))).narrow(-1L, 0L, int64 columns)
                     sylvester q (rs.select (-3L, i)) (rs'.select (-3L, i)) (bs.select (-2L, i))
             ]
 

@@ -92,7 +92,12 @@ let private conditional =
             let qs = Array.zip (Plain.rows q.Mu) (Plain.rows q.LogVar)
             let ps = Array.zip (ofClass prior.Mu) (ofClass prior.LogVar)
             let kl = Array.map2 (fun (m, v) (m', v') -> Plain.klNormal m v m' v') qs ps |> Array.average
-            Expect.isLessThan (abs (value terms["kl"] - kl)) (1e-4 * kl) "the divergence from the class's prior"
+
+            Expect.isLessThan
+                (abs (value terms["kl"] - kl))
+                (1e-4 * kl)
+                "the divergence from the class's prior"
+
             let z = DiagNormal.sample q eps
 
             let expected =
@@ -103,7 +108,14 @@ let private conditional =
                 (1e-5 * abs expected)
                 "the likelihood of the code itself"
 
-            let u = DiagNormal.sample { Mu = torch.tensor (array2D (ofClass prior.Mu)); LogVar = torch.tensor (array2D (ofClass prior.LogVar)) } (eps.double ())
+            let u =
+                DiagNormal.sample
+                    {
+                        Mu = torch.tensor (array2D (ofClass prior.Mu))
+                        LogVar = torch.tensor (array2D (ofClass prior.LogVar))
+                    }
+                    (eps.double ())
+
             let mean = ConditionalVae.meanImage vae (labels ()) eps
             let asked = ConditionalVae.meanImage { vae with Prior = None } (labels ()) (u.float ())
             Expect.isLessThan (distance mean asked) 1e-3 "a draw of N(0,I) is one of the class's prior")

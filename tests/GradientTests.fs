@@ -16,12 +16,11 @@ type private Misshapen() =
 
     override _.forward(_, vars) = (vars[0] :?> Tensor) * 2.0
 
-    override _.backward(_, gradient) =
-        List<Tensor>([ torch.cat ([| gradient; gradient |], 0L) ])
+    override _.backward(_, gradient) = List<Tensor>([ torch.cat ([| gradient; gradient |], 0L) ])
 
 let private weight () = torch.tensor([| 1.0f; 2.0f; 3.0f |]).requires_grad_ true
 
-let private good (w: Tensor) = struct ("reconstruction", w.square().sum ())
+let private good (w: Tensor) = struct ("reconstruction", w.square().sum())
 
 /// A value that the backward pass needs, changed after it was used.
 let private overwritten (w: Tensor) =
@@ -30,8 +29,7 @@ let private overwritten (w: Tensor) =
     e.add_ (Scalar.op_Implicit 1.0: Scalar) |> ignore
     struct ("kl", term)
 
-let private misshapen (w: Tensor) =
-    struct ("penalty", (Misshapen.apply w).sum ())
+let private misshapen (w: Tensor) = struct ("penalty", (Misshapen.apply w).sum())
 
 let private gradients (terms: (Tensor -> struct (string * Tensor)) list) (w: Tensor) =
     Gradients.Of((fun () -> [| for term in terms -> term w |]), [| struct ("encoder.weight", w) |])
@@ -48,12 +46,17 @@ let private refused =
         "a shape error inside a backward pass", [ good; misshapen ], "gradient of the term 'penalty' failed: "
         "a value changed in place", [ good; overwritten ], "gradient of the term 'kl' failed: "
         "the only term", [ misshapen ], "gradient of the term 'penalty' failed: "
-        "a vector for a number", [ good; (fun w -> struct ("kl", w * 2.0)) ], "the term 'kl' has the shape [3]"
+        "a vector for a number",
+        [ good; (fun w -> struct ("kl", w * 2.0)) ],
+        "the term 'kl' has the shape [3]"
         "a detached term",
-        [ good; (fun w -> struct ("kl", w.detach().sum ())) ],
+        [ good; (fun w -> struct ("kl", w.detach().sum())) ],
         "the term 'kl' has no gradient"
         "a step function",
-        [ good; (fun w -> struct ("accuracy", w.gt(Scalar.op_Implicit 1.5: Scalar).float().mean ())) ],
+        [
+            good
+            (fun w -> struct ("accuracy", w.gt(Scalar.op_Implicit 1.5: Scalar).float().mean()))
+        ],
         "the term 'accuracy' has no gradient"
     ]
     |> List.map (fun (name, terms, expected) ->
@@ -96,7 +99,8 @@ let tests =
                     gradients terms w |> ignore
 
             let items = [|
-                for name, terms in [ "a", [ good ]; "b", [ good; misshapen ]; "c", [ good ]; "d", [ overwritten ] ] do
+                for name, terms in
+                    [ "a", [ good ]; "b", [ good; misshapen ]; "c", [ good ]; "d", [ overwritten ] ] do
                     WorkItem(name, [||], 1, step terms)
             |]
 

@@ -14,7 +14,9 @@ type Shape = { Name: string; Sizes: int list }
 let private remedy = "do something about it"
 let private input path = InputFile(path, remedy)
 
-let private format = JsonSerializerOptions(JsonSerializerDefaults.Strict, PropertyNamingPolicy = JsonNamingPolicy.CamelCase)
+let private format =
+    JsonSerializerOptions(JsonSerializerDefaults.Strict, PropertyNamingPolicy = JsonNamingPolicy.CamelCase)
+
 let private readShape (file: InputFile) = file.ReadJson<Shape>(1000L, format)
 
 /// Every way of reading a file, under the name that the file must have.

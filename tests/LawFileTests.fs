@@ -52,9 +52,7 @@ let private faults = [
     "another type", "{}", "its JSON is damaged or of another version"
     "a null", "[null]", "law 1 is not what a test records"
     "a number", "[1]", "its JSON is damaged"
-    "twice",
-    sound.TrimEnd(']') + "," + sound.TrimStart('['),
-    "a law occurs twice"
+    "twice", sound.TrimEnd(']') + "," + sound.TrimStart('['), "a law occurs twice"
     for field in [ "id"; "labels"; "function"; "largestError"; "tolerance"; "mutants" ] do
         $"no {field}", changed field None, "its JSON is damaged or of another version"
         $"null for {field}", changed field (Some "null"), "laws.json"

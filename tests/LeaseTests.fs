@@ -93,9 +93,12 @@ let private claims =
                 let claim = taken (a.TryClaim(key, a.Watch()))
                 claim.Lease.Report(7L, Nullable 9L)
                 let watch = Stopwatch.StartNew()
-                let beat () = (a.Sight(key).Record |> nonNull).Beat
+                // A report is written with the next beat, and the heart may have beaten before it.
+                let seen () =
+                    let record = a.Sight(key).Record |> nonNull
+                    record.Beat >= 3L && record.Step = 7L
 
-                while beat () < 3L && watch.Elapsed < seconds 30.0 do
+                while not (seen ()) && watch.Elapsed < seconds 30.0 do
                     Threading.Thread.Sleep 5
 
                 let record = a.Sight(key).Record |> nonNull

@@ -38,11 +38,14 @@ type private Framework(tests: Test, config: ExpectoConfig) =
     let printer (report: string -> IProperty list -> unit) : TestPrinters =
         let now uid properties = async { report uid properties }
 
-        { TestPrinters.silent with
-            passed = fun uid time -> now uid [ PassedTestNodeStateProperty.CachedInstance; timing time ]
-            ignored = fun uid reason -> now uid [ SkippedTestNodeStateProperty reason ]
-            failed = fun uid message time -> now uid [ FailedTestNodeStateProperty message; timing time ]
-            exn = fun uid error time -> now uid [ ErrorTestNodeStateProperty(error, error.Message); timing time ]
+        {
+            TestPrinters.silent with
+                passed = fun uid time -> now uid [ PassedTestNodeStateProperty.CachedInstance; timing time ]
+                ignored = fun uid reason -> now uid [ SkippedTestNodeStateProperty reason ]
+                failed = fun uid message time -> now uid [ FailedTestNodeStateProperty message; timing time ]
+                exn =
+                    fun uid error time ->
+                        now uid [ ErrorTestNodeStateProperty(error, error.Message); timing time ]
         }
 
     interface IExtension with

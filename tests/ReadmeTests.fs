@@ -41,7 +41,9 @@ let tests =
                     else
                         m.Groups[2].Value
                 // Written by the commands, not kept in the repository.
-                let isOutput = Regex.IsMatch(path, @"^(\./)?(data|results|generated)(/|$)|^paper/(build|generated)/")
+                let isOutput =
+                    Regex.IsMatch(path, @"^(\./)?(data|results|generated)(/|$)|^paper/(build|generated)/")
+
                 let there = Path.Combine(root, path)
 
                 Expect.isTrue

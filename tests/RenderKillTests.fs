@@ -30,7 +30,12 @@ echo 'This is pdfTeX' > report.log
 let tryRunChild (argv: string array) =
     match argv with
     | [| "render"; results; paper |] ->
-        Rendering.render { Results = results; Paper = paper } StoreFuzzTests.plan.Value StoreFuzzTests.rows true
+        Rendering.render
+            { Results = results; Paper = paper }
+            StoreFuzzTests.plan.Value
+            StoreFuzzTests.rows
+            true
+
         Some 0
     | _ -> None
 

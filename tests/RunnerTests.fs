@@ -58,7 +58,8 @@ let tests =
                     Runner(store, torch.device "cpu", 2, new PlainBoard(TextWriter.Null))
 
                 let request (index: int) (needs: RunRequest list) =
-                    let key = RunKey($"shared{index}", [], 1L, "none", "test", noCode, needs |> List.map _.Key)
+                    let key =
+                        RunKey($"shared{index}", [], 1L, "none", "test", noCode, needs |> List.map _.Key)
 
                     let work (context: RunContext) =
                         computed.Enqueue key.Id

@@ -21,7 +21,7 @@ let private meanings =
         testCase "torchsharp/grad-graph" (fun () ->
             use _ = torch.NewDisposeScope()
             let x = leaf [| 3.0f |]
-            let y = (x * x * x).sum ()
+            let y = (x * x * x).sum()
             let first = torch.autograd.grad([| y |], [| x |], retain_graph = true, create_graph = true)[0]
             let second = torch.autograd.grad([| first.sum () |], [| x |])[0]
             Expect.equal (second.ToSingle()) 18.0f "a graph that is kept can be differentiated again")
@@ -33,20 +33,32 @@ let private meanings =
             Expect.isTrue gradients[1].IsInvalid "autograd.grad gives a tensor with an empty handle"
             torch.autograd.backward ([| x.sum () |], inputs = [| x; unused |])
             Expect.isTrue (isNull (box unused.grad)) "backward leaves the gradient null"
-            Expect.equal (x.grad |> Option.ofObj |> Option.map _.ToSingle()) (Some 1.0f) "of the other, its value")
+
+            Expect.equal
+                (x.grad |> Option.ofObj |> Option.map _.ToSingle())
+                (Some 1.0f)
+                "of the other, its value")
 
         testCase "torchsharp/grad-reset" (fun () ->
             use _ = torch.NewDisposeScope()
             let x = leaf [| 2.0f |]
 
             for _ in 1..2 do
-                torch.autograd.backward ([| (x * x).sum () |], inputs = [| x |])
-                Expect.equal (x.grad |> Option.ofObj |> Option.map _.ToSingle()) (Some 4.0f) "not accumulated"
+                torch.autograd.backward ([| (x * x).sum() |], inputs = [| x |])
+
+                Expect.equal
+                    (x.grad |> Option.ofObj |> Option.map _.ToSingle())
+                    (Some 4.0f)
+                    "not accumulated"
+
                 x.grad <- null)
 
         testCase "torchsharp/in-place" (fun () ->
             use x = torch.zeros 2L
-            Expect.isTrue (Object.ReferenceEquals(x.add_ (scalar 1.0), x)) "an in-place operator returns its tensor")
+
+            Expect.isTrue
+                (Object.ReferenceEquals(x.add_ (scalar 1.0), x))
+                "an in-place operator returns its tensor")
 
         testCase "torchsharp/generator" (fun () ->
             use generator = new torch.Generator(1UL)
@@ -115,17 +127,26 @@ let private native =
             Expect.isTrue (asksWeakly "GLIBCXX_3.4.32" own) "the copy beside the program loads on Debian 12"
 
             for original in published "libLibTorchSharp.so" do
-                Expect.isFalse (asksWeakly "GLIBCXX_3.4.32" original) "the package's own is as it was published")
+                Expect.isFalse
+                    (asksWeakly "GLIBCXX_3.4.32" original)
+                    "the package's own is as it was published")
 
         testCase "torchsharp/arguments-live" (fun () ->
             let debuggable = typeof<torch>.Assembly.GetCustomAttribute<DebuggableAttribute>() |> nonNull
-            Expect.isTrue debuggable.IsJITOptimizerDisabled "an operator's scalar lives as long as the operator runs"
+
+            Expect.isTrue
+                debuggable.IsJITOptimizerDisabled
+                "an operator's scalar lives as long as the operator runs"
 
             let own = File.ReadAllBytes(typeof<torch>.Assembly.Location)
 
             for original in published "TorchSharp.dll" do
                 let changed = Seq.zip own (File.ReadAllBytes original) |> Seq.filter (fun (a, b) -> a <> b)
-                Expect.isLessThanOrEqual (Seq.length changed) 2 "the copy differs from the package's in the flag alone")
+
+                Expect.isLessThanOrEqual
+                    (Seq.length changed)
+                    2
+                    "the copy differs from the package's in the flag alone")
 
         testCase "torchsharp/no-copies" (fun () ->
             let copies = [

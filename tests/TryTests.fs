@@ -60,23 +60,24 @@ let private broken: (string * Script.Script * string list) list = [
     script (fun model x eps -> [ "loss", (model.LogLikelihood x (eps + torch.ones [| 3L |])).mean() ]),
     [ "cannot be computed for noise of the shape [4, 2]" ]
     "a backward pass that fails",
-    script (elboWith (fun kl ->
-        let grown = kl.exp ()
-        let loss = grown.mean ()
-        // The value that the gradient of exp needs is overwritten.
-        grown.add_ (scalar 1.0) |> ignore
-        loss)),
-    [
-        "the gradient of the term 'kl' cannot be computed"
-        "modified by an inplace operation"
-    ]
+    script (
+        elboWith (fun kl ->
+            let grown = kl.exp ()
+            let loss = grown.mean ()
+            // The value that the gradient of exp needs is overwritten.
+            grown.add_ (scalar 1.0) |> ignore
+            loss)
+    ),
+    [ "the gradient of the term 'kl' cannot be computed"; "modified by an inplace operation" ]
     "no tensor",
     script (fun model x eps -> elbo model x eps @ [ "none", Unchecked.defaultof<Tensor> ]),
     [ "the term 'none' is no tensor" ]
     "a tensor that is gone",
-    script (elboWith (fun kl ->
-        kl.Dispose()
-        kl)),
+    script (
+        elboWith (fun kl ->
+            kl.Dispose()
+            kl)
+    ),
     [ "the term 'kl' is no tensor" ]
     "no bound", { script (betaElbo 0.5) with IsBound = true }, [ "no upper bound"; "400 draws" ]
     "no bound with samples",
@@ -88,8 +89,7 @@ let private broken: (string * Script.Script * string list) list = [
     [ "no upper bound" ]
 ]
 
-let private smoke () =
-    Plan(Smoke, Devices.Parse "cpu", DataOptions(DataOptions.Explicit null, false))
+let private smoke () = Plan(Smoke, Devices.Parse "cpu", DataOptions(DataOptions.Explicit null, false))
 
 let private fault (script: Script.Script) = ObjectiveLaws.check script |> List.tryPick _.Fault
 
@@ -123,7 +123,9 @@ let private deadly: (string * string * string list) list = [
 /// Scripts that are sound on the laws' model and break in training, and what must be said of each.
 let private untrainable: (string * string * string list) list = [
     "nan", "(if x.size -1 > 20L then nan * z else z).mean()", [ "'odd' became NaN in step 1" ]
-    "a vector", "(if x.size -1 > 20L then z else z.mean())", [ "step 1 failed"; "'odd' has the shape [64, 16]" ]
+    "a vector",
+    "(if x.size -1 > 20L then z else z.mean())",
+    [ "step 1 failed"; "'odd' has the shape [64, 16]" ]
 ]
 
 /// A script in a folder of its own.
@@ -237,7 +239,8 @@ let tests =
                 "no number of samples"
 
             Expect.stringContains
-                (refused "open Research.Core\nlet weights = [| 1.0 |]\nlet beta = weights[3]\nlet objective: Objective = betaElbo beta\n")
+                (refused
+                    "open Research.Core\nlet weights = [| 1.0 |]\nlet beta = weights[3]\nlet objective: Objective = betaElbo beta\n")
                 "the script cannot be run: Index was outside the bounds of the array"
                 "a value that raises"
 

@@ -41,7 +41,8 @@ let private train prior (plan: Plan) (seed: int64) : Trained =
         match prior with
         | Standard -> "hw5.3", plain plan.Profile
         // Not by the fused step, which knows one prior for all.
-        | OfClass -> "hw5.3.ofclass", { plain plan.Profile with Loss = Other("elbo, a normal prior of each class", elbo) }
+        | OfClass ->
+            "hw5.3.ofclass", { plain plan.Profile with Loss = Other("elbo, a normal prior of each class", elbo) }
     let prepare _ parameters =
         let vae = conditional prior parameters
         let model = ConditionalVae.model vae
@@ -136,7 +137,9 @@ let private percent = List.map (fun share -> 100.0 * share)
 
 let private grid (results: Results) =
     let plan = results.Plan
-    let ofKind kind = Pictures.saved results set top kind (measure Standard plan plan.Seeds.Head) |> Array.chunkBySize columns
+    let ofKind kind =
+        Pictures.saved results set top kind (measure Standard plan plan.Seeds.Head)
+        |> Array.chunkBySize columns
     Array.map2 Array.append (ofKind "means") (ofKind "drawn")
     |> Array.mapi (fun label row -> string label, row)
     |> Array.toList
@@ -260,7 +263,8 @@ let private runs (plan: Plan) = [
 
 let private sample (results: Results) count noise =
     let plan = results.Plan
-    let vae = ModelFile.restore (conditional Standard) (results.Of (train Standard plan plan.Seeds.Head).Training) plan.Device
+    let vae =
+        ModelFile.restore (conditional Standard) (results.Of (train Standard plan plan.Seeds.Head).Training) plan.Device
     let _, means = generate vae ((count + classes - 1) / classes) noise plan.Device
     Pictures.images plan set top means |> Array.truncate count
 

@@ -153,10 +153,7 @@ let private ift2 (results: Results) : Section =
 
     {
         Section.empty "ift2" (origin plan (shortened "test images" (images plan.Profile) fullImages)) with
-            Tables = [
-                table
-                Certificate.table results "ift2" "Binarized MNIST" (samples plan.Profile) certificates
-            ]
+            Tables = [ table; Certificate.table results "ift2" "Binarized MNIST" (samples plan.Profile) certificates ]
             Values = [
                 Seeds.value "ift2.logp" 2 logP
                 Seeds.value "ift2.gap" 2 gaps
@@ -179,5 +176,8 @@ let private ift2 (results: Results) : Section =
 let experiments = [
     VaeTraining.sampler (trainings >> List.head)
     |> Experiment.sampled "ift1" (fun plan -> [ for t in trainings plan -> t.Training ]) ift1
-    Experiment.row "ift2" (fun plan -> trainings plan |> List.collect (fun t -> [ t.Training; evaluate plan t; certify plan t ])) ift2
+    Experiment.row
+        "ift2"
+        (fun plan -> trainings plan |> List.collect (fun t -> [ t.Training; evaluate plan t; certify plan t ]))
+        ift2
 ]

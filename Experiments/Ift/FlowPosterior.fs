@@ -17,17 +17,9 @@ let private diagonal = { Key = "diagonal"; Label = "diagonal"; Shape = DiagonalP
 let private planar = { Key = "planar"; Label = "planar, 8 maps"; Shape = PlanarPosterior 8 }
 let private iaf = { Key = "iaf"; Label = "IAF, 2 steps"; Shape = IafPosterior(2, 300) }
 
-let private sylvester = {
-    Key = "sylvester"
-    Label = "Sylvester, 4 maps"
-    Shape = SylvesterPosterior(4, 8, 8)
-}
+let private sylvester = { Key = "sylvester"; Label = "Sylvester, 4 maps"; Shape = SylvesterPosterior(4, 8, 8) }
 
-let private spline = {
-    Key = "spline"
-    Label = "splines, 2 couplings"
-    Shape = SplinePosterior(2, 128, 8)
-}
+let private spline = { Key = "spline"; Label = "splines, 2 couplings"; Shape = SplinePosterior(2, 128, 8) }
 
 let private posteriors = [ diagonal; planar; iaf ]
 
@@ -43,8 +35,7 @@ type private Setting =
 let private settings = [ HeldDecoder; Together; Digits ]
 
 /// The digits alone are small enough for the posteriors that have no fused step.
-let private comparedOn setting =
-    if setting = Digits then posteriors @ [ sylvester; spline ] else posteriors
+let private comparedOn setting = if setting = Digits then posteriors @ [ sylvester; spline ] else posteriors
 
 /// For keys, and for the report.
 let private names setting =
@@ -186,7 +177,10 @@ let private figure (results: Results) =
 let private table (results: Results) =
     let measured = Column.metric results (fun (setting, posterior) -> measured results.Plan setting posterior)
 
-    [ for setting in settings do for posterior in comparedOn setting -> setting, posterior ]
+    [
+        for setting in settings do
+            for posterior in comparedOn setting -> setting, posterior
+    ]
     |> Table.over
         "ift9.table"
         $"Diagonal and flow posteriors on test images of binarized MNIST, with ift1's decoder held or trained together with it (first seed), and of the digits, these also with Sylvester maps and couplings of splines: ELBO, the importance-sampling estimate of $\\log p(x)$ with $K={samples results.Plan.Profile}$, their difference (nats), and the median time of a training step by tensor operators on binarized MNIST."

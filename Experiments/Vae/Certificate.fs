@@ -37,7 +37,8 @@ module Certificate =
         let path = AnnealingPath.ofModel model x
         let shape = [| int64 effort.Chains; x.size 0; path.Base.Mu.size -1 |]
         let normal (stream: string) (at: int64) = noise.Normal($"{part}.{stream}", at, shape, device = x.device)
-        let uniform (stream: string) (at: int64) = noise.Uniform($"{part}.{stream}.accept", at, shape[..1], device = x.device)
+        let uniform (stream: string) (at: int64) =
+            noise.Uniform($"{part}.{stream}.accept", at, shape[..1], device = x.device)
         let start stream = DiagNormal.sample path.Base (normal $"{stream}.start" block)
         let draws stream rung = (let at = block * 100_000L + int64 rung in normal stream at, uniform stream at)
         let ladder = [| for i in 0 .. effort.Steps -> float i / float effort.Steps |]
@@ -92,8 +93,7 @@ module Certificate =
         ]
         VaeTraining.measure plan $"{row}.certificate.seed{trained.Seed}" configuration trained (fun context built ->
             let model, noise = built.Model(), context.Noise
-            let importance x =
-                Evaluation.logEvidence built x samples noise |> Array.averageBy float
+            let importance x = Evaluation.logEvidence built x samples noise |> Array.averageBy float
             let z, simulated = simulate built effort.Images noise
             let real = Rows.sample (test trained) effort.Images
             let lower, upper = both effort model noise "simulated" simulated (Some z)
@@ -110,8 +110,7 @@ module Certificate =
 
     let private value name = Metric.value name "nats" 2 name
 
-    let private gap =
-        value "simulated.upper" |> Metric.minus "gap between both sides" (value "simulated.lower")
+    let private gap = value "simulated.upper" |> Metric.minus "gap between both sides" (value "simulated.lower")
 
     /// One line for generated images and one for test images.
     let table (results: Results) (row: string) (data: string) (samples: int) (runs: RunRequest list) : Table =
@@ -121,7 +120,8 @@ module Certificate =
         let of' metric = Metric.cell results metric runs
         let unknown = Missing "the posterior of a test image cannot be sampled exactly, so there is no upper side"
         [
-            "generated", [ of' (value "simulated.is"); of' (value "simulated.lower"); of' (value "simulated.upper"); of' gap ]
+            "generated",
+            [ of' (value "simulated.is"); of' (value "simulated.lower"); of' (value "simulated.upper"); of' gap ]
             "test", [ of' (value "test.is"); of' (value "test.lower"); unknown; unknown ]
         ]
         |> Table.over
@@ -148,5 +148,7 @@ module Certificate =
 
     /// The same for every seed, behind a sentence of the text.
     let guard (results: Results) (row: string) (runs: RunRequest list) : Guard =
-        Guard.that $"{row}.certified" "both sides of log p(x) of generated images are at most a nat apart for every seed"
+        Guard.that
+            $"{row}.certified"
+            "both sides of log p(x) of generated images are at most a nat apart for every seed"
         |> Guard.every (fun gap -> gap <= allowed) "gaps" (Metric.each results gap runs)

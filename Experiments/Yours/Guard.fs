@@ -12,8 +12,7 @@ open Research.Host
 /// Names, to the process that tries a script, the file that says what its end would mean.
 let private variable = "RESEARCH_TRY"
 
-let private file =
-    lazy (Environment.GetEnvironmentVariable variable |> Option.ofObj)
+let private file = lazy (Environment.GetEnvironmentVariable variable |> Option.ofObj)
 
 /// Whether this is the process that may end.
 let isInside () : bool = file.Value.IsSome
@@ -94,7 +93,9 @@ let supervise () : int * string option =
         info.RedirectStandardError <- true
         use child = Process.Start info |> nonNull
         // Ctrl-C reaches both: the other one saves what it has, and this one waits for it.
-        use _ = PosixSignalRegistration.Create(PosixSignal.SIGINT, (fun signal -> signal.Cancel <- true))
+        use _ =
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, (fun signal -> signal.Cancel <- true))
+
         use _ = PosixSignalRegistration.Create(PosixSignal.SIGTERM, (fun _ -> child.Kill()))
         let errors = child.StandardError.ReadToEnd()
         child.WaitForExit()

@@ -46,7 +46,9 @@ let private tryValue<'value> (name: string) (script: Type) : 'value option =
 let private samples (script: Type) : int =
     match tryValue<int> "samples" script |> Option.defaultValue 0 with
     | n when n >= 0 -> n
-    | n -> fail $"the script's value 'samples' is {n}: it is a number of samples, or 0 for noise of the shape [B,L]."
+    | n ->
+        fail
+            $"the script's value 'samples' is {n}: it is a number of samples, or 0 for noise of the shape [B,L]."
 
 /// An objective of a module: a value, or a function of model, x and eps, which F# compiles to a method. Raises
 /// ResearchException where there is none.

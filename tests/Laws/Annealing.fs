@@ -25,7 +25,7 @@ let private upperBound =
         let mean, covariance = LinearGaussian.posterior m x
         let logJoint z = LinearGaussian.logLikelihood m x z + logStandardNormal z
         let noise = quadraticNoise instance.Latent
-        let ofPosterior = mean + noise.matmul ((torch.linalg.cholesky covariance).t ())
+        let ofPosterior = mean + noise.matmul ((torch.linalg.cholesky covariance).t())
         let ofEncoder = q.Mu + noise * (0.5 * q.LogVar).exp()
         let upper = bound (logJoint ofPosterior) (DiagNormal.logProb q ofPosterior)
         let lower = (logJoint ofEncoder - DiagNormal.logProb q ofEncoder).mean [| 0L |]
@@ -63,8 +63,7 @@ let private slope (f: Tensor -> Tensor) (z: Tensor) = grad (fun z -> (f z).sum()
 let private repeated (move: Tensor * Tensor -> Tensor * Tensor) (count: int) (z: Tensor) (p: Tensor) =
     Seq.fold (fun state _ -> move state) (z, p) (seq { 1..count })
 
-let private euler f (h: Tensor) count z p =
-    repeated (fun (z, p) -> z + h * p, p + h * slope f z) count z p
+let private euler f (h: Tensor) count z p = repeated (fun (z, p) -> z + h * p, p + h * slope f z) count z p
 
 let private symplecticEuler f (h: Tensor) count z p =
     repeated (fun (z, p) -> (let p = p + h * slope f z in z + h * p, p)) count z p
@@ -80,8 +79,7 @@ let private withoutLastKick f (h: Tensor) count z p =
 type private Landscape = { LogDensity: Tensor -> Tensor; Latent: int64; Step: Tensor; Count: int }
 
 let private landscapes = [
-    "normal",
-    { LogDensity = logStandardNormal; Latent = 3L; Step = scalar 0.3; Count = 7 }
+    "normal", { LogDensity = logStandardNormal; Latent = 3L; Step = scalar 0.3; Count = 7 }
     "a step for each coordinate",
     {
         LogDensity = logStandardNormal
@@ -91,8 +89,7 @@ let private landscapes = [
     }
     "quartic and wavy",
     {
-        LogDensity =
-            fun z -> sumLast (-0.25 * z.square().square() + (2.0 * z).sin()) + z.prod -1L
+        LogDensity = fun z -> sumLast (-0.25 * z.square().square() + (2.0 * z).sin()) + z.prod -1L
         Latent = 2L
         Step = scalar 0.15
         Count = 10
@@ -102,8 +99,7 @@ let private landscapes = [
         LogDensity =
             (let scene = scene (snd benches[1])
 
-             fun z ->
-                 LinearGaussian.logLikelihood scene.Model scene.X[0] z + logStandardNormal z)
+             fun z -> LinearGaussian.logLikelihood scene.Model scene.X[0] z + logStandardNormal z)
         Latent = 2L
         Step = scalar 0.1
         Count = 6
@@ -121,13 +117,14 @@ let private reversible =
         let column (i: int64) =
             let at (shift: float) =
                 let state = torch.cat [| z; p |]
-                state[i].add_ (Scalar.op_Implicit shift) |> ignore
+                state[i].add_(Scalar.op_Implicit shift) |> ignore
                 let z, p: Tensor * Tensor = move (state.narrow (0L, 0L, l)) (state.narrow (0L, l, l))
                 torch.cat [| z; p |]
 
             (at 1e-5 - at -1e-5) / 2e-5
 
-        let struct (_, logVolume) = torch.linalg.slogdet (torch.stack [| for i in 0L .. 2L * l - 1L -> column i |])
+        let struct (_, logVolume) =
+            torch.linalg.slogdet (torch.stack [| for i in 0L .. 2L * l - 1L -> column i |])
 
         List.max [
             // To rounding, where the volume is to that of differences.
@@ -148,7 +145,8 @@ let private reversible =
             "Euler", error euler
             "whole steps in turn", error symplecticEuler
             "the last half step left out", error withoutLastKick
-            "the momentum turned round", error (fun f h n z p -> (let z, p = leapfrog f h n z p in z, p.neg ()))
+            "the momentum turned round",
+            error (fun f h n z p -> (let z, p = leapfrog f h n z p in z, p.neg ()))
         ]
     }
 
@@ -158,10 +156,7 @@ let private oscillator =
         let h = step
 
         // In the normal's potential a step is linear: this matrix for each coordinate.
-        let matrix = [|
-            [| 1.0 - h * h / 2.0; h |]
-            [| -h * (1.0 - h * h / 4.0); 1.0 - h * h / 2.0 |]
-        |]
+        let matrix = [| [| 1.0 - h * h / 2.0; h |]; [| -h * (1.0 - h * h / 4.0); 1.0 - h * h / 2.0 |] |]
 
         let ends =
             Array.map2
@@ -193,7 +188,7 @@ let private posteriorDraws (draws: int64) =
     let scene = scene (snd benches[1])
     let x = scene.X.narrow (0L, 0L, 1L)
     let mean, covariance = LinearGaussian.posterior scene.Model x
-    let z = mean + (gaussian 5 [ draws; 1L; 2L ]).matmul ((torch.linalg.cholesky covariance).t ())
+    let z = mean + (gaussian 5 [ draws; 1L; 2L ]).matmul((torch.linalg.cholesky covariance).t())
     (fun z -> LinearGaussian.logLikelihood scene.Model x z + logStandardNormal z), z
 
 let private invariant =
@@ -235,7 +230,8 @@ let private invariant =
         Mutants = [
             "always accepted", error (judged (fun u _ _ -> u.ge (Research.Core.scalar 0.0)))
             "the momentum left out", error (judged (fun u potential _ -> u.lt (potential.exp ())))
-            "the momentum added", error (judged (fun u potential kinetic -> u.lt ((potential - kinetic).exp())))
+            "the momentum added",
+            error (judged (fun u potential kinetic -> u.lt ((potential - kinetic).exp())))
             "accepted where it should not be",
             error (judged (fun u potential kinetic -> u.gt ((potential + kinetic).exp())))
         ]
@@ -253,10 +249,7 @@ let private pathOf (instance: Bench) : AnnealingPath =
         {
             Encode =
                 fun _ -> {
-                    Base = {
-                        Mu = scene.Encoder.Mu + 0.4
-                        LogVar = scene.Encoder.LogVar + 0.8
-                    }
+                    Base = { Mu = scene.Encoder.Mu + 0.4; LogVar = scene.Encoder.LogVar + 0.8 }
                     Flow = None
                 }
             LogLikelihood = LinearGaussian.logLikelihood scene.Model
@@ -301,7 +294,8 @@ let private geometric =
         ]
     }
 
-type private Weights = AnnealingPath -> float[] -> (int -> (Tensor -> Tensor) -> Tensor -> Tensor) -> Tensor -> Tensor
+type private Weights =
+    AnnealingPath -> float[] -> (int -> (Tensor -> Tensor) -> Tensor -> Tensor) -> Tensor -> Tensor
 
 /// Annealing with what a step adds, and where: of the state before a transition and behind it.
 let private climbing (gain: AnnealingPath -> float -> float -> Tensor -> Tensor -> Tensor) : Weights =
@@ -384,7 +378,7 @@ let private unbiased =
                 (weights path rungs moves z - exact).exp()
             | Down ->
                 let mean, covariance = LinearGaussian.posterior scene.Model scene.X
-                let z = mean + (gaussian 11 shape).matmul ((torch.linalg.cholesky covariance).t ())
+                let z = mean + (gaussian 11 shape).matmul((torch.linalg.cholesky covariance).t())
                 (weights path (Array.rev rungs) moves z + exact).exp()
 
         // Each example's own mean; the largest of four deviations.
@@ -417,7 +411,18 @@ let private unbiased =
     }
 
 let private moves =
-    let error (move: AnnealingPath -> Tensor -> int -> (int -> Tensor * Tensor) -> int -> (Tensor -> Tensor) -> Tensor -> Tensor) (rung: int) =
+    let error
+        (move:
+            AnnealingPath
+                -> Tensor
+                -> int
+                -> (int -> Tensor * Tensor)
+                -> int
+                -> (Tensor -> Tensor)
+                -> Tensor
+                -> Tensor)
+        (rung: int)
+        =
         let instance = snd benches[1]
         let path = pathOf instance
         let shape = [ 3L; 4L; instance.Latent ]
@@ -449,7 +454,10 @@ let private moves =
     }
 
 let private adapted =
-    let error (adapt: AnnealingPath -> float[] -> int -> (int -> Tensor * Tensor) -> Tensor -> Tensor) (instance: Bench) =
+    let error
+        (adapt: AnnealingPath -> float[] -> int -> (int -> Tensor * Tensor) -> Tensor -> Tensor)
+        (instance: Bench)
+        =
         let path, scene = pathOf instance, scene instance
         let shape = [ 100L; 4L; instance.Latent ]
         let rungs = ladder 60
@@ -464,7 +472,7 @@ let private adapted =
         // The second size follows from what the first rung accepted; at the last one nearly the goal is met.
         let first = accepted sizes[0L] (AnnealingPath.logDensity path rungs[1]) z (noise 16 shape 1)
         let mean, covariance = LinearGaussian.posterior scene.Model scene.X
-        let exact = mean + (gaussian 17 shape).matmul ((torch.linalg.cholesky covariance).t ())
+        let exact = mean + (gaussian 17 shape).matmul((torch.linalg.cholesky covariance).t())
         let last = accepted sizes[-1L] path.LogJoint exact (noise 18 shape 0)
 
         List.max [
@@ -486,8 +494,7 @@ let private adapted =
             "never adapted",
             error (fun path rungs n noise z ->
                 torch.full_like (adaptedSizes path rungs n noise z, Research.Core.scalar 0.5))
-            "the other way",
-            error (fun path rungs n noise z -> 0.25 / adaptedSizes path rungs n noise z)
+            "the other way", error (fun path rungs n noise z -> 0.25 / adaptedSizes path rungs n noise z)
         ]
     }
 
@@ -497,18 +504,18 @@ let private adapted =
 
 /// Data of a linear model with the latents that made them, and how they are annealed: from the prior, or from a normal
 /// near the posterior.
-type private Simulation = {
-    Seed: int
-    Examples: int64
-    Chains: int64
-    Steps: int
-    FromPrior: bool
-}
+type private Simulation = { Seed: int; Examples: int64; Chains: int64; Steps: int; FromPrior: bool }
 
 /// Weights up and down, and the exact evidence. `[K,B]` twice, `[B]`.
 let private simulated (s: Simulation) =
     let d, l, sigma = 8L, 3L, 0.8
-    let m = { W = gaussian s.Seed [ d; l ]; Offset = gaussian (s.Seed + 1) [ d ]; Sigma = sigma }
+
+    let m = {
+        W = gaussian s.Seed [ d; l ]
+        Offset = gaussian (s.Seed + 1) [ d ]
+        Sigma = sigma
+    }
+
     let z = gaussian (s.Seed + 2) [ s.Examples; l ]
     let x = z.matmul (m.W.t ()) + m.Offset + sigma * gaussian (s.Seed + 3) [ s.Examples; d ]
 
@@ -532,7 +539,10 @@ let private simulated (s: Simulation) =
         annealedLogWeights path rungs (hamiltonianMoves path sizes leapfrogs (noise seed shape)) z
 
     let up = anneal rungs sizes (s.Seed + 10_000) (start 5)
-    let down = anneal (Array.rev rungs) (sizes.flip 0L) (s.Seed + 20_000) (z.expand (List.toArray shape))
+
+    let down =
+        anneal (Array.rev rungs) (sizes.flip 0L) (s.Seed + 20_000) (z.expand (List.toArray shape))
+
     up, down, vector [ for x in Plain.rows x -> (OfJoint m).LogEvidence x ]
 
 let private encloses =
@@ -562,8 +572,10 @@ let private encloses =
         Error = error evidenceBounds
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "the sides exchanged", error (fun up down -> (let lower, upper = evidenceBounds up down in upper, lower))
-            "the lower one twice", error (fun up down -> (let lower, _ = evidenceBounds up down in lower, lower))
+            "the sides exchanged",
+            error (fun up down -> (let lower, upper = evidenceBounds up down in upper, lower))
+            "the lower one twice",
+            error (fun up down -> (let lower, _ = evidenceBounds up down in lower, lower))
             "the way down for both", error (fun _ down -> evidenceBounds down down)
         ]
     }
@@ -594,8 +606,7 @@ let private closes =
         Tolerance = Tolerance.limit 0.5
         Mutants = [
             "log K left out", error (fun up down -> up.logsumexp 0L, (down.logsumexp 0L).neg())
-            "one step's weight",
-            error (fun up down -> evidenceBounds (up * 0.5) (down * 0.5))
+            "one step's weight", error (fun up down -> evidenceBounds (up * 0.5) (down * 0.5))
         ]
     }
 

@@ -46,7 +46,13 @@ let private generalPlanar =
     let smooth = [
         "sine", { H = sin; Slope = cos; OfTensor = _.sin(); L = 3 }
         "exponential", { H = exp; Slope = exp; OfTensor = _.exp(); L = 2 }
-        "square", { H = (fun a -> a * a); Slope = (fun a -> 2.0 * a); OfTensor = _.square(); L = 5 }
+        "square",
+        {
+            H = (fun a -> a * a)
+            Slope = (fun a -> 2.0 * a)
+            OfTensor = _.square()
+            L = 5
+        }
         "one dimension", { H = tanh; Slope = (fun a -> 1.0 / cosh a ** 2.0); OfTensor = _.tanh(); L = 1 }
     ]
 
@@ -69,7 +75,8 @@ let private generalPlanar =
         Mutants = [
             "the slope left out", error (fun u w _ -> 1.0 + Plain.dot u w)
             "the one left out", error (fun u w slope -> slope * Plain.dot u w)
-            "as if triangular", error (fun u w slope -> Array.fold2 (fun p u w -> p * (1.0 + slope * u * w)) 1.0 u w)
+            "as if triangular",
+            error (fun u w slope -> Array.fold2 (fun p u w -> p * (1.0 + slope * u * w)) 1.0 u w)
         ]
     }
 
@@ -122,7 +129,12 @@ let private diagonalGap =
 let private simpson (a: float) (b: float) (f: float -> float) : float =
     let n = 4000
     let h = (b - a) / float n
-    let weight i = if i = 0 || i = n then 1.0 elif i % 2 = 1 then 4.0 else 2.0
+
+    let weight i =
+        if i = 0 || i = n then 1.0
+        elif i % 2 = 1 then 4.0
+        else 2.0
+
     h / 3.0 * Seq.sum (seq { for i in 0..n -> weight i * f (a + float i * h) })
 
 /// A column of the paper's table: the noise, and the bound and the error of inference as they are printed.
@@ -136,7 +148,11 @@ let private fitOverInference =
     let exact (tau: float) (r: float) =
         let s = 1.0 / sqrt (1.0 + r * r)
         let c = r * s
-        let sides f = simpson (min -9.0 (c - 12.0 * s)) 0.0 (f -1.0) + simpson 0.0 (max 9.0 (c + 12.0 * s)) (f 1.0)
+
+        let sides f =
+            simpson (min -9.0 (c - 12.0 * s)) 0.0 (f -1.0)
+            + simpson 0.0 (max 9.0 (c + 12.0 * s)) (f 1.0)
+
         let logJoint sign z = logNormal sign tau 1.0 + logNormal 0.0 1.0 z
 
         let evidence =
@@ -144,8 +160,7 @@ let private fitOverInference =
             log (sides (fun sign z -> exp (logJoint sign z - logNormal 0.0 tau 0.0)))
             + logNormal 0.0 tau 0.0
 
-        let bound =
-            sides (fun sign z -> exp (logNormal c s z) * (logJoint sign z - logNormal c s z))
+        let bound = sides (fun sign z -> exp (logNormal c s z) * (logJoint sign z - logNormal c s z))
 
         bound, evidence - bound
 
@@ -163,9 +178,12 @@ let private fitOverInference =
         let rec narrow low high n =
             let a, b = low + (high - low) / 3.0, high - (high - low) / 3.0
 
-            if n = 0 then low
-            elif fst (formula tau a) < fst (formula tau b) then narrow a high (n - 1)
-            else narrow low b (n - 1)
+            if n = 0 then
+                low
+            elif fst (formula tau a) < fst (formula tau b) then
+                narrow a high (n - 1)
+            else
+                narrow low b (n - 1)
 
         narrow 0.0 20.0 80
 
@@ -204,9 +222,11 @@ let private fitOverInference =
         Error = error formula
         Tolerance = Tolerance.quadrature
         Mutants = [
-            "a wrong sign for free", error (fun tau r -> (let b, e = formula tau r in b + 2.0 / (tau * tau) * tail r, e))
+            "a wrong sign for free",
+            error (fun tau r -> (let b, e = formula tau r in b + 2.0 / (tau * tau) * tail r, e))
             "log 2 left out", error (fun tau r -> (let b, e = formula tau r in b, e + log 2.0))
-            "the rate twice", error (fun tau r -> (let b, e = formula tau r in b - 0.5 * log (1.0 + r * r), e))
+            "the rate twice",
+            error (fun tau r -> (let b, e = formula tau r in b - 0.5 * log (1.0 + r * r), e))
         ]
     }
 

@@ -134,7 +134,9 @@ let private logWeight (w: float) (mu: float) (logVar: float) (eps: float) =
 
 /// Nodes of a normal's quadrature and their weights.
 let private nodes = [| for i in 0..360 -> float (i - 180) / 20.0 |]
-let private nodeWeights = nodes |> Array.map (fun e -> exp (Plain.standardNormal [| e |]) / 20.0)
+
+let private nodeWeights =
+    nodes |> Array.map (fun e -> exp (Plain.standardNormal [| e |]) / 20.0)
 
 /// E log mean_k w_k over K = 1 or 2 draws, by quadrature in plain floats.
 let private expectedBound (k: int64) (mu: float) (logVar: float) : float =
@@ -144,12 +146,17 @@ let private expectedBound (k: int64) (mu: float) (logVar: float) : float =
         Array.fold2 (fun sum p l -> sum + p * l) 0.0 nodeWeights logW
     else
         let ofRow (p: float) (l: float) =
-            p * Array.fold2 (fun sum p' l' -> sum + p' * log ((exp l + exp l') / 2.0)) 0.0 nodeWeights logW
+            p
+            * Array.fold2 (fun sum p' l' -> sum + p' * log ((exp l + exp l') / 2.0)) 0.0 nodeWeights logW
 
         Array.fold2 (fun sum p l -> sum + ofRow p l) 0.0 nodeWeights logW
 
 let private doubly =
-    let model = { W = torch.tensor [| w1 |] |> _.view(1L, 1L); Offset = vector [ b1 ]; Sigma = sigma1 }
+    let model = {
+        W = torch.tensor [| w1 |] |> _.view(1L, 1L)
+        Offset = vector [ b1 ]
+        Sigma = sigma1
+    }
 
     /// As many examples alike.
     let parts (n: int64) =

@@ -296,11 +296,8 @@ let private bounds = [
         scoreGradient (fun x -> 1.0 / (x - 1.0).abs()) (scalar v 0.0) (v [ 0.0; 1.0 ]))
     raises "scoreGradient" "a sum for values" "f" (fun v ->
         scoreGradient sumLast (scalar v 0.0) (v [ 0.0; 1.0 ]))
-    is
-        "pathwiseGradient"
-        "noise on one side"
-        [ 3.0 * 0.75 ** 2.0; 3.0 * 2.25 ** 2.0 ]
-        (fun v -> pathwiseGradient (fun x -> x * x.square ()) (scalar v 0.25) (v [ 0.5; 2.0 ]))
+    is "pathwiseGradient" "noise on one side" [ 3.0 * 0.75 ** 2.0; 3.0 * 2.25 ** 2.0 ] (fun v ->
+        pathwiseGradient (fun x -> x * x.square ()) (scalar v 0.25) (v [ 0.5; 2.0 ]))
     is "pathwiseGradient" "a constant" [ 0.0; 0.0 ] (fun v ->
         pathwiseGradient torch.ones_like (scalar v 0.0) (v [ 0.0; 1.0 ]))
     raises "pathwiseGradient" "a sum for values" "f" (fun v ->

@@ -128,7 +128,11 @@ let private planarMaps = [
         raises "invertibleAutoregressive" $"two points for one, means: {isMean}" "net" (fun v ->
             let net (z: Tensor) : Tensor * Tensor =
                 let two: Tensor = torch.zeros ([| 2L; 1L |], z.dtype)
-                if isMean then two, torch.zeros_like z else torch.zeros_like z, two
+
+                if isMean then
+                    two, torch.zeros_like z
+                else
+                    torch.zeros_like z, two
 
             (invertibleAutoregressive net).Inverse.Value(v [ 1.0 ]))
     is "invertibleAutoregressive" "no dimension" [ 0.0 ] (fun v ->
@@ -181,7 +185,8 @@ let private scalarSylvester (v: Make) (a: float) (b: float) (z: float) =
     (sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ a ] ]) (matrix v [ [ b ] ]) (v [ 0.0 ])).Forward(v [ z ])
 
 let private sylvesterMaps = [
-    is "householder" "a vector of zeros" [ 1.0; 0.0; 0.0; 1.0 ] (fun v -> householder (matrix v [ [ 0.0; 0.0 ] ]))
+    is "householder" "a vector of zeros" [ 1.0; 0.0; 0.0; 1.0 ] (fun v ->
+        householder (matrix v [ [ 0.0; 0.0 ] ]))
     is "householder" "no vector" [ 1.0 ] (fun v -> householder (empty v [ 0L; 1L ]))
     isWithin 2e-7 "householder" "tiny and huge" [ 0.0; -1.0; -1.0; 0.0; 0.0; -1.0; -1.0; 0.0 ] (fun v ->
         torch.cat [|
@@ -190,10 +195,7 @@ let private sylvesterMaps = [
         |])
     raises "householder" "a vector for a matrix" "v" (fun v -> householder (v [ 1.0 ]))
     is "sylvester" "folded where it is steepest" [ folded 70.0 -70.0; folded 3.0 -60.0 ] (fun v ->
-        torch.stack [|
-            snd (scalarSylvester v 70.0 -70.0 0.0)
-            snd (scalarSylvester v 3.0 -60.0 0.0)
-        |])
+        torch.stack [| snd (scalarSylvester v 70.0 -70.0 0.0); snd (scalarSylvester v 3.0 -60.0 0.0) |])
     is "sylvester" "diagonals of a thousand" [ log 2.0 ] (fun v -> snd (scalarSylvester v 1e3 1e3 0.0))
     is "sylvester" "far out" [ 1001.0; 0.0 ] (fun v -> both (scalarSylvester v 1e3 1e3 1e3))
     is "sylvester" "the slopes at zeros" [ 0.0; 0.5 ] (fun v ->
@@ -201,7 +203,11 @@ let private sylvesterMaps = [
             grad
                 (fun p ->
                     let at i x = if which = i then p.view (1L, 1L) else matrix v [ [ x ] ]
-                    snd ((sylvester (matrix v [ [ 1.0 ] ]) (at 0 0.0) (at 1 (0.5 * log 3.0)) (v [ 0.0 ])).Forward(v [ 0.0 ])))
+
+                    snd (
+                        (sylvester (matrix v [ [ 1.0 ] ]) (at 0 0.0) (at 1 (0.5 * log 3.0)) (v [ 0.0 ]))
+                            .Forward(v [ 0.0 ])
+                    ))
                 (v [ (if which = 0 then 0.0 else 0.5 * log 3.0) ])
         // d log(1 + tanh a tanh b) is tanh b by a at a = 0.
         torch.cat [| slopes 1; slopes 0 |])
@@ -213,7 +219,8 @@ let private sylvesterMaps = [
     raises "sylvester" "two offsets for one column" "b" (fun v ->
         sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0; 0.0 ]))
     raises "sylvester" "a point of two dimensions for one" "z" (fun v ->
-        (sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ])).Forward(v [ 0.0; 0.0 ]))
+        (sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ]))
+            .Forward(v [ 0.0; 0.0 ]))
 ]
 
 /// Two bins of equal width and height on [-2,2], with this slope between them before it is constrained.
@@ -223,19 +230,31 @@ let private twoBins (v: Make) (slope: float) =
 let private splineMaps = [
     for z in [ -1e30; -2.0; 2.0; infinity ] do
         is "rationalQuadratic" $"outside at {z}" [ z; 0.0 ] (fun v -> both ((twoBins v 5.0).Forward(v [ z ])))
+
         is "rationalQuadratic" $"outside at {z}, backwards" [ z; 0.0 ] (fun v ->
             both ((twoBins v 5.0).Inverse.Value(v [ z ])))
-    is "rationalQuadratic" "flat at a knot" [ 0.0; log 0.001 ] (fun v -> both ((twoBins v -800.0).Forward(v [ 0.0 ])))
-    is "rationalQuadratic" "steep at a knot" [ 0.0; log (0.001 + 0.999 * (1e6 + log (Math.E - 1.0))) ] (fun v ->
-        both ((twoBins v 1e6).Forward(v [ 0.0 ])))
+    is "rationalQuadratic" "flat at a knot" [ 0.0; log 0.001 ] (fun v ->
+        both ((twoBins v -800.0).Forward(v [ 0.0 ])))
+    is
+        "rationalQuadratic"
+        "steep at a knot"
+        [ 0.0; log (0.001 + 0.999 * (1e6 + log (Math.E - 1.0))) ]
+        (fun v -> both ((twoBins v 1e6).Forward(v [ 0.0 ])))
     isWithin 1e-3 "rationalQuadratic" "steep at a knot, there and back" [ -1.5; 1.0 ] (fun v ->
         let flow = twoBins v 1e4
+
         torch.cat [|
             fst (flow.Inverse.Value(fst (flow.Forward(v [ -1.5 ]))))
             fst (flow.Inverse.Value(fst (flow.Forward(v [ 1.0 ]))))
         |])
     isWithin 1e-6 "rationalQuadratic" "bins as small as they get" [ 0.5 ] (fun v ->
-        let flow = rationalQuadratic 2.0 (matrix v [ [ 1e3; 0.0 ] ]) (matrix v [ [ 1e3; 0.0 ] ]) (matrix v [ [ 0.0 ] ])
+        let flow =
+            rationalQuadratic
+                2.0
+                (matrix v [ [ 1e3; 0.0 ] ])
+                (matrix v [ [ 1e3; 0.0 ] ])
+                (matrix v [ [ 0.0 ] ])
+
         fst (flow.Forward(v [ 0.5 ])))
     is "rationalQuadratic" "not a number" [ nan; nan ] (fun v -> both ((twoBins v 0.0).Forward(v [ nan ])))
     raises "rationalQuadratic" "no bin" "widths" (fun v ->
@@ -252,7 +271,8 @@ let private splineMaps = [
         rationalQuadratic 1.0 (matrix v [ [ 0.0 ] ]) (matrix v [ [ 0.0; 0.0 ] ]) (empty v [ 1L; 0L ]))
     raises "rationalQuadratic" "a slope at an edge" "slopes" (fun v ->
         (let one = matrix v [ [ 0.0 ] ] in rationalQuadratic 1.0 one one one))
-    raises "rationalQuadratic" "a point of two dimensions for one" "z" (fun v -> (twoBins v 0.0).Forward(v [ 0.0; 0.0 ]))
+    raises "rationalQuadratic" "a point of two dimensions for one" "z" (fun v ->
+        (twoBins v 0.0).Forward(v [ 0.0; 0.0 ]))
     is "conditionalCoupling" "no dimension" [ 0.0 ] (fun v ->
         both ((conditionalCoupling (fun _ -> scaled 1.0)).Forward(empty v [ 1L; 0L ])))
     raises "conditionalCoupling" "three dimensions" "z" (fun v ->
@@ -340,4 +360,5 @@ let private priors = [
         logAggregatedPosterior (normal (empty v [ 0L; 1L ]) (empty v [ 0L; 1L ])) (matrix v [ [ 1.0 ] ]))
 ]
 
-let cases: Case list = List.concat [ simple; planarMaps; couplings; sylvesterMaps; splineMaps; densities; priors ]
+let cases: Case list =
+    List.concat [ simple; planarMaps; couplings; sylvesterMaps; splineMaps; densities; priors ]

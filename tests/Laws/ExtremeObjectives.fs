@@ -159,8 +159,11 @@ let private annealing = [
     raises "eubo" "no sample" "logJoint" (fun v -> eubo (empty v [ 0L; 2L ]) (empty v [ 0L; 2L ]))
     raises "eubo" "one density for two samples" "logQ" (fun v ->
         eubo (matrix v [ [ 1.0 ]; [ 2.0 ] ]) (matrix v [ [ 1.0 ] ]))
-    is "AnnealingPath.ofModel" "the model's joint density" [ -1.0 - 0.5 * log2Pi; -3.0 - 0.5 * log2Pi ] (fun v ->
-        (annealed v).LogJoint (noise v))
+    is
+        "AnnealingPath.ofModel"
+        "the model's joint density"
+        [ -1.0 - 0.5 * log2Pi; -3.0 - 0.5 * log2Pi ]
+        (fun v -> (annealed v).LogJoint(noise v))
     raises "AnnealingPath.ofModel" "a flow" "model" (fun v -> AnnealingPath.ofModel (flowing v) (x v))
     // What has no weight counts nothing, though it is infinite.
     is "AnnealingPath.logDensity" "at both ends" [ -0.5 * log2Pi; 7.0 ] (fun v ->
@@ -177,7 +180,9 @@ let private annealing = [
         |])
     is "leapfrog" "no slope" [ 7.0; 2.0 ] (fun v ->
         torch.cat (
-            let z, p = leapfrog (fun z -> torch.ones_like (z.sum -1L)) (v [ 0.5 ]) 6 (v [ 1.0 ]) (v [ 2.0 ])
+            let z, p =
+                leapfrog (fun z -> torch.ones_like (z.sum -1L)) (v [ 0.5 ]) 6 (v [ 1.0 ]) (v [ 2.0 ])
+
             [| z; p |]
         ))
     raises "leapfrog" "no steps" "leapfrogs" (fun v ->
@@ -252,7 +257,13 @@ let private infoVaes = [
         [
             (let k d = 1.0 / (1.0 + d * d)
              let x, y = [ 1e6 + 0.1; 1e6 + 0.7 ], [ 1e6 + 0.4; 1e6 + 1.9 ]
-             let between = List.averageBy k [ for a in x do for b in y -> a - b ]
+
+             let between =
+                 List.averageBy k [
+                     for a in x do
+                         for b in y -> a - b
+                 ]
+
              k (x[0] - x[1]) + k (y[0] - y[1]) - 2.0 * between)
         ]
         (fun v ->
@@ -267,7 +278,7 @@ let private infoVaes = [
         let energy (d2: Tensor) = d2.sqrt().neg()
         // Of 40 points, 20 twice, a sample has 1560 ordered pairs, the pair of samples 1600.
         let mean = (torch.cdist (points.double (), points.double ())).mean()
-        (mmdUnbiased energy twice twice).double () + 2.0 * mean * (1600.0 / 1560.0 - 1.0))
+        (mmdUnbiased energy twice twice).double() + 2.0 * mean * (1600.0 / 1560.0 - 1.0))
     // Two pairs of near points a million apart: only the near ones feel each other.
     isWithin 1e-3 "mmdUnbiased" "points far from each other" [ 0.0 ] (fun v ->
         let points = matrix v [ [ 0.0 ]; [ 1e6 ] ]
@@ -292,7 +303,13 @@ let private infoVaes = [
     // One x, whose posterior is one of two z: nothing is told and the likelihood is right.
     is "infoVaeForms" "a z that is never drawn" [ 2.0 * log 0.5; 2.0 * log 0.5 ] (fun v ->
         let a, b =
-            infoVaeForms 0.5 2.0 (v [ 1.0 ]) (matrix v [ [ 1.0; 0.0 ] ]) (matrix v [ [ 1.0; 1.0 ] ]) (v [ 0.5; 0.5 ])
+            infoVaeForms
+                0.5
+                2.0
+                (v [ 1.0 ])
+                (matrix v [ [ 1.0; 0.0 ] ])
+                (matrix v [ [ 1.0; 1.0 ] ])
+                (v [ 0.5; 0.5 ])
 
         torch.stack [| a; b |])
     for name, d, l, p in [ "pData", 1, 2, 2; "likelihood", 2, 1, 2; "prior", 2, 2, 1 ] do
@@ -452,7 +469,7 @@ let private scores = [
             [ List.sumBy (fun a -> a * a) a + List.sum variances - 2.0 * sqrt along ]
             (fun v ->
                 let mean = v [ for _ in 1..60 -> 0.0 ]
-                frechetDistance mean ((v a).outer (v a)) mean (torch.diag (v variances)))
+                frechetDistance mean ((v a).outer(v a)) mean (torch.diag (v variances)))
     is "frechetDistance" "no variance" [ 4.0 + 9.0 ] (fun v ->
         frechetDistance (v [ 2.0 ]) (matrix v [ [ 0.0 ] ]) (v [ 0.0 ]) (matrix v [ [ 9.0 ] ]))
     is "frechetDistance" "along and across" [ 1.0 + 4.0 ] (fun v ->
@@ -481,11 +498,16 @@ let private scores = [
     for scale in [ 1e-8; 1.0; 1e8 ] do
         let pair v (a: Tensor) = frechetDistance (v [ 0.0; 0.0 ]) a (v [ 0.0; 0.0 ]) a
 
-        isWithin (1e-4 * scale) "frechetDistance" $"nearly symmetric, near 0, at {scale}" [ 0.0; 0.0 ] (fun v ->
-            torch.stack [|
-                pair v (scale * matrix v [ [ 1.0; 0.5 + 0.8e-5 ]; [ 0.5; 1.0 ] ])
-                pair v (scale * diagonal v 1.0 -0.8e-5)
-            |])
+        isWithin
+            (1e-4 * scale)
+            "frechetDistance"
+            $"nearly symmetric, near 0, at {scale}"
+            [ 0.0; 0.0 ]
+            (fun v ->
+                torch.stack [|
+                    pair v (scale * matrix v [ [ 1.0; 0.5 + 0.8e-5 ]; [ 0.5; 1.0 ] ])
+                    pair v (scale * diagonal v 1.0 -0.8e-5)
+                |])
 
         raises "frechetDistance" $"not quite symmetric at {scale}" "cov1" (fun v ->
             pair v (scale * matrix v [ [ 1.0; 0.5 + 1.2e-5 ]; [ 0.5; 1.0 ] ]))
@@ -536,7 +558,11 @@ let private diagnostics = [
     // 1 - 0.7 rounds above 0.3; one example of 2,000 is a share of 0.0005.
     is "collapsedProportion" "exactly the share, and one example of many less" [ 1.0; 0.0 ] (fun v ->
         let column small n = matrix v [ for i in 1..n -> [ if i <= small then 0.0 else 1.0 ] ]
-        v [ collapsedProportion 0.01 0.7 (column 3 10); collapsedProportion 0.01 0.0 (column 1999 2000) ])
+
+        v [
+            collapsedProportion 0.01 0.7 (column 3 10)
+            collapsedProportion 0.01 0.0 (column 1999 2000)
+        ])
     raises "collapsedProportion" "no example" "klPerDimension" (fun v ->
         collapsedProportion 0.01 0.01 (empty v [ 0L; 2L ]))
     raises "collapsedProportion" "not a number" "klPerDimension" (fun v ->
@@ -549,7 +575,9 @@ let private diagnostics = [
     is "activeUnits" "far from 0" [ 1.0 ] (fun v ->
         v [ float (activeUnits 0.01 (matrix v [ [ 1e5; 1e5 ]; [ 1e5 + 1.0; 1e5 ] ])) ])
     is "activeUnits" "a variance of 2, at the threshold and above" [ 0.0; 1.0 ] (fun v ->
-        v [ for threshold in [ 2.0; 1.9 ] -> float (activeUnits threshold (matrix v [ [ 1.0 ]; [ -1.0 ] ])) ])
+        v [
+            for threshold in [ 2.0; 1.9 ] -> float (activeUnits threshold (matrix v [ [ 1.0 ]; [ -1.0 ] ]))
+        ])
     raises "activeUnits" "one example" "mu" (fun v -> activeUnits 0.01 (matrix v [ [ 1.0 ] ]))
     raises "activeUnits" "not a number" "mu" (fun v -> activeUnits 0.01 (matrix v [ [ nan ]; [ 1.0 ] ]))
     raises "activeUnits" "infinite" "mu" (fun v -> activeUnits 0.01 (matrix v [ [ infinity ]; [ 1.0 ] ]))

@@ -240,13 +240,16 @@ let private objectives: (string * Case) list = [
     "freeBits",
     of4 (fun e d x eps -> total (freeBits 0.2 (modelOf None Prior.standard e d) x eps)) encoder decoder x eps
 
-    let posterior flow =
-        of3 (fun m s e -> pair (Posterior.sample { Base = normal m s; Flow = flow } e))
+    let posterior flow = of3 (fun m s e -> pair (Posterior.sample { Base = normal m s; Flow = flow } e))
 
     "Posterior.sample", posterior None (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 4; 3; 2 ])
 
     "Posterior.sample, planar posterior",
-    posterior (Some(planar (g 4 [ 2 ]) (g 5 [ 2 ]) (scalar 0.3))) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ]) (g 3 [ 4; 3; 2 ])
+    posterior
+        (Some(planar (g 4 [ 2 ]) (g 5 [ 2 ]) (scalar 0.3)))
+        (g 1 [ 3; 2 ])
+        (g 2 [ 3; 2 ])
+        (g 3 [ 4; 3; 2 ])
 ]
 
 let private priors: (string * Case) list = [

@@ -63,18 +63,24 @@ let private splined (bins: int64) (numbers: Tensor) (z: Tensor) : Tensor * Tenso
         torch.cat ([| -4.0 * one; -4.0 + 8.0 * shares.cumsum -1L |], -1L)
 
     let x, y = knots (part 0L bins), knots (part bins bins)
-    let inner = 0.001 + 0.999 * (1.0 + (System.Math.E - 1.0) * (part (2L * bins) (bins - 1L)).exp()).log()
+
+    let inner =
+        0.001 + 0.999 * (1.0 + (System.Math.E - 1.0) * (part (2L * bins) (bins - 1L)).exp()).log()
+
     let d = torch.cat ([| one; inner; one |], -1L)
 
     let bin (image: Tensor, logSlope: Tensor) (k: int64) =
         let at (all: Tensor) (k: int64) = all.select (-1L, k)
         let width, height = at x (k + 1L) - at x k, at y (k + 1L) - at y k
-        let isInside = z.ge(at x k).logical_and (z.lt (at x (k + 1L)))
+        let isInside = z.ge(at x k).logical_and(z.lt (at x (k + 1L)))
         // Elsewhere the formula may have no value.
-        let t = ((z - at x k) / width).clamp (Scalar.op_Implicit 0.0, Scalar.op_Implicit 1.0)
+        let t = ((z - at x k) / width).clamp(Scalar.op_Implicit 0.0, Scalar.op_Implicit 1.0)
         let s, d0, d1 = height / width, at d k, at d (k + 1L)
         let below = s + (d1 + d0 - 2.0 * s) * t * (1.0 - t)
-        let slope = s * s * (d1 * t * t + 2.0 * s * t * (1.0 - t) + d0 * (1.0 - t) * (1.0 - t)) / (below * below)
+
+        let slope =
+            s * s * (d1 * t * t + 2.0 * s * t * (1.0 - t) + d0 * (1.0 - t) * (1.0 - t))
+            / (below * below)
 
         torch.where (isInside, at y k + height * (s * t * t + d0 * t * (1.0 - t)) / below, image),
         torch.where (isInside, slope.log (), logSlope)
@@ -83,13 +89,19 @@ let private splined (bins: int64) (numbers: Tensor) (z: Tensor) : Tensor * Tenso
     image, logSlope.sum -1L
 
 /// Couplings of splines on halves, their numbers from a network of the first; `z: [B,L]`.
-let private splineCouplings bins (numbers: int -> Tensor -> Tensor) (turn: int -> Tensor -> Tensor) couplings (z: Tensor) =
+let private splineCouplings
+    bins
+    (numbers: int -> Tensor -> Tensor)
+    (turn: int -> Tensor -> Tensor)
+    couplings
+    (z: Tensor)
+    =
     let half = int64 latent / 2L
 
     let couple (z: Tensor, logDet: Tensor) i =
         let z = turn i z
         let first, second = z.narrow (-1L, 0L, half), z.narrow (-1L, half, half)
-        let image, own = splined bins ((numbers i first).view (-1L, half, 3L * bins - 1L)) second
+        let image, own = splined bins ((numbers i first).view(-1L, half, 3L * bins - 1L)) second
         torch.cat ([| first; image |], -1L), logDet + own
 
     List.fold couple (z, torch.zeros ([| z.size 0 |])) [ 0 .. couplings - 1 ]
@@ -319,22 +331,26 @@ let private iafReference steps (s: Map<string, Tensor>) (x: Tensor) (z: Tensor) 
 let private sylvesterReference (maps: int64) (s: Map<string, Tensor>) (x: Tensor) (z: Tensor) =
     let h = features s x
     let l = int64 latent
-    let all part (shape: int64 list) = (layer s $"posterior.sylvester.{part}" h).view [| 3L; maps; yield! shape |]
+
+    let all part (shape: int64 list) =
+        (layer s $"posterior.sylvester.{part}" h).view [| 3L; maps; yield! shape |]
+
     let vs, bs = all "v" [ 2L; l ], all "b" [ 3L ]
     let rs, rs' = all "r" [ 3L; 3L ], all "r2" [ 3L; 3L ]
 
-    let triangle (r: Tensor) =
-        r * torch.ones(3L, 3L).triu 1L + r.tanh () * torch.eye 3L
+    let triangle (r: Tensor) = r * torch.ones(3L, 3L).triu 1L + r.tanh () * torch.eye 3L
 
     let map (z: Tensor, total: Tensor) (i: int64) =
         let reflection (j: int64) =
             let v = vs.select(1L, i).select(1L, j).unsqueeze -1L
             torch.eye l - 2.0 * v.matmul (v.transpose (-1L, -2L)) / (v * v).sum(1L, true)
 
-        let q = (reflection(0L).matmul (reflection 1L)).narrow (-1L, 0L, 3L)
+        let q = (reflection(0L).matmul(reflection 1L)).narrow(-1L, 0L, 3L)
         let r, r' = triangle (rs.select (1L, i)), triangle (rs'.select (1L, i))
         let column (t: Tensor) = t.unsqueeze -1L
-        let hidden = (r'.matmul (q.transpose(-1L, -2L).matmul (column z)) + column (bs.select (1L, i))).tanh()
+
+        let hidden =
+            (r'.matmul (q.transpose(-1L, -2L).matmul(column z)) + column (bs.select (1L, i))).tanh()
         // The whole Jacobian's determinant.
         let slopes = (1.0 - hidden.square ()) * r'.matmul (q.transpose (-1L, -2L))
         let jacobian = torch.eye l + q.matmul (r.matmul slopes)

@@ -175,9 +175,12 @@ let planarInverse (u: float[]) (w: float[]) (b: float) (y: float[]) : float[] * 
     let rec solve low high n =
         let middle = (low + high) / 2.0
 
-        if n = 0 then middle
-        elif middle + slope * tanh middle < target then solve middle high (n - 1)
-        else solve low middle (n - 1)
+        if n = 0 then
+            middle
+        elif middle + slope * tanh middle < target then
+            solve middle high (n - 1)
+        else
+            solve low middle (n - 1)
 
     let s = solve (target - abs slope) (target + abs slope) 100
     let z = Array.map2 (fun y u -> y - u * tanh s) y uHat
@@ -193,7 +196,9 @@ let coupling (scale: float[] -> float[]) (shift: float[] -> float[]) (z: float[]
 /// The product of the reflections I - 2 v v'/|v|^2.
 let reflections (vs: float[][]) : float[][] =
     let reflection (v: float[]) =
-        plus (identity v.Length) (v |> Array.map (fun a -> v |> Array.map (fun b -> -2.0 * a * b / squaredNorm v)))
+        plus
+            (identity v.Length)
+            (v |> Array.map (fun a -> v |> Array.map (fun b -> -2.0 * a * b / squaredNorm v)))
 
     vs |> Array.map reflection |> Array.reduce times
 

@@ -152,7 +152,10 @@ let private promoted =
                 Exact =
                     fun () ->
                         let mu, logVar, z = Plain.rows q.Mu, Plain.rows q.LogVar, Plain.rows eps
-                        z |> Array.collect (fun z -> Array.map2 (fun m l -> Plain.diagNormal m l z) mu logVar) |> Array.average
+
+                        z
+                        |> Array.collect (fun z -> Array.map2 (fun m l -> Plain.diagNormal m l z) mu logVar)
+                        |> Array.average
             }
             "information",
             {
@@ -172,7 +175,10 @@ let private promoted =
 let private lastValue =
     let error (sample: Categorical -> Tensor -> Tensor) (v: int64) =
         let logits = (3.0 * gaussian 1 [ 200L; v ]).float()
-        let u = torch.full ([| 200L |], Research.Core.scalar (1.0 - 2.0 ** -24.0), dtype = torch.float32)
+
+        let u =
+            torch.full ([| 200L |], Research.Core.scalar (1.0 - 2.0 ** -24.0), dtype = torch.float32)
+
         let drawn = sample { Logits = logits } u
         excess (value (drawn.max ())) (float (v - 1L))
 

@@ -138,7 +138,13 @@ let save (file: string) (revision: string) (rows: Row list) : unit =
         $@"\mutantrow{{{r.Section}}}{{{r.Mutants}}}{{{r.Killed}}}{{{r.Equivalent}}}{{{r.Survivors}}}{{{revision}}}"
 
     let sectionOf (line: string) = rowPattern.Match(line).Groups[1].Value
-    let kept = if File.Exists file then File.ReadAllLines file |> List.ofArray else []
+
+    let kept =
+        if File.Exists file then
+            File.ReadAllLines file |> List.ofArray
+        else
+            []
+
     let measured = rows |> List.map (fun r -> r.Section, line r) |> Map.ofList
     let isKept (line: string) = rowPattern.IsMatch line && not (measured.ContainsKey(sectionOf line))
     let all = List.filter isKept kept @ (measured |> Map.toList |> List.map snd)
@@ -146,7 +152,8 @@ let save (file: string) (revision: string) (rows: Row list) : unit =
 
     File.WriteAllLines(
         temporary,
-        "% Written by ./test --mutants: section, mutants, killed, equivalent, survivors, revision." :: List.sort all
+        "% Written by ./test --mutants: section, mutants, killed, equivalent, survivors, revision."
+        :: List.sort all
     )
 
     File.Move(temporary, file, overwrite = true)
