@@ -11,7 +11,7 @@ open Research.Report
 type Profile =
     /// Tiny: proves that everything works, about a minute in all.
     | Smoke
-    /// Real data, fewer steps: about six minutes on two cores.
+    /// Real data, fewer steps: about ten minutes on two cores.
     | Quick
     /// The sources' protocols.
     | Paper
