@@ -36,12 +36,7 @@ let private table (results: Results) limit =
 let private samples (results: Results) =
     let plan = results.Plan
     let pictures method = Pictures.saved results set top "samples" (measurement plan method plan.Seeds.Head)
-    // Short, beside the pictures; what is added behind the question's own has its label.
-    let names =
-        [ "ELBO"; "$\\beta=10$"; "RBF"; "IMQ"; "adversarial" ]
-        @ [ for method in List.skip 5 methods -> method.Label ]
-
-    List.zip names (List.map pictures methods)
+    [ for method in methods -> method.Short, pictures method ]
     |> Pictures.rows
         "hw4.2.samples"
         $"Digits, {sampled} draws from the prior decoded by each model (mean image, first seed)."

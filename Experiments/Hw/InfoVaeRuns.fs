@@ -17,12 +17,13 @@ let private lambda = 100.0
 /// Both kernels' scale is the mean squared distance 2L of two draws from the prior: exp(-d^2/2L) and 2L/(2L + d^2).
 let private scale = float latent
 
-/// An objective that is compared, with its draws of z an example.
-type Method = { Key: string; Label: string; Loss: Loss; Samples: int }
+/// An objective that is compared, with its draws of z an example. `Short` names its row of pictures.
+type Method = { Key: string; Label: string; Short: string; Loss: Loss; Samples: int }
 
 let private infoVaeMmd key (kernel: float -> Kernel) scale = {
     Key = key
     Label = $"InfoVAE, MMD, {key.ToUpperInvariant()}"
+    Short = key.ToUpperInvariant()
     Loss = OfParts($"infovae 1 {inv lambda} {key} {inv scale}", infoVae 1.0 lambda (mmdUnbiased (kernel scale)))
     Samples = 3
 }
@@ -31,6 +32,7 @@ let private infoVaeMmd key (kernel: float -> Kernel) scale = {
 let adversarial = {
     Key = "adversarial"
     Label = "InfoVAE, adversarial, weight $10$"
+    Short = "adversarial"
     Loss = Other($"reconstruction + {inv heavy} T", elbo)
     Samples = 0
 }
@@ -38,8 +40,14 @@ let adversarial = {
 let private isAdversarial method = method.Key = adversarial.Key
 
 let methods = [
-    { Key = "elbo"; Label = "ELBO"; Loss = Loss.elbo; Samples = 0 }
-    { Key = "beta"; Label = "$\\beta$-ELBO, $\\beta=10$"; Loss = WeightedElbo heavy; Samples = 0 }
+    { Key = "elbo"; Label = "ELBO"; Short = "ELBO"; Loss = Loss.elbo; Samples = 0 }
+    {
+        Key = "beta"
+        Label = "$\\beta$-ELBO, $\\beta=10$"
+        Short = "$\\beta=10$"
+        Loss = WeightedElbo heavy
+        Samples = 0
+    }
     infoVaeMmd "rbf" kernelRbf scale
     infoVaeMmd "imq" kernelImq (2.0 * scale)
     adversarial
