@@ -64,7 +64,7 @@ module ResidualGan =
 
     /// x -> (1 - s) x + s block(x), s = sigmoid(alpha).
     let private residual (alpha: Tensor) (block: Tensor -> Tensor) (x: Tensor) : Tensor =
-        x + alpha.sigmoid () * (block x - x)
+        torch.lerp (x, block x, alpha.sigmoid ())
 
     /// Four transposed convolutions from 1x1 to 32x32 with gated blocks between, hyperbolic tangent at the end;
     /// 6,895,494 parameters at h = 128.

@@ -158,19 +158,25 @@ module GanRun =
             use _ = torch.no_grad ()
             built.Generator.Apply ofBatch z
         let critic = built.Critic.Ready()
-        // The penalty's forward pass gives the values on data as well.
-        let onData, penalty =
+        let onData, onModel, penalty =
             if run.R1 > 0.0 then
+                // The penalty's forward pass gives the values on data as well.
                 let seen = ref None
+
                 let watched (input: Tensor) =
                     let values = critic input
                     seen.Value <- Some values
                     values
+
                 let penalty = r1Penalty watched x
-                seen.Value.Value, penalty
+                seen.Value.Value, critic fake, penalty
             else
-                critic x, torch.zeros ([||], device = x.device)
-        let loss = run.Adversary.CriticLoss onData (critic fake)
+                // No critic normalises over its batch: one pass over both, where a call costs as much as its work.
+                let values = critic (torch.cat ([| x; fake |], 0L))
+                let size = x.size 0
+                values.narrow (0L, 0L, size), values.narrow (0L, size, size), torch.zeros ([||], device = x.device)
+
+        let loss = run.Adversary.CriticLoss onData onModel
         descent.Lower(if run.R1 > 0.0 then loss + run.R1 * penalty else loss)
         loss, penalty
     let private generatorStep (run: GanRun) (built: BuiltGan) (descent: Descent) (z: Tensor) =

@@ -8,13 +8,16 @@ open Research.Models
 /// Scores of a GAN over its training, from the weights that it kept.
 [<RequireQualifiedAccess>]
 module GanScores =
-    /// Batches that the running statistics are estimated on, and images in a batch.
-    let private batches, private batch = 20, 100
+    let private batch = 100
+
+    /// Batches that the running statistics are estimated on: four images for each that is scored, 2000 at most.
+    let private batches (samples: int) = max 1 (min 20 (4 * samples / batch))
     /// Images of the last generator that are kept for the report.
     let kept = 60
-    /// Averaged weights never saw their own batch statistics: estimates them anew, as the plain mean over batches.
-    let estimateStatistics (generator: Generator) (noise: Noise) (step: int64) (device: torch.Device) =
-        for k in 1..batches do
+    /// Averaged weights never saw their own batch statistics: estimates them anew, as the plain mean over batches, for a
+    /// generator of which so many samples are scored.
+    let estimateStatistics (generator: Generator) (noise: Noise) (step: int64) (samples: int) (device: torch.Device) =
+        for k in 1 .. batches samples do
             use _ = torch.NewDisposeScope()
             let z = GanRun.latents generator noise $"statistics.{step}" (int64 k) batch device
             // The share 1/k of the k-th batch makes the running value the mean of all so far.
@@ -51,7 +54,7 @@ module GanScores =
                 for step in 0L :: GanRun.snapshotSteps run do
                     context.Cancellation.ThrowIfCancellationRequested()
                     let generator = generatorAt run training.Key context step
-                    estimateStatistics generator noise step device
+                    estimateStatistics generator noise step setting.Samples device
                     let scores = Judge.score network moments (images generator noise step setting.Samples device)
                     step, generator, scores
             ]
@@ -68,6 +71,6 @@ module GanScores =
                 ]
             )
             [ "fid", final.Frechet; "is", final.Inception ]
-        let configuration = [ "samples", string setting.Samples; "statistics", $"{batches} batches of {batch}" ]
+        let configuration = [ "samples", string setting.Samples; "statistics", $"{batches setting.Samples} batches of {batch}" ]
         let key, needed = training.Key, [ training; setting.Judged; setting.Reference ]
         plan.Measure(key.Name + ".scores", configuration, key.Seed, Some run.Data, measure, needed)

@@ -179,7 +179,7 @@ let private sample (results: Results) count noise =
     let run = gan (scale plan) best.Configuration
     let file = GanRun.snapshotFile (int64 run.Steps)
     let generator = GanRun.load run.Networks (results.Of best.Training) file plan.Device
-    GanScores.estimateStatistics generator noise 0L plan.Device
+    GanScores.estimateStatistics generator noise 0L (scale plan).Samples plan.Device
     GanRun.sample plan DataSetId.Cifar10 count noise generator
 
 let experiment = Experiment.sampled "ift4" allRuns report sample

@@ -14,7 +14,7 @@ let private usage =
     """./test --mutants [--only PATTERN] [--sample N] [--jobs N] [--list]
   plants wrong versions of the mathematics, one at a time, and prints those that no test rejects
   --only PATTERN  of these alone: a regular expression over `file function kind ordinal`
-  --sample N      so many of them, chosen at random
+  --sample N      so many of them, chosen at random, the same ones every time
   --jobs N        processes side by side; else one a processor
   --list          name them and run nothing"""
 
@@ -43,7 +43,7 @@ let private select (options: Options) (mutants: Mutant list) =
     match options.Sample with
     | Some n when n < wanted.Length ->
         let mixed = Array.ofList wanted
-        Random.Shared.Shuffle mixed
+        Random(1).Shuffle mixed
         mixed |> Array.take n |> List.ofArray |> List.sortBy _.Number
     | _ -> wanted
 
