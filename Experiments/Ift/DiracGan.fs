@@ -35,6 +35,20 @@ let private measuredOutcome (p: Played) =
 /// Every `stride`-th point, so that TeX draws smooth turns.
 let private every (stride: int) (path: (float * float)[]) = [| for n in 0..stride .. path.Length - 1 -> path[n] |]
 
+/// Some turns of a path, thin, so that it does not fill the plane: ten of them, evenly over all iterations.
+let private turnsOf metric name (path: (float * float)[]) : Series list =
+    let turn = int (ceil (period Alternating { Metric = metric; Penalty = NoPenalty }))
+    let turns = path |> Array.chunkBySize turn
+    [
+        for i in 0 .. max 1 (turns.Length / 10) .. turns.Length - 1 ->
+            // Up to the next one's first point, which closes it.
+            let next = turns |> Array.tryItem (i + 1) |> Option.map (Array.truncate 1) |> Option.defaultValue [||]
+            Trail(name, every (turn / 60) (Array.append turns[i] next))
+    ]
+
+/// How far the comparison with simultaneous updates is drawn.
+let private farthest = 20.0
+
 /// What becomes of a path: its last 500 iterations.
 let private ending (stride: int) (path: (float * float)[]) = every stride path[path.Length - 500 ..]
 
@@ -72,21 +86,25 @@ let private title game averaged = $"({sourceFigure game averaged}) {penaltyName 
 
 let private phaseFigure results metric : Figure =
     let stride = strideOf metric
-    let starts order game = [
-        Trail(start 0, every stride (orbit results order game 0))
-        for i in 0 .. DiracRuns.kept - 1 do
-            Line(start i, ending stride (orbit results order game i), None)
-    ]
+    let idle = { Metric = metric; Penalty = NoPenalty }
 
     [
         for game in ofMetric metric do
-            plane (title game false) (starts Alternating game)
-        plane "none, simultaneous" (starts Simultaneous { Metric = metric; Penalty = NoPenalty })
+            plane (title game false) [
+                yield! turnsOf metric (start 0) (orbit results Alternating game 0)
+                for i in 0 .. DiracRuns.kept - 1 do
+                    Line(start i, ending stride (orbit results Alternating game i), None)
+            ]
+        plane "none, simultaneous" [
+            orbit results Simultaneous idle 0
+            |> Array.takeWhile (fun (theta, psi0) -> sqrt (theta * theta + psi0 * psi0) < farthest)
+            |> fun path -> Trail(start 0, every stride path)
+        ]
     ]
     |> planes
         metric
         "phase"
-        $"all {DiracRuns.iterations} iterations from one initialisation (thin), and the last 500 from three (thick, a colour and a dash each), without averaging. Where a game converges these are a point, on a common cycle they cover each other. The last panel shows, for comparison, the game without penalty when both players move on the old state."
+        $"ten turns of one orbit, evenly over all {DiracRuns.iterations} iterations (thin), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges these are a point, on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
 
 let private averageFigure results metric : Figure =
     let stride = strideOf metric
@@ -97,14 +115,14 @@ let private averageFigure results metric : Figure =
             let played = orbit results Alternating game 0
             plane (title game true) [
                 Trail(start 0, ending stride played)
-                Trail("averaged", every stride (averaged played))
+                yield! turnsOf metric "averaged" (averaged played)
                 Line("averaged", ending stride (averaged played), None)
             ]
     ]
     |> planes
         metric
         "average"
-        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$: all {DiracRuns.iterations} iterations from the first initialisation (thin), the last 500 of them (thick), and the game itself over these (thin, blue)."
+        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: ten turns evenly over all {DiracRuns.iterations} iterations (thin), the last 500 iterations (thick), and the game itself over these (thin, blue)."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =

@@ -13,16 +13,16 @@ let private textWidth = 155.0
 let private digitWidth, private lineHeight = 1.6, 3.2
 
 /// What tick labels and the name of an axis take beside a frame, and what a name alone does.
-let private beside, private labelWidth = 14.0, 4.0
+let private beside, private labelWidth = 14.5, 4.0
 
 /// What sticks out on the right of a frame and above it, without a title and with one.
-let private after, private above, private titled = 2.0, 2.2, 7.0
+let private after, private above, private titled = 3.5, 2.2, 7.0
 
 /// By this share pgfplots widens what the y axis has to show.
 let private enlarged = 0.05
 
 /// Between the panels of a row, at least.
-let private gap = 1.0
+let private gap = 1.5
 
 /// A frame without its labels, in millimetres.
 type private Frame = { Width: float; Height: float }
