@@ -243,6 +243,14 @@ let private prose =
                 Expect.isFalse ((read outcome).Contains "It falls") "What does not hold is not said"
                 Expect.stringStarts (read outcome) "See [$3.5$] (" "but what stands in its place")
 
+        testCase "prose/decided" (fun () ->
+            let read outcome =
+                Prose.inLine (context [ "ift1.falls", outcome ]) @"\decided{ift1.falls}{yes}{no}[open]."
+
+            Expect.equal (read Holds) "yes." "The question is answered"
+            Expect.equal (read Fails) "no." "either way"
+            Expect.equal (read (NotAssessed "profile smoke")) "open." "or not at all")
+
         testCase "prose/references" (fun () ->
             reads
                 @"\eqref{eq:elbo}"
@@ -270,10 +278,11 @@ let private prose =
                 paper.Value
                 |> List.filter (fun s -> s.Name.StartsWith "experiments/" || s.Name = "findings.tex")
 
-            let ids = Paper.uses "guarded" 2 shown |> List.map _.Arguments.Head
+            let ids =
+                Paper.uses "guarded" 2 shown @ Paper.uses "decided" 3 shown |> List.map _.Arguments.Head
             Expect.isNonEmpty ids "There are sentences to read"
 
-            for outcome in [ Holds; NotAssessed "smoke" ] do
+            for outcome in [ Holds; Fails; NotAssessed "smoke" ] do
                 let context = {
                     context [ for id in ids -> id, outcome ] with
                         Macros = macros.Value

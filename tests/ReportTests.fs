@@ -112,7 +112,19 @@ let private figures =
 
             Figure.grid "ift1.curve" "Curves" 2 [ at [ "a"; "b" ]; at [ "b"; "c"; "" ]; at [ ""; "" ] ]
             |> Figure.colours
-            |> fun colours -> Expect.equal colours [ [ 0; 1 ]; [ 1; 2; 0 ]; [ 0; 1 ] ] "One colour a name")
+            |> fun colours -> Expect.equal colours [ [ 0; 1 ]; [ 1; 2; 0 ]; [ 0; 1 ] ] "One colour a name"
+
+            let level name =
+                Panel.axes "" (Axis.linear "x") (Axis.linear "y") [
+                    Line("b", [| 0.0, 1.0 |], None)
+                    Level(name, 1.0)
+                ]
+
+            Figure.grid "ift1.curve" "Curves" 2 [ level "b"; level "required" ]
+            |> Figure.naming [ "a" ]
+            |> Figure.colours
+            |> fun colours ->
+                Expect.equal colours [ [ 1; 1 ]; [ 1; -1 ] ] "A family's names first; a level in its series' colour or black")
 
         testCase "report/equal" (fun () ->
             let panel =
@@ -231,6 +243,27 @@ let private claims =
                 "2 reproduced, 1 different, 0 not comparable; 1 of 2 expectations of theory met"
                 "In a line"
 
+            let cited =
+                Claim.that "NORA" "nora6.error100" "error"
+                |> Claim.besideCited 12.0
+                |> Claim.judgedBy (AtMost 13.0) [ 12.5 ]
+
+            Expect.equal (Claim.judge origin cited).Verdict Reproduced "A printed number, of another work"
+
+            Expect.equal
+                (Claim.summary [ claim; Claim.judge origin cited ])
+                "1 reproduced, 0 different, 0 not comparable; 1 of 1 values of other works reproduced"
+                "which is counted apart"
+
+            let lost = Claim.judge origin (Claim.incomparable "the data are lost" cited)
+            Expect.equal lost.Verdict NotComparable "No run can be held against it"
+            Expect.equal lost.Note "the data are lost" "and why"
+            Expect.isFalse lost.IsOutside "It meets its rule all the same"
+
+            Expect.isTrue
+                (judge { origin with Shortened = Some "4 epochs" } [ 103.0 ]).IsOutside
+                "What cannot be judged and does not meet its rule is told apart"
+
             Expect.equal (judge { origin with StandIn = true } [ 101.0 ]).Verdict NotComparable "Stand-in"
             Expect.equal (judge { origin with Profile = "smoke" } [ 101.0 ]).Verdict NotComparable "Smoke"
 
@@ -246,7 +279,7 @@ let private claims =
                 |> Claim.noting note
                 |> Claim.judge origin
 
-            let table = Claim.table [ judge "first"; judge ""; judge "second"; judge "first" ]
+            let table = ClaimTable.render [ judge "first"; judge ""; judge "second"; judge "first" ]
 
             Expect.equal
                 (table.Rows |> List.map (List.last >> Cell.markup))

@@ -2,7 +2,8 @@
 /// steps. Run it: `./reproduce --only cs2.2`.
 module Research.Experiments.Cs.FashionMnist
 
-open System
+open TorchSharp
+open Research.Core
 open Research.Host
 open Research.Models
 open Research.Report
@@ -33,6 +34,30 @@ let private trainings (plan: Plan) : RunRequest list = [
     for seed in plan.Seeds -> GanRun.request plan $"cs2.2.seed{seed}" seed (gan plan.Profile)
 ]
 
+/// The kept step that the source asks for, or the last one before it.
+let private shownStep (profile: Profile) : int64 =
+    GanRun.snapshotSteps (gan profile) |> List.filter (fun step -> step <= int64 fullShown) |> List.last
+
+/// Which training image is nearest to each image of that step: `classes`, over how many classes these are spread;
+/// `distance`, the mean distance in pixels of [-1,1]; and `real`, the same distance of as many test images.
+let private nearest (plan: Plan) (training: RunRequest) : RunRequest =
+    let set, step = DataSetId.FashionMnist, shownStep plan.Profile
+    let measure (context: RunContext) =
+        let ofLevels (x: Tensor) = x * (2.0 / 255.0) - 1.0
+        let kept = (context.Dependency training.Key).ReadTensors(GanRun.snapshotFile step)["images"]
+        let images, data = TensorBytes.ToTensor(kept, context.Device), ofLevels (plan.Train set)
+        let test = ofLevels ((plan.Test set).narrow (0L, 0L, images.size 0))
+        let nearestTo (x: Tensor) =
+            let struct (distance, index) = torch.min (torch.cdist (x, data), 1L)
+            distance.mean().ToDouble(), index
+        let (distance, index), (real, _) = nearestTo images, nearestTo test
+        let labels = (Rows.labels (plan.Data set).Train context.Device).index_select (0L, index)
+        let classes = labels.cpu().data<int64>().ToArray() |> Array.distinct |> Array.length
+        [ "classes", float classes; "distance", distance; "real", real ]
+    plan.Measure(training.Key.Name + ".nearest", [ "step", string step ], training.Key.Seed, Some set, measure, [ training ])
+
+let private runs (plan: Plan) = trainings plan |> List.collect (fun training -> [ training; nearest plan training ])
+
 let private sample (results: Results) count noise =
     GanRun.load FashionNetworks (results.Of (trainings results.Plan).Head) "model" results.Plan.Device
     |> GanRun.sample results.Plan DataSetId.FashionMnist count noise
@@ -40,7 +65,7 @@ let private sample (results: Results) count noise =
 let private figures (results: Results) =
     let first, run = (trainings results.Plan).Head, gan results.Plan.Profile
     let kept = GanRun.snapshotSteps run |> List.filter (fun step -> step <= int64 fullShown)
-    let shown, latents = List.last kept, 12
+    let shown, latents = shownStep results.Plan.Profile, 12
     let images (step: int64) =
         results.Tensor (GanRun.snapshotFile step) "images" first
         |> GanRun.pictures results.Plan DataSetId.FashionMnist
@@ -53,7 +78,7 @@ let private figures (results: Results) =
     [
         Pictures.grid
             "cs2.2.samples"
-            $"Fashion-MNIST: what the generator makes of 100 fixed latents after {shown} steps, seed 1, with its running batch statistics."
+            $"Fashion-MNIST: what the generator makes of 100 fixed latents after {shown} steps{firstOf results.Plan.Seeds}, with its running batch statistics."
             10
             (images shown)
         [ for step in moments -> $"step {step}", (images step)[.. latents - 1] ]
@@ -61,20 +86,19 @@ let private figures (results: Results) =
         Panel.axes "" (Axis.linear "step") (Axis.linear "loss (nats)") [
             Line("discriminator", curve "critic", None)
             Line("generator", curve "generator", None)
-            Level("", log 4.0)
-            Level("", log 2.0)
+            Level("discriminator", log 4.0)
+            Level("generator", log 2.0)
         ]
         |> Figure.single
             "cs2.2.losses"
-            "Fashion-MNIST: both losses, means over five steps, seed 1. Dotted: their values for a generator that the discriminator cannot tell from the data, $\\log 4$ and $\\log 2$."
-    ],
-    shown
+            $"Fashion-MNIST: both losses, means over five steps{firstOf results.Plan.Seeds}. Dotted, in their colours: their values for a generator that the discriminator cannot tell from the data, $\\log 4$ and $\\log 2$."
+    ]
 
 let private report (results: Results) : Section =
     let plan = results.Plan
     let run, runs = gan plan.Profile, trainings plan
+    let shown = shownStep plan.Profile
     let cut = shortened "steps" run.Steps fullSteps
-    let figures, shown = figures results
     let losses player = runs |> List.map (results.Curve "train" player)
     // The mean over the last hundred steps.
     let late player = [
@@ -82,21 +106,34 @@ let private report (results: Results) : Section =
             curve |> Array.filter (fun (step, _) -> step > float (run.Steps - 100)) |> Array.averageBy snd
     ]
     let critic, generator = late "critic", late "generator"
-    let everyLoss = losses "critic" @ losses "generator" |> Seq.concat
+    // What the discriminator gives to samples at the start: the generator's loss is the mean of -log D(G(z)).
+    let early = [
+        for curve in losses "generator" -> curve |> Array.filter (fun (step, _) -> step <= 100.0) |> Array.averageBy snd
+    ]
+    let of' name = runs |> List.map (nearest plan >> results.Value name)
+    let distances = List.map2 (/) (of' "distance") (of' "real")
 
     {
         Section.empty "cs2.2" (plan.Origin([ DataSetId.FashionMnist ], runs.Length, cut)) with
-            Figures = figures
+            Figures = figures results
             Values = [
                 Value.integer "cs2.2.steps" run.Steps
                 Value.integer "cs2.2.shown" (int shown)
                 Seeds.value "cs2.2.critic" 2 critic
                 Seeds.value "cs2.2.generator" 2 generator
+                Seeds.value "cs2.2.early" 2 early
+                Value.number "cs2.2.earlyshare" 2 (exp -(Seeds.mean early))
+                Seeds.value "cs2.2.classes" 0 (of' "classes")
+                Seeds.value "cs2.2.distance" 2 distances
             ]
             Guards = [
-                Guard.that "cs2.2.finite" "every recorded loss of every seed is finite"
-                |> Guard.holds (everyLoss |> Seq.forall (snd >> Double.IsFinite))
-                |> Guard.found [ "steps", [ float run.Steps ] ]
+                Guard.that
+                    "cs2.2.garments"
+                    "the nearest training images are of at least five classes and less than 1.5 times as far as those of test images, for every seed"
+                |> Guard.holds (
+                    List.forall2 (fun classes ratio -> classes >= 5.0 && ratio < 1.5) (of' "classes") distances
+                )
+                |> Guard.found [ "classes", of' "classes"; "distance over that of test images", distances ]
                 Guard.that
                     "cs2.2.ahead"
                     "over the last hundred steps the discriminator's loss is below log 4 and the generator's above log 2"
@@ -107,4 +144,4 @@ let private report (results: Results) : Section =
             ]
     }
 
-let experiment = Experiment.sampled "cs2.2" trainings report sample
+let experiment = Experiment.sampled "cs2.2" runs report sample

@@ -70,7 +70,7 @@ let private figure losses =
     ]
     |> Figure.grid
         "cs2.1.gradients"
-        "The generator's two losses. Left: the size of the gradient relative to that of the logit $h$ of one generated image; dashed: in closed form, $\\sigma(h)$ and $\\sigma(-h)$; points: over all weights of the generator of cs2.2, by automatic differentiation. Right: the losses themselves against $D(G(z))=\\sigma(h)$, in the same colours."
+        "The generator's two losses. Left: the size of the gradient relative to that of the logit $h$ of one generated image; dashed: in closed form, $\\sigma(h)$ and $\\sigma(-h)$; points: over all weights of the generator of CS P2.2, by automatic differentiation. Right: the losses themselves against $D(G(z))=\\sigma(h)$, in the same colours."
         2
 
 let private report (results: Results) : Section =

@@ -110,7 +110,7 @@ let private report (results: Results) : Section =
             ]
             Claims = [
                 Claim.that "HW Q5" "hw5.1.elbo" "digits, best validation $-$ELBO, $L=16$"
-                |> Claim.beside source
+                |> Claim.besideCited source
                 |> Claim.judgedBy (AtMost required) (of' best)
                 |> Claim.noting "the source's value is read off its figure; one nat covers the spread between seeds"
                 Certificate.claim results "HW Q5" "hw5.1" "digits" certificates

@@ -99,10 +99,11 @@ let private ift1 (results: Results) : Section =
                 Value.number "ift1.worst" 2 (List.max last)
             ]
             Claims = [
-                Claim.that "IFT P1.1" "ift1.elbo" "validation $-$ELBO after epoch 20, worst seed"
+                let several = if last.Length > 1 then $", the highest of {last.Length} seeds" else ""
+                Claim.that "IFT P1.1" "ift1.elbo" $"validation $-$ELBO after epoch 20{several}"
                 |> Claim.beside source[fullEpochs - 1]
                 |> Claim.judgedBy (AtMost required) [ List.max last ]
-                |> Claim.noting "the rule is the source's requirement, applied to the worst seed"
+                |> Claim.noting "the rule is the source's requirement"
             ]
             Guards = [
                 Guard.that
@@ -131,6 +132,17 @@ let private evaluate (plan: Plan) (trained: Trained) : RunRequest =
         let measured = Evaluation.evidence built x samples context.Noise |> Map.ofList
         [ "logp", measured["logp"]; "elbo", measured["elbo"]; "images", float (x.size 0) ])
 
+/// The standard errors over images of the same estimates, as `logp`, `elbo` and `gap`, of the difference.
+let private spread (plan: Plan) (trained: Trained) : RunRequest =
+    let images, samples = images plan.Profile, samples plan.Profile
+    let configuration = [ "samples", string samples; "images", string images ]
+    VaeTraining.measure plan $"ift2.spread.seed{trained.Seed}" configuration trained (fun context built ->
+        let x = Rows.sample (plan.Test trained.Run.Data) images
+        let logP = Evaluation.logEvidence built x samples context.Noise |> Array.map float
+        let elbo = Evaluation.elboPerImage built x context.Noise
+        let error (values: float[]) = sqrt (Statistics.variance values / float values.Length)
+        [ "logp", error logP; "elbo", error elbo; "gap", error (Array.map2 (-) logP elbo) ])
+
 let private certify (plan: Plan) =
     Certificate.request plan "ift2" (samples plan.Profile) (fun trained -> plan.Test trained.Run.Data)
 
@@ -139,17 +151,26 @@ let private ift2 (results: Results) : Section =
     let runs = trainings plan |> List.map (evaluate plan)
     let certificates = trainings plan |> List.map (certify plan)
     let of' name = runs |> List.map (results.Value name)
+    let overImages name =
+        Number(trainings plan |> List.map (spread plan >> results.Value name) |> List.average, 2)
+    let missed = Certificate.missed results certificates
     let logP, gaps = of' "logp", List.map2 (-) (of' "logp") (of' "elbo")
     let none = Missing "the source states no number"
     let table =
         [
-            "$\\log p(x)$, importance sampling", Source(sourceLogP, 2), Seeds.cell 2 logP
-            "ELBO", none, Seeds.cell 2 (of' "elbo")
-            "difference", none, Seeds.cell 2 gaps
+            "$\\log p(x)$, importance sampling", "logp", Source(sourceLogP, 2), Seeds.cell 2 logP
+            "ELBO", "elbo", none, Seeds.cell 2 (of' "elbo")
+            "difference", "gap", none, Seeds.cell 2 gaps
         ]
-        |> Table.besideSource
+        |> Table.over
             "ift2.table"
-            $"""Binarized MNIST, test images ({int (of' "images").Head}): the importance-sampling estimate of $\log p(x)$ with $K={samples plan.Profile}$, the ELBO, and the difference (nats)."""
+            $"""Binarized MNIST, test images ({int (of' "images").Head}): the importance-sampling estimate of $\log p(x)$ with $K={samples plan.Profile}$, the ELBO, and the difference (nats), with the standard errors over images."""
+            [
+                Column.text "" (fun (title, _, _, _) -> title)
+                Column.right "Source" (fun (_, _, source, _) -> source)
+                Column.right "Ours" (fun (_, _, _, ours) -> ours)
+                Column.right "Error over images" (fun (_, name, _, _) -> overImages name)
+            ]
 
     {
         Section.empty "ift2" (origin plan (shortened "test images" (images plan.Profile) fullImages)) with
@@ -157,6 +178,8 @@ let private ift2 (results: Results) : Section =
             Values = [
                 Seeds.value "ift2.logp" 2 logP
                 Seeds.value "ift2.gap" 2 gaps
+                { Id = "ift2.error"; Cell = overImages "logp" }
+                Seeds.value "ift2.missed" 2 missed
                 Certificate.reported results "ift2" certificates
             ]
             Claims = [
@@ -169,6 +192,13 @@ let private ift2 (results: Results) : Section =
             Guards = [
                 Guard.that "ift2.tighter" "the importance-sampling estimate exceeds the ELBO for every seed"
                 |> Guard.every (fun g -> g > 0.0) "gaps" gaps
+                Guard.that "ift2.low" "annealing lies above importance sampling on test images for every seed"
+                |> Guard.every (fun nats -> nats > 0.0) "annealing less importance sampling" missed
+                Guard.that "ift2.near" "the estimate is within two standard errors over images of the source's value"
+                |> Guard.pairs
+                    (fun estimate error -> abs (estimate - sourceLogP) <= 2.0 * error)
+                    ("estimate", logP)
+                    ("error", trainings plan |> List.map (spread plan >> results.Value "logp"))
                 Certificate.guard results "ift2" certificates
             ]
     }
@@ -178,6 +208,8 @@ let experiments = [
     |> Experiment.sampled "ift1" (fun plan -> [ for t in trainings plan -> t.Training ]) ift1
     Experiment.row
         "ift2"
-        (fun plan -> trainings plan |> List.collect (fun t -> [ t.Training; evaluate plan t; certify plan t ]))
+        (fun plan ->
+            trainings plan
+            |> List.collect (fun t -> [ t.Training; evaluate plan t; spread plan t; certify plan t ]))
         ift2
 ]

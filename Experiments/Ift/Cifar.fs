@@ -17,15 +17,19 @@ type private Outcome = {
     Metric: (float * float)[]
     Frechet: (float * float)[]
     Inception: (float * float)[]
-    /// Of the losses as recorded.
-    Finite: bool
     Samples: Png.Image[]
+    /// How much the samples differ, as a share of what as many training images do.
+    Spread: float
 }
+
+/// The standard deviation of a pixel over images `[N,D]`, as the root of its mean square.
+let private spread (images: torch.Tensor) = images.double().var(0L).mean().sqrt().ToDouble()
 
 let private outcome (results: Results) (runs: Runs) : Outcome =
     let numbers name = results.Numbers "scores" name runs.Scores
     let curve name = results.Curve "train" name runs.Training
     let samples = results.Tensor "scores" "samples" runs.Scores
+    let data = results.Plan.Train DataSetId.Cifar10
 
     {
         Configuration = runs.Configuration
@@ -33,8 +37,8 @@ let private outcome (results: Results) (runs: Runs) : Outcome =
         Metric = curve "critic" |> Array.map (fun (step, loss) -> step, -loss)
         Frechet = Array.zip (numbers "step") (numbers "fid")
         Inception = Array.zip (numbers "step") (numbers "is")
-        Finite = Seq.append (curve "critic") (curve "generator") |> Seq.forall (snd >> Double.IsFinite)
         Samples = GanRun.pictures results.Plan DataSetId.Cifar10 samples
+        Spread = spread samples / spread (data.narrow (0L, 0L, samples.size 0) / 127.5)
     }
 
 /// The metric's mean over the steps since the evaluation before, at every evaluation but the one at step 0.
@@ -44,10 +48,16 @@ let private metricAtEvaluations (o: Outcome) =
     |> Array.map (fun ((before, _), (now, _)) ->
         o.Metric |> Array.filter (fun (step, _) -> step > before && step <= now) |> Array.averageBy snd)
 
-/// How well the critic's metric follows FID.
-let private follows (o: Outcome) = Statistics.rankCorrelation (metricAtEvaluations o) (o.Frechet[1..] |> Array.map snd)
+/// For every two evaluations in a row whether the critic's metric and FID move in the same direction.
+let private together (o: Outcome) : bool list =
+    let signs values = values |> Array.pairwise |> Array.map (fun (a: float, b) -> sign (b - a))
+    Array.map2 (=) (signs (metricAtEvaluations o)) (signs (o.Frechet[1..] |> Array.map snd)) |> List.ofArray
 
 let private last (curve: (float * float)[]) = snd curve[curve.Length - 1]
+
+/// The metric where it is largest, as (step, value), and its mean since the last evaluation but one.
+let private peak (o: Outcome) = Array.maxBy snd o.Metric
+let private late (o: Outcome) = Array.last (metricAtEvaluations o)
 
 /// A curve on its own scale, from 0 at its least value to 1 at its largest.
 let private scaled (curve: (float * float)[]) =
@@ -58,20 +68,26 @@ let private scaled (curve: (float * float)[]) =
     else
         curve
 
-/// Both quantities alone, and contrasted in one plot.
-let private figure (o: Outcome) =
-    let c = o.Configuration
-    let metric = c.Adversary.Name.ToUpperInvariant()
-    let panel label legend series =
-        Panel.axes "" (Axis.linear "generator step") (Axis.linear label) series |> Panel.withLegend legend
+/// A row for each configuration: both quantities alone, and contrasted in one plot.
+let private figure (outcomes: Outcome list) =
+    let final = List.last outcomes
     [
-        panel metric NoLegend [ Line(metric, o.Metric, None) ]
-        panel "FID, own features" NoLegend [ Line("FID", o.Frechet, None) ]
-        panel "both, from 0 to 1" Below [ Line(metric, scaled o.Metric, None); Line("FID", scaled o.Frechet, None) ]
+        for o in outcomes do
+            let isLast = obj.ReferenceEquals(o, final)
+            let metric = o.Configuration.Adversary.Name.ToUpperInvariant()
+            let panel title legend series =
+                let x = Axis.linear (if isLast then "generator step" else "")
+                Panel.axes $"{o.Configuration.Id}: {title}" x (Axis.linear "") series |> Panel.withLegend legend
+            panel metric NoLegend [ Line("metric", o.Metric, None) ]
+            panel "FID" NoLegend [ Line("FID", o.Frechet, None) ]
+            panel "both, from 0 to 1" (if isLast then Below else NoLegend) [
+                Line("metric", scaled o.Metric, None)
+                Line("FID", scaled o.Frechet, None)
+            ]
     ]
     |> Figure.grid
-        $"ift4.{c.Id}"
-        $"CIFAR-10, {c.Id} (critic: {penalty c}): the critic's metric on training batches; the FID of the averaged generator, untrained at step 0 and at {o.Frechet.Length - 1} evaluations; and both in one plot, each from its least value to its largest."
+        "ift4.training"
+        $"CIFAR-10, a configuration a row: the critic's metric on training batches (left); the FID of the averaged generator in our own features, untrained at step 0 and at {final.Frechet.Length - 1} evaluations (middle); and both in one plot, each from its least value to its largest (right)."
         3
 
 let private samples (results: Results) (outcomes: Outcome list) =
@@ -84,16 +100,15 @@ let private samples (results: Results) (outcomes: Outcome list) =
         "CIFAR-10: training images, and samples of each configuration's averaged generator after the last step, the same latents in every row."
 
 /// A row: the configuration, or none for the training images themselves.
-let private table (results: Results) (reference: RunRequest) (outcomes: Outcome list) : Table =
+let private table (results: Results) (judged: int) (reference: RunRequest) (outcomes: Outcome list) : Table =
     let words header of' other = Column.text header (Option.map of' >> Option.defaultValue other)
     let column header of' other = Column.right header (Option.map of' >> Option.defaultValue other)
     let ofData name = Number(results.Value name reference, 2)
-    let cell value = if Double.IsNaN value then Missing "too few evaluations" else Number(value, 2)
 
     List.map Some outcomes @ [ None ]
     |> Table.over
         "ift4.table"
-        "CIFAR-10: scores of the averaged generator after the last step in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; and Spearman's correlation between the critic's metric and FID over the evaluations, whose number is $n$."
+        $"CIFAR-10: scores of {judged} images of the averaged generator after the last step, and of as many training images, in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; how much samples differ from each other (deviation of a pixel, 1 for training images); and the critic's metric, its largest value (and step) and its mean since the last evaluation but one."
         [
             words "Configuration" (fun o -> o.Configuration.Id) "training images"
             words "Critic" (fun o -> penalty o.Configuration) ""
@@ -101,17 +116,18 @@ let private table (results: Results) (reference: RunRequest) (outcomes: Outcome 
             column "IS" (fun o -> Number(last o.Inception, 2)) (ofData "is")
             column "Source FID" (fun o -> Source(o.Configuration.SourceFrechet, 1)) (Text "")
             column "FID" (fun o -> Number(last o.Frechet, 2)) (ofData "fid")
-            column "Correlation" (follows >> cell) (Text "")
-            column "$n$" (fun o -> Text(string (o.Frechet.Length - 1))) (Text "")
+            column "Spread" (fun o -> Number(o.Spread, 2)) (Number(1.0, 2))
+            column "Metric, largest" (fun o -> Text $"{snd (peak o):F2} ({fst (peak o):F0})") (Text "")
+            column "at the end" (fun o -> Number(late o, 2)) (Text "")
         ]
 
 let private claims (o: Outcome) =
     let claim id what reference value =
-        Claim.that "IFT P2.7" $"ift4.{o.Configuration.Id}.{id}" $"{what} of {o.Configuration.Id}"
+        Claim.that "IFT P2.7" $"ift4.{o.Configuration.Id}.{id}" $"{o.Configuration.Id}: {what}"
         |> Claim.beside reference
         |> Claim.judgedBy (NotJudged "Inception's features at full scale only") [ value ]
     [
-        claim "is" "inception score" o.Configuration.SourceInception (last o.Inception)
+        claim "is" "IS" o.Configuration.SourceInception (last o.Inception)
         claim "fid" "FID" o.Configuration.SourceFrechet (last o.Frechet)
     ]
 
@@ -125,17 +141,20 @@ let private report (results: Results) : Section =
         outcomes |> List.sortBy ofConfiguration |> List.map _.Configuration.Id |> String.concat ", "
     let ours = outcomes |> List.map (fun o -> last o.Frechet)
     let theirs = outcomes |> List.map _.Configuration.SourceFrechet
-    let wasserstein = outcomes |> List.filter (fun o -> o.Configuration.Adversary.Name = "w1")
-    let correlation id value =
-        if Double.IsNaN value then
-            Value.text id "undefined (too few evaluations)"
-        else
-            Value.number id 2 value
+    let tamed = outcomes |> List.filter (fun o -> penalty o.Configuration <> "none")
+    let agreeing kind =
+        outcomes |> List.filter (fun o -> penalty o.Configuration = kind) |> List.collect together
+    let counted kind =
+        let agreeing = agreeing kind
+        $"{agreeing |> List.filter id |> List.length} of {agreeing.Length}"
+    let free = outcomes |> List.find (fun o -> penalty o.Configuration = "none")
+    let median = free.Metric |> Array.map snd |> Statistics.median
+    let scores = outcomes |> List.map (fun o -> last o.Inception)
 
     {
         Section.empty "ift4" (plan.Origin([ DataSetId.Cifar10 ], 1, Some(differences plan))) with
-            Figures = samples results outcomes :: List.map figure outcomes
-            Tables = [ table results setting.Reference outcomes ]
+            Figures = [ samples results outcomes; figure outcomes ]
+            Tables = [ table results scale.Samples setting.Reference outcomes ]
             Values = [
                 Value.integer "ift4.width" scale.Width
                 Value.integer "ift4.steps" scale.Steps
@@ -144,25 +163,61 @@ let private report (results: Results) : Section =
                 Value.number "ift4.ema" 3 scale.Ema
                 Value.integer "ift4.judged" scale.Samples
                 Value.number "ift4.accuracy" 1 (100.0 * results.Value "accuracy" setting.Reference)
-                Value.integer "ift4.evaluations" (outcomes.Head.Frechet.Length - 1)
+                Value.number "ift4.datais" 2 (results.Value "is" setting.Reference)
+                Value.number "ift4.datafid" 2 (results.Value "fid" setting.Reference)
                 Value.text "ift4.order" (ids (fun o -> last o.Frechet))
                 Value.text "ift4.sourceorder" (ids _.Configuration.SourceFrechet)
+                Value.text "ift4.isorder" (ids (fun o -> -last o.Inception))
+                Value.number "ift4.isleast" 2 (List.min scores)
+                Value.number "ift4.ismost" 2 (List.max scores)
                 Value.number "ift4.agreement" 2 (Statistics.rankCorrelation (List.toArray ours) (List.toArray theirs))
                 Value.text "ift4.best" best.Configuration.Id
                 Value.number "ift4.bestfid" 2 (last best.Frechet)
                 Value.text "ift4.worst" worst.Configuration.Id
                 Value.number "ift4.worstfid" 2 (last worst.Frechet)
-                correlation "ift4.w1follows" (wasserstein |> List.map follows |> List.min)
-                correlation "ift4.untamedfollows" (follows outcomes.Head)
+                Value.number "ift4.untrained" 2 (snd free.Frechet[0])
+                Value.number "ift4.median" 2 median
+                Value.number "ift4.freefid" 2 (last free.Frechet)
+                Value.number "ift4.freespread" 0 (100.0 * free.Spread)
+                Value.number "ift4.tamedspread" 0 (100.0 * (tamed |> List.map _.Spread |> List.min))
+                Value.text "ift4.together.none" (counted "none")
+                Value.text "ift4.together.spectral" (counted "spectral norm")
+                Value.text "ift4.together.r1" (counted "R1")
             ]
             Claims = List.collect claims outcomes
             Guards = [
-                Guard.that "ift4.stable" "every recorded loss of the five trainings is finite"
-                |> Guard.holds (outcomes |> List.forall _.Finite)
-                |> Guard.found [ "steps", [ float scale.Steps ] ]
                 Guard.that "ift4.improves" "every configuration ends with a lower FID than its untrained generator"
                 |> Guard.holds (outcomes |> List.forall (fun o -> last o.Frechet < snd o.Frechet[0]))
                 |> Guard.found [ for o in outcomes -> o.Configuration.Id, [ snd o.Frechet[0]; last o.Frechet ] ]
+                let dataFid = results.Value "fid" setting.Reference
+                Guard.that "ift4.blobs" "the lowest FID is more than ten times that of training images"
+                |> Guard.pairs (fun best data -> best > 10.0 * data) ("best", [ last best.Frechet ]) ("data", [ dataFid ])
+                Guard.that "ift4.inception" "the configuration of the lowest FID has the highest IS"
+                |> Guard.holds (last best.Inception = List.max scores)
+                |> Guard.found [ for o in outcomes -> o.Configuration.Id, [ last o.Frechet; last o.Inception ] ]
+                Guard.that
+                    "ift4.saturated"
+                    "with nothing to tame the critic the median of JSD over the training is above 0.9 log 2"
+                |> Guard.every (fun m -> m > 0.9 * log 2.0) "median" [ median ]
+                Guard.that
+                    "ift4.rise"
+                    "every tamed metric is largest in the first half of the steps and ends below two thirds of that"
+                |> Guard.holds (
+                    tamed
+                    |> List.forall (fun o ->
+                        fst (peak o) <= float scale.Steps / 2.0 && late o < 2.0 / 3.0 * snd (peak o))
+                )
+                |> Guard.found [ for o in tamed -> o.Configuration.Id, [ fst (peak o); snd (peak o); late o ] ]
+                Guard.that
+                    "ift4.r1follows"
+                    "with R1 either metric moves as FID does between every two evaluations in a row"
+                |> Guard.holds (agreeing "R1" |> List.forall id)
+                |> Guard.found [ "agree", [ for same in agreeing "R1" -> if same then 1.0 else 0.0 ] ]
+                Guard.that
+                    "ift4.collapsed"
+                    "with nothing to tame the critic samples differ less than half as much as training images, and less than those of every tamed critic"
+                |> Guard.holds (free.Spread < 0.5 && tamed |> List.forall (fun o -> free.Spread < o.Spread))
+                |> Guard.found [ for o in outcomes -> o.Configuration.Id, [ o.Spread ] ]
             ]
     }
 

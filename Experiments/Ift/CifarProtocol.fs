@@ -141,5 +141,4 @@ let differences (plan: Plan) : string =
         yield! unless full.Rate scale.Rate $"step sizes times {inv scale.Rate}"
         yield! unless full.Ema scale.Ema $"averaging {inv scale.Ema} instead of {inv full.Ema}"
         yield! unless full.Batch scale.Batch $"batches of {scale.Batch} instead of {full.Batch}"
-        "1 seed"
     ]

@@ -32,10 +32,25 @@ let private measuredOutcome (p: Played) =
     |> List.map (fun kind -> $"{outcomeText kind} ({p.Count kind})")
     |> String.concat ", "
 
-/// Every `stride`-th of the first points, so that TeX draws smooth turns.
-let private phase (stride: int) (orbit: (float * float)[]) = [|
-    for n in 0..stride .. min (orbit.Length - 1) (stride * 395) -> orbit[n]
-|]
+/// Every `stride`-th point, so that TeX draws smooth turns.
+let private every (stride: int) (path: (float * float)[]) = [| for n in 0..stride .. path.Length - 1 -> path[n] |]
+
+/// Some turns of a path, thin, so that it does not fill the plane: ten of them, evenly over all iterations.
+let private turnsOf metric name (path: (float * float)[]) : Series list =
+    let turn = int (ceil (period Alternating { Metric = metric; Penalty = NoPenalty }))
+    let turns = path |> Array.chunkBySize turn
+    [
+        for i in 0 .. max 1 (turns.Length / 10) .. turns.Length - 1 ->
+            // Up to the next one's first point, which closes it.
+            let next = turns |> Array.tryItem (i + 1) |> Option.map (Array.truncate 1) |> Option.defaultValue [||]
+            Trail(name, every (turn / 60) (Array.append turns[i] next))
+    ]
+
+/// How far the comparison with simultaneous updates is drawn.
+let private farthest = 20.0
+
+/// What becomes of a path: its last 500 iterations.
+let private ending (stride: int) (path: (float * float)[]) = every stride path[path.Length - 500 ..]
 
 let private orbit (results: Results) order game index =
     DiracRuns.orbit results (DiracRuns.request results.Plan order game) index
@@ -53,31 +68,43 @@ let private plane title series : Panel =
 /// About twenty points a turn.
 let private strideOf metric = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 20.0)
 
+let private start i = $"start {i + 1}"
+
+/// One meaning of a colour in all figures of the games.
+let private names = [ for i in 0 .. DiracRuns.kept - 1 -> start i ] @ [ "averaged" ]
+
 let private planes metric kind caption panels : Figure =
     Figure.grid
         $"ift3.{(metricName metric).ToLowerInvariant()}-{kind}"
         $"Dirac-GAN with the {metricName metric} metric: {caption}"
         3
         panels
+    |> Figure.naming names
 
 /// The number of the source's figure before the penalty.
 let private title game averaged = $"({sourceFigure game averaged}) {penaltyName game.Penalty}"
 
 let private phaseFigure results metric : Figure =
     let stride = strideOf metric
-    let starts order game = [
-        for i in 0 .. DiracRuns.kept - 1 -> Line($"start {i + 1}", phase stride (orbit results order game i), None)
-    ]
+    let idle = { Metric = metric; Penalty = NoPenalty }
 
     [
         for game in ofMetric metric do
-            plane (title game false) (starts Alternating game)
-        plane "none, simultaneous" (starts Simultaneous { Metric = metric; Penalty = NoPenalty })
+            plane (title game false) [
+                yield! turnsOf metric (start 0) (orbit results Alternating game 0)
+                for i in 0 .. DiracRuns.kept - 1 do
+                    Line(start i, ending stride (orbit results Alternating game i), None)
+            ]
+        plane "none, simultaneous" [
+            orbit results Simultaneous idle 0
+            |> Array.takeWhile (fun (theta, psi0) -> sqrt (theta * theta + psi0 * psi0) < farthest)
+            |> fun path -> Trail(start 0, every stride path)
+        ]
     ]
     |> planes
         metric
         "phase"
-        $"the first {stride * 395} iterations from three initialisations (a colour each), without averaging; in the last panel, for comparison, the game without penalty when both players move on the old state."
+        $"ten turns of one orbit, evenly over all {DiracRuns.iterations} iterations (thin), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges these are a point, on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
 
 let private averageFigure results metric : Figure =
     let stride = strideOf metric
@@ -87,14 +114,15 @@ let private averageFigure results metric : Figure =
         for game in ofMetric metric do
             let played = orbit results Alternating game 0
             plane (title game true) [
-                Line("game", phase stride played, None)
-                Line("averaged", phase stride (averaged played), None)
+                Trail(start 0, ending stride played)
+                yield! turnsOf metric "averaged" (averaged played)
+                Line("averaged", ending stride (averaged played), None)
             ]
     ]
     |> planes
         metric
         "average"
-        $"the same from the first initialisation (solid), and with the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$ (dashed)."
+        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: ten turns evenly over all {DiracRuns.iterations} iterations (thin), the last 500 iterations (thick), and the game itself over these (thin, blue)."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =
@@ -142,9 +170,10 @@ let private turns (p: Played) = 2.0 * Math.PI / p.Spectrum.Angle
 let private rates (all: Played list) : Table =
     /// The theory's and the measured number of the games that have one.
     let pair header decimals defined theory name =
+        let reason = "with GP the map has no linear part at the solution, without it no amplitude of its own, and what converges has none to average"
         let column header (value: Played -> float) =
             let cell p = Number(value p, decimals)
-            Column.right header (fun p -> if defined p then cell p else Missing "not defined for this game")
+            Column.right header (fun p -> if defined p then cell p else Missing reason)
         [ column header theory; column "measured" (fun p -> p.Value name) ]
     let cycles p = (cycleAmplitude p.Game).IsSome
 

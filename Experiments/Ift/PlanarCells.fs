@@ -42,20 +42,20 @@ let meanSe (name: string) (values: Tensor) : (string * float) list = [
     "se", values.std().ToDouble() / sqrt (float (values.numel ()))
 ]
 
-/// Half the side of the square about the origin that the figures show.
+/// Half the side of the square about the origin that the densities are computed on.
 let frame = 5.0
 
 /// Points of a density map to a side.
 let resolution = 100
 
-/// A row for each target: its density, then what was fitted with each number of layers.
-let panels (fitted: Cell -> Series) : Panel list =
+/// A row for each target: its density, then what was fitted with each number of layers, on [-half, half]^2.
+let panels (half: float) (fitted: Cell -> Series) : Panel list =
     let plane title series =
-        let axis = Axis.linear "" |> Axis.between -frame frame
-        Panel.axes title axis axis [ series ] |> Panel.withLegend NoLegend
+        let axis = Axis.linear "" |> Axis.between -half half
+        Panel.axes title axis axis [ series ] |> Panel.equal |> Panel.withLegend NoLegend
     [
         for target in targets () do
-            plane target.Name (Density(Pictures.density -frame frame resolution (density target)))
+            plane target.Name (Density(Pictures.density -half half resolution (density target)))
             for layers in depths do
                 plane $"$k={layers}$" (fitted { Target = target; Layers = layers })
     ]

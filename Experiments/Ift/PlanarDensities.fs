@@ -40,14 +40,18 @@ let private evaluations (plan: Plan) cell = PlanarFit.seeds plan |> List.map (ev
 let private loss = Metric.value "Loss" "nats" 3 "loss"
 let private outside = Metric.value "Outside" "" 3 "outside"
 
+/// Half the side of the figure's frame: wide enough for all but a few of the samples that leave the strip.
+let private half = 7.5
+
 let private figure (results: Results) =
-    let inside cell =
-        results.Points "samples" "samples" (evaluations results.Plan cell).Head
-        |> Array.filter (fun (x, y) -> abs x <= frame && abs y <= frame)
-    panels (fun cell -> Scatter("", inside cell))
+    let samples cell = results.Points "samples" "samples" (evaluations results.Plan cell).Head
+    let isInside (x, y) = abs x <= half && abs y <= half
+    let beyond = all () |> List.sumBy (fun cell -> samples cell |> Array.filter (isInside >> not) |> Array.length)
+
+    panels half (fun cell -> Scatter("", samples cell |> Array.filter isInside))
     |> Figure.grid
         "ift8.samples"
-        $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them, first seed, on $[-5,5]^2$. Flows with many layers fitted to sine also send samples beyond the frame."
+        $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them{firstOf (PlanarFit.seeds results.Plan)}, on $[-{inv half},{inv half}]^2$; {beyond} of all samples lie beyond."
         4
 
 /// How far the mean loss is above its infimum.

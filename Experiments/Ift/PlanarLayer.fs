@@ -66,21 +66,30 @@ let private run (plan: Plan) : RunRequest =
 let private value (results: Results) name (setting: Setting) =
     results.Value $"{name}.{setting.Figure}" (run results.Plan)
 
+/// Samples before and after a layer, on both sides of its cut: all move along one direction, those of a side the same way.
+let private sides (before: (float * float)[]) (after: (float * float)[]) =
+    let moves = Array.map2 (fun (x, y) (x', y') -> x' - x, y' - y) before after
+    let along (u, v) = (let a, b = moves |> Array.maxBy (fun (a, b) -> a * a + b * b) in a * u + b * v)
+    let one, other = Array.zip3 before after moves |> Array.partition (fun (_, _, move) -> along move >= 0.0)
+    let pick f = [ Scatter("one side", Array.map f one); Scatter("other side", Array.map f other) ]
+    pick (fun (point, _, _) -> point), pick (fun (_, point, _) -> point)
+
 let private figure (results: Results) =
     let points name = results.Points "points" name (run results.Plan)
+    let square title series =
+        let farthest = series |> Seq.collect Series.shown |> Seq.map (fun (x, y) -> max (abs x) (abs y)) |> Seq.max
+        let axis = Axis.linear "" |> Axis.between (-1.05 * farthest) (1.05 * farthest)
+        Panel.axes title axis axis series |> Panel.equal |> Panel.withLegend NoLegend
     [
-        for s in settings ->
-            let normal = $"$\\N({inv s.Mean},{inv s.Deviation}^2)$"
-            Panel.axes $"({s.Figure}) {normal}, $b={inv s.B}$" (Axis.linear "$z_1$") (Axis.linear "$z_2$") [
-                Scatter("after", points $"after.{s.Figure}")
-                Scatter("before", points "before")
-            ]
-            |> Panel.withLegend NoLegend
+        for s in settings do
+            let before, after = sides (points "before") (points $"after.{s.Figure}")
+            square $"({s.Figure}) before" before
+            square "after" after
     ]
     |> Figure.grid
         "ift5.points"
-        "Samples of $\\N(0,I)$ (squares) and their images (dots) under one planar layer, by the source's figures: $u$ and $w$ are drawn from the normal distribution in the title, the same in (a) and (b). The axes differ: large parameters part the two halves of the cloud by twice $\\norm{\\hat u}$."
-        3
+        "Samples of $\\N(0,I)$ before and after one planar layer, by the source's figures; the table has their parameters. A colour and mark for each side of the cut, the line $w^\\T z+b=0$. A unit is as long on both axes; after the layer of large parameters the halves lie $2\\norm{\\hat u}$ apart, so that each of them looks small."
+        4
 
 let private table (results: Results) =
     let value name = value results name

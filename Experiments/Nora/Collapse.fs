@@ -55,6 +55,10 @@ let private proportion epsilon =
 
 let private collapsed = { Metric.times 100.0 (proportion threshold) with Title = "Collapsed (%)"; Decimals = 0 }
 
+/// The threshold of the figure from which on half of the dimensions have collapsed.
+let private halfway results runs : float =
+    thresholds |> Array.find (fun epsilon -> Metric.mean results (proportion epsilon) runs >= 0.5)
+
 let private figure (results: Results) =
     let y = Axis.linear "proportion of dimensions" |> Axis.between -0.02 1.02
     Panel.axes "" (Axis.log "threshold $\\varepsilon$ (nats)") y [
@@ -90,6 +94,8 @@ let private report (results: Results) : Section =
         Metric.create "slack" "nats" 3 (fun results run ->
             min (rate.Read results run) (limit.Read results run) - information.Read results run)
     let slack = models |> List.collect (snd >> Metric.each results least)
+    let halves = [ for beta, runs in models -> beta, halfway results runs ]
+    let half beta = halves |> List.find (fst >> (=) beta) |> snd
 
     {
         Section.empty "nora4" (Digits.origin results.Plan) with
@@ -97,6 +103,9 @@ let private report (results: Results) : Section =
             Tables = [ table results ]
             Values = [
                 Value.number "nora4.plain" 0 (Seeds.mean (of' collapsed 1.0))
+                Value.scientific "nora4.half0" 1 (half 0.0)
+                Value.scientific "nora4.half1" 1 (half 1.0)
+                Value.scientific "nora4.half10" 1 (half 10.0)
                 Seeds.value "nora4.rate" 2 (of' rate 1.0)
                 Seeds.value "nora4.information" 2 (of' information 1.0)
             ]
@@ -117,6 +126,8 @@ let private report (results: Results) : Section =
                     "nora4.order"
                     "the share of collapsed dimensions never falls from one beta to the next larger one"
                 |> Guard.ordered (<=) "shares" collapsedAt
+                Guard.that "nora4.earlier" "the larger beta, the smaller the threshold at which half has collapsed"
+                |> Guard.ordered (>) "thresholds" (List.map snd halves)
                 Guard.that "nora4.all" "at beta = 10 every dimension has collapsed, for every seed"
                 |> Guard.every (fun p -> p = 1.0) "shares" (of' (proportion threshold) 10.0)
             ]

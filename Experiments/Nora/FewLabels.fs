@@ -20,14 +20,20 @@ let private curves (results: Results) =
     let plan = results.Plan
     let points method =
         Seeds.curve [ for seed in plan.Seeds -> results.Curve "test" "error" (training plan method 100 seed) ]
+    let path, random = points SemiSupervised, points FromRandom
+    let errors = Array.append path random |> Array.map snd
+    // Where one part of the path ends and the next begins.
+    let meet = stages SemiSupervised 100 plan.Profile |> List.scan (+) 0 |> List.tail |> List.take 3
     Panel.axes "" (Axis.linear "step") (Axis.linear "test error (%)") [
-        Line("M2, trained start", points SemiSupervised, None)
-        Line("M2, random start", points FromRandom, None)
+        Line("M2, path of four parts", path, None)
+        Line("M2, random start", random, None)
         Level("labels alone", Seeds.mean (each results error Supervised 100))
+        for step in meet do
+            Reference("", [| float step, Array.min errors; float step, Array.max errors |])
     ]
     |> Figure.single
         "nora6.curve"
-        "MNIST, 100 labels: the test error of M2's classifier during training from a trained and from a random start (mean over seeds), and the final error of the same network trained on the labels alone. Steps of the trained start's stages are counted."
+        $"MNIST, 100 labels: the test error of M2's classifier during training along the path of four parts, which meet at the dashed lines, and from random parameters, which has {List.last (stages FromRandom 100 plan.Profile)} steps{meanOver plan.Seeds}; dotted: the final error of the same network trained on the labels alone."
 
 let private pictures (results: Results) =
     let plan = results.Plan
@@ -38,7 +44,7 @@ let private pictures (results: Results) =
     |> Panel.withCaptions [] [ for c in 0 .. shape.Classes - 1 -> string c ]
     |> Figure.single
         "nora6.classes"
-        $"MNIST, M2 with {few} labels (first seed): the mean image of every class, left to right, for {styles} draws of $z$ from the prior, one a row."
+        $"MNIST, M2 with {few} labels{firstOf plan.Seeds}: the mean image of every class, left to right, for {styles} draws of $z$ from the prior, one a row."
 
 let private table (results: Results) =
     labelCounts results.Plan.Profile
@@ -47,7 +53,7 @@ let private table (results: Results) =
         "MNIST, test error in percent: M2 and the same classifier trained on the labelled images alone."
         [
             Column.right "Labels" (string >> Text)
-            Column.right "Source, M2" (fun labels -> Source(Map.find labels source, 2))
+            Column.right "Kingma et al., M2" (fun labels -> Source(Map.find labels source, 2))
             Column.right "M2" (each results error SemiSupervised >> Seeds.cell 2)
             Column.right "Labels alone" (each results error Supervised >> Seeds.cell 2)
             Column.right "Difference" (gains results >> Seeds.cell 2)
@@ -65,17 +71,20 @@ let private origin (plan: Plan) =
     let cut = $"{passes plan 100:F1} passes of M2's objective through the data{others} instead of {sourcePasses}"
     plan.Origin([ set ], plan.Seeds.Length, Some cut)
 
+/// The most that the error with 100 labels may be, in percent: the project's allowance; and the least gain, in points.
+let private allowed100, private expectedGain = 13.0, 8.0
+
 let private claims (results: Results) = [
-    // The allowance for 100 labels is the project's; the same, as a proportion, for the others.
-    for labels, allowed in [ 100, 13.0; 600, 5.4; 1000, 3.9 ] do
+    // The same allowance, as a proportion, for more labels.
+    for labels, allowed in [ 100, allowed100; 600, 5.4; 1000, 3.9 ] do
         if List.contains labels (labelCounts results.Plan.Profile) then
             Claim.that "Kingma et al." $"nora6.error{labels}" $"M2, {labels} labels, test error (%%)"
-            |> Claim.beside (Map.find labels source)
+            |> Claim.besideCited (Map.find labels source)
             |> Claim.judgedBy (AtMost allowed) (each results error SemiSupervised labels)
             |> Claim.noting
                 $"{passes results.Plan labels:F1} passes along an annealed path, which was chosen with the test errors of trial runs in view, where the source makes {sourcePasses}"
     Claim.that "Kingma et al." "nora6.gain100" "100 labels: error of the supervised baseline minus M2's (points)"
-    |> Claim.judgedBy (Between(8.0, 100.0)) (gains results 100)
+    |> Claim.judgedBy (Between(expectedGain, 100.0)) (gains results 100)
     |> Claim.noting "baseline: the same classifier from the same start on the same labels"
 ]
 
@@ -114,8 +123,13 @@ let private report (results: Results) : Section =
             Claims = claims results
             // Fewer passes are no advantage: the full run of this report may be held against the source's.
             JudgedFrom = if plan.Profile = Paper then { origin with Shortened = None } else origin
-            FullOnly = true
             Guards = [
+                Guard.that "nora6.reached" "with 100 labels M2's error meets the rule of its claim, at most 13 %"
+                |> Guard.holds (Seeds.mean ours <= allowed100)
+                |> Guard.found [ "M2", ours ]
+                Guard.that "nora6.gains" "with 100 labels the gain over the labels alone is at least 8 points"
+                |> Guard.holds (Seeds.mean (gains results 100) >= expectedGain)
+                |> Guard.found [ "points", gains results 100 ]
                 Guard.that
                     "nora6.helps"
                     "with 100 labels M2 errs less than the classifier trained on the labels alone for every seed"
@@ -124,9 +138,12 @@ let private report (results: Results) : Section =
                     "nora6.detour"
                     "with 100 labels M2 from random parameters errs more than the classifier trained on the labels alone for every seed"
                 |> Guard.pairs (>) ("random start", random) ("labels alone", alone)
-                Guard.that "nora6.short" "with more than 100 labels M2 errs more than its source for every seed"
+                Guard.that
+                    "nora6.short"
+                    "more than 100 labels were tried, and with them M2 errs more than its source for every seed"
                 |> Guard.holds (
-                    beyond |> List.forall (fun (n, errors) -> errors |> List.forall ((<) (Map.find n source)))
+                    not beyond.IsEmpty
+                    && beyond |> List.forall (fun (n, errors) -> errors |> List.forall ((<) (Map.find n source)))
                 )
                 |> Guard.found [ for n, errors in beyond -> string n, errors ]
                 Guard.that

@@ -78,9 +78,20 @@ let private request (plan: Plan) (trained: Trained) : RunRequest =
     VaeTraining.measure plan $"nora2.seed{trained.Seed}" configuration trained (fun context built ->
         generate context built (Rows.sample (plan.Test trained.Run.Data) compared))
 
+/// How gradual the path from one draw of the prior to another is: the largest change of the mean image from one point to
+/// the next, as a share of the change from end to end (root mean square of the pixels, mean over the lines).
+let private largestStep (results: Results) (run: RunRequest) : float =
+    use _ = torch.NewDisposeScope()
+    let images = (results.Tensor "pictures" "prior lines" run).double().view(int64 lines, int64 steps + 2L, -1L)
+    let points = int64 steps + 1L
+    let along = (images.narrow (1L, 1L, points) - images.narrow (1L, 0L, points)).square().mean([| 2L |]).sqrt()
+    let ends = (images.select (1L, points) - images.select (1L, 0L)).square().mean([| 1L |]).sqrt()
+    (along.amax([| 1L |]) / ends).mean().ToDouble()
+
 let private requests (plan: Plan) = BinarizedMnist.trainings plan |> List.map (request plan)
 
 let private figures (results: Results) =
+    let seed = firstOf results.Plan.Seeds
     let pictures kind = Pictures.saved results DataSetId.BinarizedMnist 1.0 kind (requests results.Plan).Head
     let ends = pictures "ends"
     let grid =
@@ -92,7 +103,7 @@ let private figures (results: Results) =
     [
         Figure.grid
             "nora2.generation"
-            "Binarized MNIST. Algorithm 1: test images, the decoder's mean at a draw from the posterior of each, and a draw of pixels from it. Algorithm 2: the decoder's mean at draws from the prior, and draws of pixels (first seed)."
+            $"Binarized MNIST. Algorithm 1: test images, the decoder's mean at a draw from the posterior of each, and a draw of pixels from it. Algorithm 2: the decoder's mean at draws from the prior, and draws of pixels{seed}."
             1
             [
                 Pictures.rowsPanel "algorithm 1, from the posterior" [
@@ -107,7 +118,7 @@ let private figures (results: Results) =
             ]
         Figure.grid
             "nora2.interpolation"
-            $"Binarized MNIST: the decoder's mean along the segment between two codes, both ends and {steps} points between them (first seed). Above, as in the slides' program, the ends are draws of the prior; below they are the posterior means of two test images, which stand outside, left and right."
+            $"Binarized MNIST: the decoder's mean along the segment between two codes, both ends and {steps} points between them{seed}. Above, as in the slides' program, the ends are draws of the prior; below they are the posterior means of two test images, which stand outside, left and right."
             1
             [
                 Panel.images "between draws of the prior" (steps + 2) (pictures "prior lines")
@@ -117,13 +128,14 @@ let private figures (results: Results) =
         |> Panel.withCaptions [] (List.map fst arithmetic)
         |> Figure.single
             "nora2.arithmetic"
-            "Binarized MNIST: arithmetic on two draws $z_a$, $z_b$ of the prior, decoded to means (first seed). In 100 dimensions a sum is longer than a draw by the factor $\\sqrt2$, and a mean shorter by it."
+            $"Binarized MNIST: arithmetic on two draws $z_a$, $z_b$ of the prior, decoded to means{seed}. In 100 dimensions a sum is longer than a draw by the factor $\\sqrt2$, and a mean shorter by it."
     ]
 
 let private report (results: Results) : Section =
     let plan = results.Plan
     let shortened = BinarizedMnist.shortenedBy "epochs" plan.Profile
     let percent name = requests plan |> List.map (fun run -> 100.0 * results.Value name run)
+    let largest = requests plan |> List.map (largestStep results)
     let posterior, prior, other = percent "posterior", percent "prior", percent "other"
 
     {
@@ -133,6 +145,8 @@ let private report (results: Results) : Section =
                 Seeds.value "nora2.posterior" 1 posterior
                 Seeds.value "nora2.prior" 1 prior
                 Seeds.value "nora2.other" 1 other
+                Value.integer "nora2.points" steps
+                Seeds.value "nora2.largest" 0 (largest |> List.map ((*) 100.0))
             ]
             Guards = [
                 Guard.that
@@ -140,6 +154,8 @@ let private report (results: Results) : Section =
                     "for every seed, a draw of algorithm 1 shares more pixels with its image than one of algorithm 2 and than another test image"
                 |> Guard.holds (List.forall2 (>) posterior (List.map2 max prior other))
                 |> Guard.found [ "posterior", posterior; "prior", prior; "other", other ]
+                Guard.that "nora2.gradual" "no step between neighbours is more than a third of the way, for every seed"
+                |> Guard.every (fun share -> share < 1.0 / 3.0) "largest step over the whole" largest
             ]
     }
 

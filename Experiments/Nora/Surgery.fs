@@ -82,6 +82,9 @@ let private runs (plan: Plan) =
 let private each (results: Results) name case =
     case.Trainings results.Plan |> List.map (request results.Plan case >> results.Value name)
 
+/// N, of which the measurement keeps the logarithm.
+let private images (results: Results) case : float = (each results "limit" case).Head |> exp |> round
+
 /// A term a row: with their errors they are too wide for columns.
 let private table (results: Results) =
     [
@@ -91,6 +94,7 @@ let private table (results: Results) =
         "sum", "Sum"
         "elbo", "ELBO"
         "limit", "$\\log N$"
+        "images", "$N$"
     ]
     |> Table.over
         "nora5.table"
@@ -99,9 +103,11 @@ let private table (results: Results) =
             Column.text "" snd
             for case in cases do
                 Column.right case.Title (fun (name, _) ->
-                    let values = each results name case
                     // The number of images does not vary.
-                    if name = "limit" then Number(values.Head, 2) else Seeds.cell 2 values)
+                    match name with
+                    | "images" -> Number(images results case, 0)
+                    | "limit" -> Number((each results name case).Head, 2)
+                    | _ -> Seeds.cell 2 (each results name case))
         ]
 
 let private report (results: Results) : Section =
@@ -122,6 +128,10 @@ let private report (results: Results) : Section =
             Tables = [ table results ]
             Values = [
                 Seeds.value "nora5.digits.information" 2 (of' "information" "digits.train")
+                let count case = int (images results (cases |> List.find (fun c -> c.Name = case)))
+                Value.integer "nora5.digits.images" (count "digits.train")
+                Value.integer "nora5.mnist.images" (count "mnist.train")
+                Value.integer "nora5.mnist.all" (plan.Data binarized).Train.Count
                 Value.number "nora5.digits.limit" 2 (of' "limit" "digits.train").Head
                 Seeds.value "nora5.digits.marginal" 2 (of' "marginal" "digits.train")
                 Seeds.value "nora5.mnist.marginal" 2 (of' "marginal" "mnist.train")

@@ -90,6 +90,13 @@ let private curve name colour dash symbol points error =
         [ band colour drawn shown; line ]
     | _ -> [ line ]
 
+/// A thin curve.
+let private trail name colour (points: (float * float)[]) : Trace =
+    let drawn = points |> Array.chunkBySize (1 + points.Length / maxPoints) |> Array.map Array.head
+    let line = lines name colour "solid" drawn
+    line.line <- Line(color = colour, dash = "solid", width = 0.5)
+    line
+
 let private cloud name colour symbol (points: (float * float)[]) =
     let isLone = Series.isLone (Series.Scatter(name, points))
 
@@ -137,7 +144,8 @@ let private bars name colour (edges: float[]) heights =
     )
 
 let private traces (left: float, right: float) (index: int) (series: Series) : Trace list =
-    let _, colour = Colours.colour index
+    let colour = if index < 0 then "#000000" else snd (Colours.colour index)
+    let isShared, index = index >= 0, max 0 index
     let dash = dashes[index % dashes.Length]
     let symbol = symbols[index % symbols.Length]
 
@@ -146,7 +154,10 @@ let private traces (left: float, right: float) (index: int) (series: Series) : T
     | Reference(name, points) ->
         let kept = Thinning.indices maxPoints (Array.map snd points)
         [ lines name "#000000" "dash" (kept |> Array.map (fun i -> points[i])) ]
-    | Level(name, value) -> [ lines name "#000000" "dot" [| left, value; right, value |] ]
+    | Level(name, value) -> [
+        lines (if isShared then "" else name) colour "dot" [| left, value; right, value |]
+      ]
+    | Trail(name, points) -> [ trail name colour points ]
     | Series.Scatter(name, points) -> [ cloud name colour symbol points ]
     | ErrorBars(name, points, error) ->
         let marks = cloud name colour symbol points

@@ -47,6 +47,8 @@ module Rule =
 type Yardstick =
     /// A number of the source.
     | Printed of float
+    /// A number of a work that the source follows and that is none of the five sources.
+    | Cited of float
     /// A number of theory; the source prints none.
     | Theory of float
     /// The rule alone says what is expected.
@@ -56,8 +58,17 @@ module Yardstick =
     let value yardstick =
         match yardstick with
         | Printed number
+        | Cited number
         | Theory number -> Some number
         | NoNumber -> None
+
+    /// Whether somebody printed the number, so that it can be reproduced.
+    let isPrinted yardstick =
+        match yardstick with
+        | Printed _
+        | Cited _ -> true
+        | Theory _
+        | NoNumber -> false
 
 /// A figure of a source beside ours.
 type Claim = {
@@ -70,6 +81,8 @@ type Claim = {
     Rule: Rule
     /// One a seed.
     Values: float list
+    /// Why no run of ours can be held against the source's number; empty where one can.
+    Incomparable: string
     /// What a reader must know beside the numbers; empty for nothing.
     Note: string
 }
@@ -81,6 +94,8 @@ type Judgement = {
     /// Standard error over seeds; NaN with fewer than two.
     Se: float
     Verdict: Verdict
+    /// Not to be judged, and outside of its rule as it stands.
+    IsOutside: bool
     Origin: Origin
     /// Why it is not comparable, then the claim's note.
     Note: string
@@ -95,11 +110,15 @@ module Claim =
         Reference = NoNumber
         Rule = NotJudged ""
         Values = []
+        Incomparable = ""
         Note = ""
     }
 
     /// The source's own number.
     let beside (reference: float) (claim: Claim) = { claim with Reference = Printed reference }
+
+    /// The number of a work that the source follows.
+    let besideCited (reference: float) (claim: Claim) = { claim with Reference = Cited reference }
 
     /// What theory says where the source prints no number.
     let expecting (reference: float) (claim: Claim) = { claim with Reference = Theory reference }
@@ -112,30 +131,40 @@ module Claim =
 
     let noting note (claim: Claim) : Claim = { claim with Note = note }
 
-    /// Applies the rule. Only a number that a source prints can be reproduced. Results on the stand-in, in profile smoke
+    /// Not to be held against the source, whatever the run: the source's own data are lost, say.
+    let incomparable reason (claim: Claim) = { claim with Incomparable = reason }
+
+    /// Applies the rule. Only a number that somebody printed can be reproduced. Results on a stand-in, in profile smoke
     /// or from a shortened protocol are not comparable whatever they are.
     let judge (origin: Origin) (claim: Claim) : Judgement =
         let mean, se = Seeds.meanSe claim.Values
-        let reason = Origin.notComparable origin
+
+        let reason =
+            match claim.Incomparable with
+            | "" -> Origin.notComparable origin
+            | reason -> Some reason
+
+        let meets = Double.IsFinite mean && Rule.holds claim.Rule mean
+
+        let holds =
+            match reason, claim.Rule with
+            | Some _, _
+            | _, NotJudged _ -> None
+            | None, _ -> Some meets
 
         {
             Claim = claim
             Mean = mean
             Se = se
             Verdict =
-                let holds =
-                    match reason, claim.Rule with
-                    | Some _, _
-                    | _, NotJudged _ -> None
-                    | None, rule -> Some(Double.IsFinite mean && Rule.holds rule mean)
-
-                match claim.Reference, holds with
-                | Printed _, Some true -> Reproduced
-                | Printed _, Some false -> Differs
-                | Printed _, None -> NotComparable
-                | _, Some true -> AsExpected
-                | _, Some false -> NotAsExpected
-                | _, None -> Unjudged
+                match Yardstick.isPrinted claim.Reference, holds with
+                | true, Some true -> Reproduced
+                | true, Some false -> Differs
+                | true, None -> NotComparable
+                | false, Some true -> AsExpected
+                | false, Some false -> NotAsExpected
+                | false, None -> Unjudged
+            IsOutside = holds.IsNone && not claim.Rule.IsNotJudged && not meets
             Origin = origin
             Note =
                 [ reason |> Option.defaultValue ""; claim.Note ]
@@ -152,22 +181,35 @@ module Claim =
         | NotAsExpected -> "not as expected"
         | Unjudged -> "not judged"
 
+    /// The claims about numbers of the sources themselves, and those about numbers of works that they follow.
+    let ofSources (judgements: Judgement list) = judgements |> List.filter _.Claim.Reference.IsPrinted
+    let ofCited (judgements: Judgement list) = judgements |> List.filter _.Claim.Reference.IsCited
+
+    /// How many claims have a verdict.
+    let count verdict (judgements: Judgement list) : int =
+        judgements |> List.filter (fun judged -> judged.Verdict = verdict) |> List.length
+
     /// How many claims have each verdict, in the order of the verdicts.
     let counts (judgements: Judgement list) : (Verdict * int) list = [
         for verdict in [ Reproduced; Differs; NotComparable; AsExpected; NotAsExpected; Unjudged ] do
-            verdict, judgements |> List.filter (fun judged -> judged.Verdict = verdict) |> List.length
+            verdict, count verdict judgements
     ]
 
-    /// The same in a line, e.g. `10 reproduced, 0 different, 19 not comparable`; what theory expects, where there is any.
+    /// The sources' numbers in a line, e.g. `4 reproduced, 0 different, 19 not comparable`; then those of other works and
+    /// of theory, where there are any.
     let summary (judgements: Judgement list) : string =
-        let count = counts judgements |> Map.ofList
+        let sources, cited = ofSources judgements, ofCited judgements
+        let met = count AsExpected judgements
+        let expectations = met + count NotAsExpected judgements
 
-        let expected =
-            match count[AsExpected], count[NotAsExpected] with
-            | 0, 0 -> ""
-            | met, missed -> $"; {met} of {met + missed} expectations of theory met"
-
-        $"{count[Reproduced]} reproduced, {count[Differs]} different, {count[NotComparable]} not comparable{expected}"
+        [
+            $"{count Reproduced sources} reproduced, {count Differs sources} different, {count NotComparable sources} not comparable"
+            if not cited.IsEmpty then
+                $"{count Reproduced cited} of {cited.Length} values of other works reproduced"
+            if expectations > 0 then
+                $"{met} of {expectations} expectations of theory met"
+        ]
+        |> String.concat "; "
 
     /// The array of claims.json. Numbers that JSON cannot hold are null.
     let json (judgements: Judgement list) =
@@ -215,62 +257,3 @@ module Claim =
             let i = text.IndexOf '.'
             if i < 0 then 2 else max 2 (text.Length - i - 1)
         | None -> 2
-
-    /// a, b, ... z, aa, ab, ...
-    let rec private letter i = (if i < 26 then "" else letter (i / 26 - 1)) + string (char (int 'a' + i % 26))
-
-    let private isExpectation judged =
-        match judged.Claim.Reference with
-        | Printed _ -> false
-        | Theory _
-        | NoNumber -> true
-
-    /// The replication table, what the sources print before what theory expects: what was compared, by which rule, with which outcome.
-    let table (judgements: Judgement list) =
-        let judgements = judgements |> List.sortBy isExpectation
-
-        let notes =
-            judgements
-            |> List.map (fun j -> j.Note)
-            |> List.filter (fun n -> n <> "")
-            |> List.distinct
-
-        let verdict judged =
-            match List.tryFindIndex ((=) judged.Note) notes with
-            | Some i -> $"{verdictText judged.Verdict} ({letter i})"
-            | None -> verdictText judged.Verdict
-
-        let row judged =
-            let claim = judged.Claim
-            let decimals = decimalsOf claim.Reference
-
-            [
-                Text claim.Source
-                Text claim.What
-                (match claim.Reference with
-                 | Printed r -> Source(r, decimals)
-                 | Theory r -> Text $"${Markup.fixedPoint decimals r}$"
-                 | NoNumber -> Missing "the source prints no number")
-                MeanSe(judged.Mean, judged.Se, decimals)
-                Text(Rule.text claim.Rule)
-                Text(verdict judged)
-            ]
-
-        {
-            Id = "replication"
-            Caption =
-                "Values of the sources beside ours, then numbers that theory foretells and no source prints. Every rule was fixed before the runs; the notes say where what is judged by it was chosen after looking."
-            Columns = [
-                Table.wrapped 0.08 "Source"
-                Table.wrapped 0.25 "What"
-                Table.right "Reference"
-                Table.right "Ours"
-                Table.wrapped 0.15 "Rule"
-                Table.wrapped 0.14 "Verdict"
-            ]
-            Rows = judgements |> List.map row
-            Note =
-                notes
-                |> List.mapi (fun i note -> $"({letter i})\u00A0{Markup.sentence note}")
-                |> String.concat " "
-        }

@@ -23,8 +23,10 @@ type Series =
     | ErrorBars of name: string * points: (float * float)[] * error: float[]
     /// Values of a source or of a theory, drawn dashed in black.
     | Reference of name: string * points: (float * float)[]
-    /// A horizontal line at a value of a source or of a theory.
+    /// A horizontal line at a value of a source or of a theory; in a series' colour when it has that series' name.
     | Level of name: string * value: float
+    /// A long path, drawn thin: all that came before what a line shows.
+    | Trail of name: string * points: (float * float)[]
     | Density of DensityMap
     /// A histogram: n + 1 edges, n heights.
     | Bars of name: string * edges: float[] * heights: float[]
@@ -39,6 +41,7 @@ module Series =
         | ErrorBars(name, _, _)
         | Reference(name, _)
         | Level(name, _)
+        | Trail(name, _)
         | Bars(name, _, _)
         | Arrows(name, _) -> name
         | Density _ -> ""
@@ -51,6 +54,7 @@ module Series =
         | ErrorBars(_, points, error) -> ErrorBars("", points, error)
         | Reference(_, points) -> Reference("", points)
         | Level(_, value) -> Level("", value)
+        | Trail(_, points) -> Trail("", points)
         | Bars(_, edges, heights) -> Bars("", edges, heights)
         | Arrows(_, arrows) -> Arrows("", arrows)
         | Density _ -> series
@@ -81,6 +85,7 @@ module Series =
         | ErrorBars(_, points, error) -> ends points error
         | Line(_, points, None)
         | Scatter(_, points)
+        | Trail(_, points)
         | Reference(_, points) -> points
         | Bars(_, edges, heights) -> Array.zip edges (Array.append heights [| 0.0 |])
         | Arrows(_, arrows) -> arrows |> Array.collect (fun (a, b) -> [| a; b |])
@@ -132,6 +137,8 @@ type Figure = {
     Panels: Panel list
     /// Panels to a row.
     Columns: int
+    /// Names that take the first colours, also where no series has them: so that figures about the same things agree.
+    Names: string list
 }
 
 module Axis =
@@ -180,11 +187,20 @@ module Panel =
         | Axes _ -> panel
 
 module Figure =
-    /// A figure of one panel.
-    let single id caption panel = { Id = id; Caption = caption; Panels = [ panel ]; Columns = 1 }
-
     /// A figure of several panels, `columns` to a row.
-    let grid id caption columns panels = { Id = id; Caption = caption; Panels = panels; Columns = columns }
+    let grid id caption columns panels = {
+        Id = id
+        Caption = caption
+        Panels = panels
+        Columns = columns
+        Names = []
+    }
+
+    /// A figure of one panel.
+    let single id caption panel = grid id caption 1 [ panel ]
+
+    /// The same with the colours of a family of figures.
+    let naming names (figure: Figure) = { figure with Names = names }
 
     let private series panel =
         match panel with
@@ -192,7 +208,7 @@ module Figure =
         | Images _ -> []
 
     /// Which colour of the palette each series of each panel takes. A name has one colour in the whole figure, and no
-    /// other name has it; series without a name are told apart within their panel.
+    /// other name has it; series without a name are told apart within their panel. -1 is black.
     let colours (figure: Figure) : int list list =
         let isNamed item = Series.isColoured item && Series.name item <> ""
 
@@ -201,6 +217,7 @@ module Figure =
             |> List.collect series
             |> List.filter isNamed
             |> List.map Series.name
+            |> List.append figure.Names
             |> List.distinct
 
         let index item = List.findIndex ((=) (Series.name item)) names
@@ -218,7 +235,7 @@ module Figure =
                         elif Series.isColoured item then
                             Seq.item nameless free, nameless + 1
                         else
-                            0, nameless)
+                            (names |> List.tryFindIndex ((=) (Series.name item)) |> Option.defaultValue -1), nameless)
                     0
                 |> fst
         ]

@@ -169,6 +169,8 @@ let claims (sources: Claim -> Source) (judgements: Judgement list) =
         let reference =
             match claim.Reference with
             | Printed reference -> cell None (Cell.Source(reference, decimals))
+            | Cited reference ->
+                cell None (Cell.Source(reference, decimals)) + " <span class=muted>(another work)</span>"
             | Theory reference ->
                 cell None (Cell.Source(reference, decimals)) + " <span class=muted>(theory)</span>"
             | NoNumber -> "–"
@@ -182,10 +184,11 @@ let claims (sources: Claim -> Source) (judgements: Judgement list) =
                 $"<div class=muted>{Markup.html judged.Note}</div>"
 
         let kind = verdictClass judged.Verdict
+        let outside = if judged.IsOutside then " <span class=muted>outside its rule</span>" else ""
 
         $"<tr class={kind}><td><a href=\"#{encode source.Row}\">{encode claim.Source}</a></td><td>{Markup.html claim.What}</td>"
         + $"<td class=number>{reference}</td><td class=number>{ours}</td><td>{Markup.html (Rule.text claim.Rule)}</td>"
-        + $"<td><span class=\"verdict {kind}\">{Claim.verdictText judged.Verdict}</span>{note}</td></tr>"
+        + $"<td><span class=\"verdict {kind}\">{Claim.verdictText judged.Verdict}</span>{outside}{note}</td></tr>"
 
     $"""<div class=scroll><table id=replication><caption>Values of the sources beside ours. Every rule was fixed before the runs.</caption>
 <thead><tr><th>Source</th><th>What</th><th class=number>Reference</th><th class=number>Ours</th><th>Rule</th><th>Verdict</th></tr></thead><tbody>

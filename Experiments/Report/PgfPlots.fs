@@ -12,11 +12,30 @@ let private textWidth = 155.0
 /// Width of a digit and height of a line of tick labels in millimetres.
 let private digitWidth, private lineHeight = 1.6, 3.2
 
-/// What the labels beside an axis take of a panel's width and height, in millimetres.
-let private beside, private below = 14.0, 12.0
+/// What tick labels and the name of an axis take beside a frame, and what a name alone does.
+let private beside, private labelWidth = 14.5, 4.0
 
-/// What the name of an axis takes beside it.
-let private labelWidth = 4.0
+/// What sticks out on the right of a frame and above it, without a title and with one.
+let private after, private above, private titled = 3.5, 2.2, 7.0
+
+/// By this share pgfplots widens what the y axis has to show.
+let private enlarged = 0.05
+
+/// Between the panels of a row, at least.
+let private gap = 1.5
+
+/// A frame without its labels, in millimetres.
+type private Frame = { Width: float; Height: float }
+
+let private frameOf (columns: int) (panel: AxesPanel) : Frame =
+    let share = textWidth / float columns
+
+    if panel.IsMap || panel.Equal then
+        let side = min 90.0 (share - beside - (if panel.Y.Label = "" then 0.0 else labelWidth))
+        { Width = side; Height = side }
+    else
+        let width = min 94.0 (share - beside - after - gap)
+        { Width = width; Height = max 26.5 (0.62 * width - 6.0) }
 
 /// A thin bar under a map and its labels, from the colour of 0 to that of its largest value.
 let private colourBar (largest: float) =
@@ -52,24 +71,28 @@ let private ticks (key: string) room (axis: Axis) (shown: float[]) =
         $"{key}ticklabels={{{list (fun tick -> Markup.latex tick.Label)}}}"
       ]
 
-let private axesPanel (path: int -> string) (columns: int) (colours: int list) (panel: AxesPanel) =
+/// The ends of what an axis shows: of its data, and what pgfplots adds to them.
+let private shownRange (isSquare: bool) (axis: Axis) (shown: float[]) : Axis =
+    match axis.Range, axis.Scale with
+    // The labels of two ticks in a corner would touch.
+    | Some(low, high), Linear when isSquare ->
+        let slack = 0.04 * (high - low)
+        axis |> Axis.between (low + slack) (high - slack)
+    | None, Linear ->
+        match Array.filter Double.IsFinite shown with
+        | [||] -> axis
+        | values ->
+            let low, high = Array.min values, Array.max values
+            let slack = enlarged * (high - low)
+            axis |> Axis.between (low - slack) (high + slack)
+    | _ -> axis
+
+/// A panel; where another one of its row has a title it keeps room for one, so that the frames of a row are level.
+let private axesPanel (path: int -> string) (columns: int) (hasTitle: bool) (colours: int list) (panel: AxesPanel) =
     let square = panel.IsMap || panel.Equal
-
-    // The own side of a square, so that the tick labels beside it do not shrink it; for curves with all that belongs to
-    // them.
-    let width =
-        if square then
-            min 90.0 (textWidth / float columns - beside - (if panel.Y.Label = "" then 0.0 else labelWidth))
-        else
-            min 110.0 (textWidth / float columns - (if columns = 1 then 4.0 else 5.5))
-
-    let height = if square then width else max 42.0 (width * 0.62)
-
-    let across, high =
-        if square then
-            width, height
-        else
-            width - beside, height - below
+    let frame = frameOf columns panel
+    let roomBefore = textWidth / float columns - gap - after - frame.Width
+    let c = Markup.coordinate
 
     let environment =
         match panel.X.Scale, panel.Y.Scale with
@@ -89,6 +112,7 @@ let private axesPanel (path: int -> string) (columns: int) (colours: int list) (
         | NoLegend -> []
 
     let shown = panel.Series |> List.toArray |> Array.collect Series.shown
+    let xs, ys = Array.map fst shown, Array.map snd shown
 
     let options =
         [
@@ -96,10 +120,9 @@ let private axesPanel (path: int -> string) (columns: int) (colours: int list) (
             if panel.Series |> List.exists Series.isLone then
                 // A name beside a point at the edge is not cut.
                 "clip mode=individual"
-            $"width={Markup.coordinate width}mm"
-            $"height={Markup.coordinate height}mm"
+            $"width={c frame.Width}mm, height={c frame.Height}mm, scale only axis"
             if square then
-                "scale only axis, axis equal image"
+                "axis equal image"
             if panel.Title <> "" then
                 $"title={{{Markup.latex panel.Title}}}"
             if panel.X.Label <> "" then
@@ -108,14 +131,14 @@ let private axesPanel (path: int -> string) (columns: int) (colours: int list) (
                 $"ylabel={{{Markup.latex panel.Y.Label}}}"
             yield! range "x" panel.X
             yield! range "y" panel.Y
-            yield! ticks "x" (Ticks.Along(across / digitWidth)) panel.X (Array.map fst shown)
-            yield! ticks "y" (Ticks.Across(high / lineHeight)) panel.Y (Array.map snd shown)
+            let x = if square then shownRange true panel.X xs else panel.X
+            yield! ticks "x" (Ticks.Along(frame.Width / digitWidth)) x xs
+            yield! ticks "y" (Ticks.Across(frame.Height / lineHeight)) (shownRange square panel.Y ys) ys
             yield! largest panel |> Option.map colourBar |> Option.defaultValue []
-            if not panel.IsMap then
+            if not panel.IsMap && panel.X.Range.IsNone then
                 "enlarge x limits=0.02"
-
-                if panel.Y.Range.IsNone then
-                    "enlarge y limits=0.05"
+            if not panel.IsMap && panel.Y.Range.IsNone then
+                $"enlarge y limits={c enlarged}"
             yield! legend
         ]
         |> String.concat ", "
@@ -139,6 +162,10 @@ let private axesPanel (path: int -> string) (columns: int) (colours: int list) (
         $@"\begin{{{environment}}}[{options}]"
         yield! drawn
         $@"\end{{{environment}}}"
+        // The same room about every frame of a figure: frames stand in rows and columns.
+        if columns > 1 then
+            let top = if hasTitle then titled else above
+            $@"\path ([xshift=-{c roomBefore}mm, yshift={c top}mm]current axis.north west) rectangle ([xshift={c after}mm]current axis.south east);"
         @"\end{tikzpicture}"
     ],
     files
@@ -192,13 +219,21 @@ let render (figure: Figure) : File list =
     // LaTeX takes everything after the first dot for the extension.
     let stem = figure.Id.Replace('.', '-')
 
+    let hasTitle =
+        figure.Panels
+        |> List.map (function
+            | Axes axes -> axes.Title <> ""
+            | Images _ -> false)
+        |> List.chunkBySize figure.Columns
+        |> List.collect (fun row -> row |> List.map (fun _ -> List.contains true row))
+
     let panels, files =
-        List.zip (Figure.colours figure) figure.Panels
-        |> List.mapi (fun i (colours, panel) ->
+        List.zip3 (Figure.colours figure) hasTitle figure.Panels
+        |> List.mapi (fun i (colours, hasTitle, panel) ->
             let png part = $"figures/{stem}-{i + 1}-{part + 1}.png"
 
             match panel with
-            | Axes axes -> axesPanel png figure.Columns colours axes
+            | Axes axes -> axesPanel png figure.Columns hasTitle colours axes
             | Images grid ->
                 if grid.Images.Length = 0 then
                     invalidArg (nameof figure) $"figure {figure.Id} has an image panel without images"

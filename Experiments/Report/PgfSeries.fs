@@ -9,6 +9,9 @@ type File = { Path: string; Bytes: byte[] }
 /// Points of one curve that TeX gets at most.
 let maxPoints = 400
 
+/// Points of one trail that TeX gets at most.
+let private maxTrail = 1800
+
 /// Points of one cloud that TeX gets at most.
 let private maxScatter = 1000
 
@@ -16,6 +19,11 @@ let private coordinates (points: (float * float)[]) =
     points
     |> Array.map (fun (x, y) -> $"({Markup.coordinate x},{Markup.coordinate y})")
     |> String.concat " "
+
+/// At most so many of the points, evenly.
+let private strided most (points: 'a[]) : 'a[] =
+    let stride = max 1 ((points.Length + most - 1) / most)
+    [| for i in 0..stride .. points.Length - 1 -> points[i] |]
 
 let private pick (indices: int[]) (items: 'a[]) = indices |> Array.map (fun i -> items[i])
 
@@ -109,14 +117,16 @@ let private named index item =
     else
         forget (Series.name item), legendEntry (Series.name item)
 
-/// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark.
+/// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark; -1 is black.
 let latex (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
-    let colour, _ = Colours.colour index
+    let colour = if index < 0 then "report-black" else fst (Colours.colour index)
+    let isShared, index = index >= 0, max 0 index
     let naming, entry = named index item
 
     match item with
     // pgfplots gives the legend entry of an empty plot to the next one.
     | Line(_, [||], _)
+    | Trail(_, [||])
     | Scatter(_, [||])
     | ErrorBars(_, [||], _)
     | Reference(_, [||]) -> [], []
@@ -141,9 +151,14 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
             yield! legendEntry name
         ],
         []
+    | Trail(name, points) ->
+        [
+            $@"\addplot[{colour}, line width=0.2pt, no marks{forget name}] coordinates {{{coordinates (strided maxTrail points)}}};"
+            yield! legendEntry name
+        ],
+        []
     | Scatter(_, points) ->
-        let stride = max 1 ((points.Length + maxScatter - 1) / maxScatter)
-        let drawn = [| for i in 0..stride .. points.Length - 1 -> points[i] |]
+        let drawn = strided maxScatter points
         // A few points should be seen beside a curve, many should not hide each other.
         let size = if drawn.Length <= 100 then "1.6pt" else "0.8pt"
 
@@ -179,10 +194,11 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
         let y = Markup.coordinate value
 
         [
-            $@"\draw[report-black, dotted, line width=0.7pt] ({{rel axis cs:0,0}} |- {{axis cs:1,{y}}}) -- ({{rel axis cs:1,0}} |- {{axis cs:1,{y}}});"
-            if name <> "" then
-                @"\addlegendimage{report-black, dotted, line width=0.7pt, no marks}"
-            yield! legendEntry name
+            $@"\draw[{colour}, dotted, line width=0.9pt] ({{rel axis cs:0,0}} |- {{axis cs:1,{y}}}) -- ({{rel axis cs:1,0}} |- {{axis cs:1,{y}}});"
+            // A series of the same name has the entry.
+            if name <> "" && not isShared then
+                @"\addlegendimage{report-black, dotted, line width=0.9pt, no marks}"
+                yield! legendEntry name
         ],
         []
     | Density map ->

@@ -74,7 +74,9 @@ module Render =
 
     /// What the title page says of a report, by key.
     let metaOf (report: Report) : (string * string) list =
-        let count = Claim.counts (allClaims report) |> Map.ofList
+        let claims = allClaims report
+        let ofSources, cited = Claim.ofSources claims, Claim.ofCited claims
+        let count verdict judgements = string (Claim.count verdict judgements)
 
         [
             "profile", report.Profile
@@ -82,12 +84,17 @@ module Render =
             "device", report.Device
             // Twelve digits of a commit name it well enough for a title page.
             "revision", report.Revision[.. min 11 (report.Revision.Length - 1)]
-            "reproduced", string count[Reproduced]
-            "differs", string count[Differs]
-            "not-comparable", string count[NotComparable]
-            if count[AsExpected] + count[NotAsExpected] > 0 then
-                "as-expected", string count[AsExpected]
-                "expectations", string (count[AsExpected] + count[NotAsExpected])
+            "reproduced", count Reproduced ofSources
+            "differs", count Differs ofSources
+            "not-comparable", count NotComparable ofSources
+            if not cited.IsEmpty then
+                "cited", string cited.Length
+                "cited-reproduced", count Reproduced cited
+            if claims |> List.exists (fun judged -> not (Yardstick.isPrinted judged.Claim.Reference)) then
+                "as-expected", count AsExpected claims
+                "not-as-expected", count NotAsExpected claims
+                "unjudged", count Unjudged claims
+            "outside", string (claims |> List.filter _.IsOutside |> List.length)
         ]
 
     let private meta (report: Report) =
@@ -131,7 +138,7 @@ module Render =
                     file $"tables/{table.Id}.tex" (Table.latex table)
             match allClaims report with
             | [] -> ()
-            | claims -> file "tables/replication.tex" (Table.latex (Claim.table claims))
+            | claims -> file "tables/replication.tex" (Table.latex (ClaimTable.render claims))
         ]
 
     /// Disagreements between the text of the paper and the results.

@@ -24,6 +24,15 @@ module Evaluation =
     let nelbo (latent: int) (model: LatentModel) (images: VaeImages) (noise: Noise) stream step =
         let parts = terms elbo (fun examples -> [| examples; int64 latent |]) model images noise stream step
         ("nelbo", List.sumBy snd parts) :: parts
+    /// The ELBO of every image of a binary or grey set, with the divergence in closed form and one sample.
+    let elboPerImage (built: BuiltVae) (images: Tensor) (noise: Noise) : float[] =
+        let model, latent = built.Model(), int64 built.Vae.Shape.Latent
+        blockwise 1000L (images.size 0) (fun block first count ->
+            let x = images.narrow (0L, first, count)
+            let q = (model.Encode x).Base
+            let z = DiagNormal.sample q (noise.Normal("bound", block, [| count; latent |], device = images.device))
+            (model.LogLikelihood x z - klStandard q).double().cpu().data<float>().ToArray())
+        |> Array.concat
     /// log p(x) of every image by importance sampling with K samples, in blocks of K x block decoded images: about 20,000,
     /// and ten times as many on a GPU, which fewer would not fill. `[N]` on the CPU.
     let logEvidence (built: BuiltVae) (images: Tensor) (samples: int) (noise: Noise) : float32[] =
