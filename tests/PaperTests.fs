@@ -124,13 +124,23 @@ let tests =
             let guard holds (u: Paper.Use) =
                 Guard.that u.Arguments.Head "planted", (if holds then Holds else Fails)
 
+            let decided = Paper.uses "decided" 3 paper.Value
+            let either = decided |> List.map (guard false)
+
             Expect.isEmpty
-                (Paper.brokenGuards paper.Value [] (sentences |> List.map (guard true)))
+                (Paper.brokenGuards paper.Value [] (either @ (sentences |> List.map (guard true))))
                 "Results that support every sentence"
+
+            for used in decided do
+                Expect.exists
+                    (Paper.brokenGuards paper.Value [] (sentences |> List.map (guard true)))
+                    _.Contains(used.Arguments.Head)
+                    $"The missing check of {used.Arguments.Head} is missed"
 
             for used in sentences do
                 let guards =
-                    sentences |> List.map (fun u -> guard (u.Arguments.Head <> used.Arguments.Head) u)
+                    either
+                    @ (sentences |> List.map (fun u -> guard (u.Arguments.Head <> used.Arguments.Head) u))
 
                 let found = Paper.brokenGuards paper.Value [] guards
                 Expect.isNonEmpty found $"{used.Arguments.Head} is missed"

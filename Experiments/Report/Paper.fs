@@ -144,6 +144,8 @@ let unusedValues (sources: Source list) (defined: Set<string>) =
 /// Sentences that the results do not support, and guards and sentences without each other.
 let brokenGuards (sources: Source list) (notRun: string list) (guards: (Guard * Outcome) list) =
     let sentences = uses "guarded" 2 sources
+    // These have a form for either outcome.
+    let decided = uses "decided" 3 sources
 
     let byId =
         guards |> List.map (fun (guard, outcome) -> guard.Id, (guard, outcome)) |> Map.ofList
@@ -151,17 +153,17 @@ let brokenGuards (sources: Source list) (notRun: string list) (guards: (Guard * 
     let oneLine (s: string) = Regex.Replace(s.Trim(), @"\s+", " ")
 
     [
-        for u in sentences do
+        for u in sentences @ decided do
             let id = u.Arguments[0]
 
             match byId.TryFind id with
-            | Some(guard, Fails) ->
+            | Some(guard, Fails) when u.Macro = "guarded" ->
                 $"{u.File}:{u.Line}: the results do not support \"{oneLine u.Arguments[1]}\" (guard '{id}': {guard.Check}; found {Guard.evidence guard})"
             | Some _ -> ()
             | None ->
                 if not (notRun |> List.exists (fun row -> belongsTo row id)) then
                     $"{u.File}:{u.Line}: the sentence guarded by '{id}' has no check"
-        let guarded = sentences |> List.map (fun u -> u.Arguments[0]) |> Set.ofList
+        let guarded = sentences @ decided |> List.map (fun u -> u.Arguments[0]) |> Set.ofList
 
         for g, _ in guards do
             if not (guarded.Contains g.Id) then
@@ -185,7 +187,7 @@ let typedDecimals (sources: Source list) =
     let blank (m: Match) = String([| for c in m.Value -> if c = '\n' then '\n' else ' ' |])
 
     let hidden =
-        @"\\(source|val|guarded|reportfigure|reporttable|question|experiment|verifiedby|c?ref|label|citep?|citet|input)\s*\{[^{}]*\}|\d*\.\d+\s*\\(linewidth|textwidth)"
+        @"\\(source|val|guarded|decided|reportfigure|reporttable|question|experiment|verifiedby|c?ref|label|citep?|citet|input)\s*\{[^{}]*\}|\d*\.\d+\s*\\(linewidth|textwidth)"
 
     [
         for source in sources do

@@ -111,16 +111,15 @@ let rec private pieces (context: Context) (text: string) : Piece list =
             else
                 inside otherwise @ go next
         | "severalseeds"
-        | "metaTF" ->
+        | "metaTF"
+        | "decided" ->
             let arguments, next = groups 3 at
+            let otherwise, next = if name = "decided" then optional next else "", next
 
-            let isFirst =
-                match name, context.Values.TryFind arguments.Head with
-                | "severalseeds", Some { Cell = MeanSe(_, se, _) } -> Double.IsFinite se
-                | "severalseeds", _ -> false
-                | _ -> context.Meta.ContainsKey arguments.Head
-
-            inside (if isFirst then arguments[1] else arguments[2]) @ go next
+            match isFirst context name arguments.Head with
+            | Some true -> inside arguments[1] @ go next
+            | Some false -> inside arguments[2] @ go next
+            | None -> inside otherwise @ go next
         | "reportmeta" ->
             let key, next = group at
             Words(context.Meta.TryFind key |> Option.map encode |> Option.defaultValue "") :: go next

@@ -113,6 +113,16 @@ let reference (context: Context) capital (label: string) =
 let belongsToRun (context: Context) (id: string) =
     context.Ran |> Set.exists (fun row -> Paper.belongsTo row id)
 
+/// Which of its two forms a text takes, None where nothing was assessed.
+let isFirst (context: Context) (command: string) (id: string) : bool option =
+    match command, context.Values.TryFind id, context.Guards.TryFind id with
+    | "severalseeds", Some { Cell = MeanSe(_, se, _) }, _ -> Some(Double.IsFinite se)
+    | "severalseeds", _, _ -> Some false
+    | "decided", _, Some(_, Holds) -> Some true
+    | "decided", _, Some(_, Fails) -> Some false
+    | "decided", _, _ -> None
+    | _ -> Some(context.Meta.ContainsKey id)
+
 /// A formula with the values and the sources' numbers that it has.
 let formula (context: Context) (tex: string) =
     let value (m: Match) =
