@@ -67,6 +67,9 @@ let plainTrainings (plan: Plan) : Trained list =
             Length = Profile.pick plan.Profile (length Smoke) (length Paper) (length Paper)
     }
 
+/// For captions of what is shown for one of several seeds.
+let ofFirst (plan: Plan) = firstOf (plan.SeedsOn set)
+
 /// Draws of z per test image: the source's K = 500 in profile paper.
 let importanceSamples (profile: Profile) = Profile.pick profile 10 50 500
 
@@ -147,6 +150,8 @@ let bound = measured "$-$ELBO" "nats" 2 "bound"
 /// Minus the evidence, by importance sampling.
 let surprise = measured "$-\\log p(x)$" "nats" 2 "logp" |> Metric.times -1.0
 let active = measured "Active units" "" 1 "active"
+/// What the codes of the training images tell about them.
+let information = measured "$I(n;z)$" "nats" 2 "information"
 /// The aggregated posterior's divergence from the prior.
 let marginal = measured "$\\mathrm{KL}(q(z)\\|p)$" "nats" 2 "marginal"
 
@@ -160,6 +165,74 @@ let best: Metric<Trained> =
 /// The validation metric after each epoch, from epoch 1.
 let byEpoch (results: Results) (name: string) (trained: Trained) : float[] =
     results.Curve "validation" name trained.Training |> Array.map snd
+
+/// The mean training loss over each epoch.
+let trainingByEpoch (results: Results) (trained: Trained) : (float * float)[] = [|
+    let stepsPerEpoch = float (StepContext.StepsPerEpoch((results.Plan.Data set).Train.Count, trained.Run.Batch))
+    for step, value in results.Curve "train" "loss" trained.Training do
+        let epoch = step / stepsPerEpoch
+        // Training metrics are also logged between epochs.
+        if epoch = floor epoch then
+            epoch, value
+|]
+
+/// The epoch, from 1, whose model early stopping with this patience keeps of a training that is at least as long.
+let keptWith (patience: int) (byEpoch: float[]) : int =
+    let rec go next best =
+        if next = byEpoch.Length || next - 1 - best >= patience then best + 1
+        elif byEpoch[next] < byEpoch[best] then go (next + 1) next
+        else go (next + 1) best
+    go 1 0
+
+/// The epoch, from 1, of the model that a training by minus the ELBO left behind.
+let private keptEpoch (results: Results) (trained: Trained) : int =
+    let bound = byEpoch results "nelbo" trained
+    match trained.Run.Length with
+    | EarlyStop(_, patience) -> keptWith patience bound
+    | Epochs _
+    | Steps _ -> bound.Length
+
+/// Minus the ELBO of the training images, the mean over the epoch after which the model was kept.
+let trainingBound: Metric<Trained> =
+    Metric.create "Training $-$ELBO" "nats" 2 (fun results trained ->
+        let kept = float (keptEpoch results trained)
+        trainingByEpoch results trained |> Array.find (fst >> (=) kept) |> snd)
+
+/// Under a table whose other rows lost patience earlier than the models of hw5.1: whether that makes a difference. Noise and
+/// batches depend on the seed and the step alone, so a shorter patience keeps a model of the same training.
+let patienceNote (results: Results) (row: string) : string =
+    let patience length =
+        match length with
+        | EarlyStop(_, patience) -> patience
+        | Epochs _
+        | Steps _ -> fullPatience
+    let others = patience (length results.Plan.Profile)
+    let models = plainTrainings results.Plan
+    let own = patience models.Head.Run.Length
+    let lost = [
+        for trained in models do
+            let bound = byEpoch results "nelbo" trained
+            bound[keptWith others bound - 1] - Array.min bound
+    ]
+    if own = others then
+        ""
+    else
+        let outcome =
+            if List.forall ((=) 0.0) lost then
+                $"with {others} it would have kept the same model, after the same epoch"
+            else
+                $"with {others} it would have kept an earlier model, whose validation $-$ELBO is {List.average lost:F2} nats higher"
+        $"{row} is the model of HW 5.1, with a patience of {own} epochs and not of {others} as the others; {outcome}"
+
+/// Root mean square over pixels of the distance from each image to the nearest training image, in grey levels; the mean
+/// over images. `[N,D]` and `[M,D]`.
+let distanceFromData (train: Tensor) (images: Tensor) : float =
+    let cross = images.matmul (train.t ())
+    let norms (t: Tensor) = sumLast (t.square ())
+    let squared = norms(images).unsqueeze 1L + (norms train).unsqueeze 0L - 2.0 * cross
+    // Rounding may leave a tiny negative distance between equal images.
+    let nearest = squared.amin([| 1L |]).relu() / float (train.size 1)
+    nearest.sqrt().mean().ToDouble()
 
 /// The test model's pictures: the first `count` of one kind.
 let picturesOf (results: Results) (kind: string) (count: int) (trained: Trained) : Png.Image[] =

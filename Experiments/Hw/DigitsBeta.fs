@@ -68,12 +68,16 @@ let private tables (results: Results) =
                 Metric.cell results (Metric.shownWith (if beta >= 10.0 then 4 else 2) kl) trained)
             measured bound
             measured surprise
-            measured active
+            Column.right active.Title (fun (_, trained) -> Seeds.counted (Metric.each results active trained))
         ]
         |> over
             "hw5.2.table"
             $"Digits, $L={latent}$: test images under the model of each $\\beta$; likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$; a unit is active when its posterior mean varies by more than one hundredth (nats per image)."
-        |> Table.withNote "reconstruction is $-\\E_q\\log p(x|z)$"
+        |> Table.withNote (
+            [ "reconstruction is $-\\E_q\\log p(x|z)$"; patienceNote results "the row $\\beta=1$" ]
+            |> List.filter ((<>) "")
+            |> String.concat "; "
+        )
         [ keptEpoch; keptLoss; keptBound; bestBound; bestEpoch ]
         |> List.map measured
         |> over
@@ -89,10 +93,12 @@ let private rateDistortion (results: Results) =
     let equal = main |> List.find (fst >> (=) 1.0) |> mean bound
     let distortions = main @ extra |> List.map (mean reconstruction)
     let lowest = List.min distortions - 8.0
+    // Room for the name beside the point of the largest rate.
+    let x = Axis.log "rate: KL (nats)" |> Axis.between 1e-3 1e4
     let y = Axis.linear "distortion: reconstruction (nats)" |> Axis.between lowest (List.max distortions + 8.0)
     let rates = [| for i in 0..160 -> 10.0 ** (-3.0 + float i / 32.0) |]
 
-    Panel.axes "" (Axis.log "rate: KL (nats)") y [
+    Panel.axes "" x y [
         for model in main do
             Seeds.points (label model) [ point model ]
         if not extra.IsEmpty then
@@ -115,17 +121,19 @@ let private figures (results: Results) =
         rows "samples"
         |> Pictures.rows
             "hw5.2.samples"
-            "Digits: the decoder's mean at draws from the prior, one row per $\\beta$, the same draws in each (first seed)."
+            $"Digits: the decoder's mean at draws from the prior, one row per $\\beta$, the same draws in each{ofFirst results.Plan}."
         ("test image", first "images" main.Head) :: rows "reconstructions"
         |> Pictures.rows
             "hw5.2.reconstructions"
-            "Digits: test images, and the decoder's mean at the mean of their encodings, one row per $\\beta$ (first seed)."
+            $"Digits: test images, and the decoder's mean at the mean of their encodings, one row per $\\beta${ofFirst results.Plan}."
     ]
 
 let private report (results: Results) : Section =
     let of' beta metric = Metric.each results metric (trainings results.Plan beta)
     let means metric = [ for _, trained in main results -> Metric.mean results metric trained ]
     let lost = keptBound |> Metric.minus "lost" bestBound
+    /// What a metric of beta = 1/2 exceeds that of beta = 1 by, seed by seed.
+    let ofHalf metric = List.map2 (-) (of' 0.5 metric) (of' 1.0 metric)
     let ordered compare (values: float list) = List.pairwise values |> List.forall (fun (a, b) -> compare a b)
 
     {
@@ -141,7 +149,11 @@ let private report (results: Results) : Section =
                 Seeds.value "hw5.2.beta0.bestepoch" 0 (of' 0.0 bestEpoch)
                 Value.scientific "hw5.2.beta10.kl" 2 (Seeds.mean (of' 10.0 kl))
                 Seeds.value "hw5.2.beta10.rec" 1 (of' 10.0 reconstruction)
-                Seeds.value "hw5.2.half.gain" 2 (List.map2 (-) (of' 0.5 bound) (of' 1.0 bound))
+                Seeds.value "hw5.2.half.gain" 2 (ofHalf bound)
+                Seeds.value "hw5.2.half.saved" 1 (ofHalf reconstruction |> List.map (~-))
+                Seeds.value "hw5.2.half.paid" 1 (ofHalf kl)
+                Seeds.value "hw5.2.half.surprise" 2 (of' 0.5 surprise)
+                Seeds.value "hw5.2.one.surprise" 2 (of' 1.0 surprise)
             ]
             Claims = [
                 Claim.that "HW Q5" "hw5.2.beta10.kl" "digits, $\\beta=10$, divergence on the test images"
@@ -163,6 +175,16 @@ let private report (results: Results) : Section =
                 Guard.that "hw5.2.best" "the mean test bound is best at beta = 1"
                 |> Guard.holds (Seeds.mean (of' 1.0 bound) = List.min (means bound))
                 |> Guard.found [ "bounds", means bound ]
+                Guard.that "hw5.2.likelihood" "the mean likelihood of test images, too, is best at beta = 1"
+                |> Guard.holds (Seeds.mean (of' 1.0 surprise) = List.min (means surprise))
+                |> Guard.found [ "-log p", means surprise ]
+                Guard.that
+                    "hw5.2.half"
+                    "for every seed beta = 1/2 reconstructs better than beta = 1 and pays more than that"
+                |> Guard.pairs
+                    (fun saved paid -> saved < 0.0 && paid > -saved)
+                    ("reconstruction", ofHalf reconstruction)
+                    ("KL", ofHalf kl)
                 Guard.that "hw5.2.collapse" "at beta = 10 no unit is active and the KL is under 0.05 for every seed"
                 |> Guard.holds (List.max (of' 10.0 active) = 0.0 && List.max (of' 10.0 kl) < collapsed)
                 |> Guard.found [ "KL", of' 10.0 kl; "active", of' 10.0 active ]

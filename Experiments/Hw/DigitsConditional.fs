@@ -92,11 +92,13 @@ let private marginalByClass (model: LatentModel) (train: Tensor) (part: ImageSet
         let parts = Evaluation.surgery model (model.Encode ofClass).Base noise
         parts.MarginalKl * float members.Length / float part.Count)
 
+/// Images drawn of each class, to be judged.
+let private imagesOfClass (plan: Plan) = Profile.pick plan.Profile 20 200 1000
+
 /// Bound, likelihood and agreement of a trained generator, and its sample grid.
 let private measure prior (plan: Plan) (seed: int64) : RunRequest =
     let training, classifier = (train prior plan seed).Training, DigitsClassifier.training plan seed
-    let samples = importanceSamples plan.Profile
-    let each = Profile.pick plan.Profile 20 200 1000
+    let samples, each = importanceSamples plan.Profile, imagesOfClass plan
     let measure (context: RunContext) =
         let device, noise, data = context.Device, context.Noise, plan.Data set
         let vae = ModelFile.restore (conditional prior) (context.Dependency training.Key) device
@@ -124,15 +126,31 @@ let private measure prior (plan: Plan) (seed: int64) : RunRequest =
     let configuration = [ "samples", string samples; "images of each class", string each ]
     plan.Measure(training.Key.Name + ".test", configuration, seed, Some set, measure, [ training; classifier ])
 
+/// The agreement of a second judge, which no choice of a model has seen: the nearest training image. Under the names of
+/// the generators' priors, and `accuracy` on the test images.
+let private judgeAgain (plan: Plan) (seed: int64) : RunRequest =
+    let each, generators = imagesOfClass plan, [ "standard", Standard; "ofclass", OfClass ]
+    let training prior = (train prior plan seed).Training
+    let measure (context: RunContext) =
+        let device, data = context.Device, plan.Data set
+        let predict = nearestClass (plan.Train set) (Rows.labels data.Train device)
+        let agrees images (labels: Tensor) = (predict images).eq(labels).``to``(torch.float64).mean().ToDouble()
+        [
+            for name, prior in generators do
+                let vae = ModelFile.restore (conditional prior) (context.Dependency (training prior).Key) device
+                name, agrees (fst (generate vae each context.Noise device)) (requests each device)
+            "accuracy", agrees (plan.Test set) (Rows.labels data.Test device)
+        ]
+    let name, configuration = $"hw5.3.nearest.seed{seed}", [ "images of each class", string each ]
+    plan.Measure(name, configuration, seed, Some set, measure, generators |> List.map (snd >> training))
+
 /// What a run of each seed says, by its name there.
 let private each run name (results: Results) =
     results.Plan.SeedsOn set |> List.map (run results.Plan >> results.Value name)
 
 /// What is measured on the generators, and what the classifiers say of the test images themselves.
 let private measured, private judged = each (measure Standard), each DigitsClassifier.training
-
-let private ofClass = each (measure OfClass)
-
+let private ofClass, private judgedAgain = each (measure OfClass), each judgeAgain
 let private percent = List.map (fun share -> 100.0 * share)
 
 let private grid (results: Results) =
@@ -145,7 +163,7 @@ let private grid (results: Results) =
     |> Array.toList
     |> Pictures.rows
         "hw5.3.grid"
-        "Digits: one row per requested class. Left half: the decoder's mean at ten draws of $z$, the same in every row; right half: pixels drawn from the decoder at the same $z$ (first seed)."
+        $"Digits: one row per requested class. Left half: the decoder's mean at ten draws of $z$, the same in every row; right half: pixels drawn from the decoder at the same $z${ofFirst plan}."
 
 let private byClass (results: Results) =
     let share title of' name = Column.right title (fun suffix -> of' (name + suffix) results |> percent |> Seeds.cell 1)
@@ -182,7 +200,7 @@ let private bounds (results: Results) =
     ]
     |> Table.over
         "hw5.3.table"
-        $"Digits, $L={latent}$: conditional model, with the standard prior and with a learned normal prior of each class, against the one of hw5.1 (nats per image; likelihood by importance sampling with $K={importanceSamples plan.Profile}$). The difference, without priors of classes, is taken seed by seed."
+        $"Digits, $L={latent}$: conditional model, with the standard prior and with a learned normal prior of each class, against the one of HW 5.1 (nats per image; likelihood by importance sampling with $K={importanceSamples plan.Profile}$). The difference, without priors of classes, is taken seed by seed."
         [
             Column.text "" (fun (title, _, _, _) -> title)
             Column.right "$p(x|y)$" (fun (_, conditional, _, _) -> Seeds.cell 2 conditional)
@@ -190,11 +208,13 @@ let private bounds (results: Results) =
             Column.right "$p(x)$" (fun (_, _, _, plain) -> Seeds.cell 2 plain)
             Column.right "Difference" (fun (_, conditional, _, plain) -> Seeds.cell 2 (List.map2 (-) conditional plain))
         ]
+    |> Table.withNote (patienceNote results "$p(x)$")
 
 let private report (results: Results) : Section =
     let drawn, means, aggregated =
         measured "drawn" results, measured "means" results, measured "aggregated" results
     let learned = ofClass "drawn" results
+    let again, learnedAgain = judgedAgain "standard" results, judgedAgain "ofclass" results
     let plain = Metric.each results surprise (plainTrainings results.Plan)
     let gain = List.map2 (+) (measured "logp" results) plain
     let claim id prior =
@@ -215,6 +235,9 @@ let private report (results: Results) : Section =
                 Seeds.value "hw5.3.ofclass.bound" 2 (List.map2 (-) (ofClass "bound" results) (measured "bound" results))
                 Seeds.value "hw5.3.redrawn" 1 (percent (measured "redrawn" results))
                 Seeds.value "hw5.3.accuracy" 1 (percent (judged "accuracy" results))
+                Seeds.value "hw5.3.again" 1 (percent again)
+                Seeds.value "hw5.3.ofclass.again" 1 (percent learnedAgain)
+                Seeds.value "hw5.3.accuracy.again" 1 (percent (judgedAgain "accuracy" results))
                 Seeds.value "hw5.3.gain" 2 gain
                 Seeds.value "hw5.3.marginal" 2 (measured "marginal" results)
             ]
@@ -246,6 +269,10 @@ let private report (results: Results) : Section =
                     "per seed the classifier agrees with more of the images drawn from the model with a prior of each class than from the one with the standard prior"
                 |> Guard.pairs (<) ("standard prior", drawn) ("prior of each class", learned)
                 Guard.that
+                    "hw5.3.confirmed"
+                    "per seed the nearest training image, too, agrees with more of the images drawn from the model with a prior of each class"
+                |> Guard.pairs (<) ("standard prior", again) ("prior of each class", learnedAgain)
+                Guard.that
                     "hw5.3.cheaper"
                     "the likelihood of an image given its class exceeds that of the image for every seed"
                 |> Guard.every (fun g -> g > 0.0) "gains" gain
@@ -259,6 +286,7 @@ let private runs (plan: Plan) = [
         for prior in [ Standard; OfClass ] do
             (train prior plan seed).Training
             measure prior plan seed
+        judgeAgain plan seed
 ]
 
 let private sample (results: Results) count noise =

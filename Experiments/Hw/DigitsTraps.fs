@@ -81,7 +81,7 @@ let table (results: Results) : Table =
     ]
     |> Table.over
         "hw5.4.traps"
-        "Digits: what three errors of widely copied code report for the trained models with 16 components and for the flow (nats). The fourth, the constant of all dimensions in each of them, adds $\\frac{L(L-1)}{2}\\log 2\\pi$."
+        "Digits: what three errors of copied code report for the trained models with 16 components and for the flow (nats). The fourth, the constant of all dimensions in each of them, adds $\\frac{L(L-1)}{2}\\log 2\\pi$."
         [
             Column.wrapped 0.28 "Quantity, and the error" fst
             for latent in dimensions do

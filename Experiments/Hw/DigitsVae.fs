@@ -16,16 +16,6 @@ let private required = source + 1.0
 /// -log p of an image under the uniform distribution over 17 levels.
 let private uniform = 64.0 * log 17.0
 
-/// The mean training loss over each epoch.
-let private trainingByEpoch (results: Results) (trained: Trained) = [|
-    let stepsPerEpoch = float (StepContext.StepsPerEpoch((results.Plan.Data set).Train.Count, trained.Run.Batch))
-    for step, value in results.Curve "train" "loss" trained.Training do
-        let epoch = step / stepsPerEpoch
-        // Training metrics are also logged between epochs.
-        if epoch = floor epoch then
-            epoch, value
-|]
-
 let private validationByEpoch results trained =
     byEpoch results "nelbo" trained |> Array.mapi (fun i v -> float (i + 1), v)
 
@@ -47,18 +37,18 @@ let private curve (results: Results) trained =
     ]
     |> Figure.single
         "hw5.1.curve"
-        "Digits: minus the ELBO on the training images (mean over each epoch) and on the validation images (first seed), with the best validation value of the source."
+        $"Digits: minus the ELBO on the training images (mean over each epoch) and on the validation images{ofFirst results.Plan}, with the best validation value that the book's figure states."
 
 let private figures results trained = [
     curve results trained
     Pictures.grid
         "hw5.1.samples"
-        "Digits: the decoder's mean at $100$ draws from the prior (first seed)."
+        $"Digits: the decoder's mean at $100$ draws from the prior{ofFirst results.Plan}."
         20
         (picturesOf results "samples" 100 trained)
     Pictures.rows
         "hw5.1.reconstructions"
-        "Digits: the first test images, and the decoder's mean at the mean of each one's encoding (first seed)."
+        $"Digits: the first test images, and the decoder's mean at the mean of each one's encoding{ofFirst results.Plan}."
         [
             "test image", picturesOf results "images" 16 trained
             "reconstruction", picturesOf results "reconstructions" 16 trained
@@ -75,11 +65,11 @@ let private table (results: Results) (models: Trained list) =
         row "reconstruction, $-\\E_q\\log p(x|z)$" none reconstruction
         row "divergence from the prior" none kl
         row "$-\\log p(x)$, importance sampling" none surprise
-        row $"active units of {latent}" none active
+        $"active units of {latent}", none, Seeds.counted (Metric.each results active models)
     ]
     |> Table.besideSource
         "hw5.1.table"
-        $"Digits, $L={latent}$: the best validation bound, and the test images under that model; the likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$ (nats per image)."
+        $"Digits, $L={latent}$: the best validation bound, and the test images under that model; $-\\log p(x)$ by importance sampling, an estimate from above, with $K={importanceSamples results.Plan.Profile}$ (nats per image)."
 
 let private certify (plan: Plan) =
     Certificate.request plan "hw5.1" (importanceSamples plan.Profile) (fun trained -> plan.Test trained.Run.Data)
@@ -107,6 +97,8 @@ let private report (results: Results) : Section =
                 Seeds.value "hw5.1.kl" 2 (of' kl)
                 Seeds.value "hw5.1.logp" 2 (of' surprise |> List.map (~-))
                 Certificate.reported results "hw5.1" certificates
+                Seeds.value "hw5.1.missed" 2 (Certificate.missed results certificates)
+                Value.integer "hw5.1.samples" (importanceSamples plan.Profile)
             ]
             Claims = [
                 Claim.that "HW Q5" "hw5.1.elbo" "digits, best validation $-$ELBO, $L=16$"

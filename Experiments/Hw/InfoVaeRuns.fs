@@ -9,7 +9,7 @@ open Research.Experiments
 open Research.Experiments.Hw.Digits
 
 /// The weight of beta-ELBO's divergence and of InfoVAE's adversarial one.
-let private heavy = 10.0
+let heavy = 10.0
 
 /// alpha + lambda - 1 of the InfoVAE with a maximum mean discrepancy, which is at most two where a divergence has no limit.
 let private lambda = 100.0
@@ -141,9 +141,9 @@ let training (plan: Plan) method seed : Trained =
         let configuration = VaeRun.configuration run @ extra
         { Run = run; Training = plan.Run(name, configuration, seed, Some set, trainDuel plan run) }
 
-/// E_q T(z) of a new discriminator, trained on draws of q(z) over these encodings and of the prior: its estimate of
-/// KL(q(z)||p(z)).
-let private estimateKl (encodings: DiagNormal) (steps: int) (noise: Noise) =
+/// Two estimates of KL(q(z)||p(z)) from the logits T of a new discriminator, trained on draws of q(z) over these encodings
+/// and of the prior: E_q T, and the lower bound E_q T - E_p exp T + 1 (Nguyen et al., 2010).
+let private estimatesOfKl (encodings: DiagNormal) (steps: int) (noise: Noise) =
     let device, size = encodings.Mu.device, 256L
     let logits, descent = discriminator noise "estimate" device
     let normal stream step count = noise.Normal(stream, step, [| count; int64 latent |], device = device)
@@ -160,10 +160,13 @@ let private estimateKl (encodings: DiagNormal) (steps: int) (noise: Noise) =
             descent.Lower(densityRatioLoss (logits codes) (logits prior))
 
     train ()
-    (logits (draw "estimate.test" 0L 10_000L)).mean().ToDouble()
+    let tested = 10_000L
+    let onCodes = logits(draw "estimate.test" 0L tested).mean()
+    let ratio = (logits (normal "estimate.prior.test" 0L tested)).exp().mean()
+    [ "estimate", onCodes.ToDouble(); "estimate.below", (onCodes - ratio).ToDouble() + 1.0 ]
 
-/// Samples of each model in the picture.
-let sampled = 16
+/// Samples of each model in the picture, and those whose distance from the data is measured.
+let sampled, private many = 16, 500L
 
 let measurement (plan: Plan) method seed : RunRequest =
     let trained = training plan method seed
@@ -177,13 +180,16 @@ let measurement (plan: Plan) method seed : RunRequest =
         let test = VaeImages.asTheyAre (plan.Test set)
         let onTest = Evaluation.nelbo latent model test noise "test" 0L |> Map.ofList
         context.Keep("pictures", [ "samples", Evaluation.sampleMeans built sampled noise ])
+        let draws = noise.Normal("draws", 0L, [| many; int64 latent |], device = test.Raw.device)
         [
             "reconstruction", onTest["reconstruction"]
             "kl", (klStandard encodings).mean().ToDouble()
             "information", parts.MutualInformation
             "marginal", parts.MarginalKl
-            "estimate", estimateKl encodings steps noise
+            yield! estimatesOfKl encodings steps noise
             "active", float (activeUnits 0.01 encodings.Mu)
+            "distance", distanceFromData (plan.Train set) (Vae.meanImage built.Vae draws)
+            "distance.test", distanceFromData (plan.Train set) (plan.Test set)
         ])
 
 /// Median milliseconds of one training step of each objective.

@@ -105,14 +105,12 @@ let private band colour (scale: Scale) (points: (float * float)[]) (error: float
         ]
 
 /// What names a series: an entry of the legend, or the name beside a single point.
-let private named index item =
+let private named item =
     let name = Markup.latex (Series.name item)
 
     if Series.isLone item then
-        // By turns above and below, so that neighbours do not write over each other.
-        let anchor = if index % 2 = 0 then "south" else "north"
-
-        $", forget plot, nodes near coords={{{name}}}, every node near coord/.style={{anchor={anchor}, font=\\footnotesize, black}}",
+        // Above on the right, where no line from the point's left goes.
+        $", forget plot, nodes near coords={{{name}}}, every node near coord/.style={{anchor=south west, inner sep=1.5pt, font=\\footnotesize, black}}",
         []
     else
         forget (Series.name item), legendEntry (Series.name item)
@@ -121,7 +119,7 @@ let private named index item =
 let latex (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
     let colour = if index < 0 then "report-black" else fst (Colours.colour index)
     let isShared, index = index >= 0, max 0 index
-    let naming, entry = named index item
+    let naming, entry = named item
 
     match item with
     // pgfplots gives the legend entry of an empty plot to the next one.
@@ -176,8 +174,15 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
                 error
             |> String.concat " "
 
+        // One with its name beside it needs no mark of its own.
+        let mark =
+            if Series.isLone item then
+                "*"
+            else
+                marks[index % marks.Length]
+
         [
-            $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size=2pt{naming}, error bars/.cd, y dir=both, y explicit] coordinates {{{items}}};"
+            $@"\addplot[{colour}, only marks, mark={mark}, mark size=2pt{naming}, error bars/.cd, y dir=both, y explicit] coordinates {{{items}}};"
             yield! entry
         ],
         []

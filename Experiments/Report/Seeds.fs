@@ -25,6 +25,12 @@ module Seeds =
         let mean, se = meanSe values
         MeanSe(mean, se, decimals)
 
+    /// A count: whole where all seeds agree.
+    let counted (values: float seq) : Cell =
+        match List.distinct (List.ofSeq values) with
+        | [ count ] -> Number(count, 0)
+        | _ -> cell 1 values
+
     /// Mean and standard error under an id of the text.
     let value id decimals (values: float seq) : Value = { Id = id; Cell = cell decimals values }
 

@@ -48,6 +48,59 @@ module Cell =
         | Source(value, decimals) -> $@"\source{{${Markup.fixedPoint decimals value}$}}"
         | Missing _ -> "--"
 
+    /// A number and its standard error as they are written, the latter empty where there is none; None for other cells.
+    let private parts cell =
+        match cell with
+        | Number(value, decimals)
+        | Source(value, decimals) -> Some(Markup.fixedPoint decimals value, "")
+        | MeanSe(mean, se, decimals) ->
+            let error =
+                if System.Double.IsNaN se then
+                    ""
+                else
+                    Markup.fixedPoint decimals se
+
+            Some(Markup.fixedPoint decimals mean, error)
+        | Text _
+        | Scientific _
+        | Missing _ -> None
+
+    /// The cells of a column that is flush right, points under points where some have a standard error and some have
+    /// none, or one of more digits.
+    let aligned (cells: Cell list) : string list =
+        let numbers = cells |> List.choose parts
+        let errors = numbers |> List.map snd |> List.filter ((<>) "")
+        let point (text: string) = (text + ".").IndexOf '.'
+        let whole (text: string) = text[.. point text - 1]
+        let fraction (text: string) = text[point text ..]
+        let phantom text = if text = "" then "" else $@"\phantom{{{text}}}"
+
+        if errors.IsEmpty then
+            List.map latex cells
+        else
+            let longest part = List.map part >> List.maxBy String.length
+
+            let behind, ahead, after =
+                longest fraction (List.map fst numbers), longest whole errors, longest fraction errors
+
+            let filled (widest: string) (own: string) = phantom (widest.Substring own.Length)
+
+            let written (mean, error) =
+                let mean = mean + filled behind (fraction mean)
+
+                if error = "" then
+                    mean + phantom $@"{{}}\pm {ahead}{after}"
+                else
+                    $@"{mean} \pm {filled ahead (whole error)}{error}{filled after (fraction error)}"
+
+            [
+                for cell in cells do
+                    match cell, parts cell with
+                    | _, None -> latex cell
+                    | Source _, Some number -> $@"\source{{${written number}$}}"
+                    | _, Some number -> $"${written number}$"
+            ]
+
     /// As text with `$...$` for mathematics; the reason of a missing cell stands in the table's notes.
     let markup cell =
         match cell with
@@ -157,7 +210,18 @@ module Table =
         let specification = table.Columns |> List.map specification |> String.concat ""
         let line cells = String.concat " & " cells + @" \\"
         let header = line (table.Columns |> List.map (fun c -> Markup.latex c.Header))
-        let body = table.Rows |> List.map (List.map Cell.latex >> line)
+
+        let body =
+            table.Columns
+            |> List.mapi (fun i column ->
+                let cells = table.Rows |> List.map (List.item i)
+
+                if column.Alignment = Right then
+                    Cell.aligned cells
+                else
+                    List.map Cell.latex cells)
+            |> List.transpose
+            |> List.map line
 
         let caption =
             $@"\caption{{{Markup.latex (Markup.sentence table.Caption)}}}\label{{tab:{table.Id}}}"

@@ -1,5 +1,5 @@
-/// uva1.1: the autoencoder (beta = 0) against the VAE on digits: draws from the latent space of both, and lines between
-/// two codes of each. Run it: `./reproduce --only uva1.1`.
+/// uva1.1: two autoencoders (the sparse one of the source, and beta = 0) against the VAE on digits: draws from the latent
+/// space of each, lines between two codes, reconstruction and denoising. Run it: `./reproduce --only uva1.1`.
 module Research.Experiments.Uva.Autoencoder
 
 open TorchSharp
@@ -16,70 +16,124 @@ let private draws, private columns = 500, 16
 /// Lines between the codes of neighbouring test images, and the points between the ends of each.
 let private lines, private steps = 3, 8
 
-/// Root mean square over pixels of the distance from each image to the nearest training image, in grey levels; the mean
-/// over images. `[N,D]` and `[M,D]`.
-let private distanceFromData (train: Tensor) (images: Tensor) =
-    let cross = images.matmul (train.t ())
-    let norms (t: Tensor) = sumLast (t.square ())
-    let squared = norms(images).unsqueeze 1L + (norms train).unsqueeze 0L - 2.0 * cross
-    // Rounding may leave a tiny negative distance between equal images.
-    let nearest = squared.amin([| 1L |]).relu() / float (train.size 1)
-    nearest.sqrt().mean().ToDouble()
-
 /// The diagonal normal with the moments of the codes. `[N,L]`, result `[1,L]` each.
 let private fitted (codes: Tensor) : DiagNormal = {
     Mu = codes.mean([| 0L |]).unsqueeze 0L
     LogVar = codes.var([| 0L |], true).log().unsqueeze 0L
 }
 
+/// Standard deviation of the noise that is added to test images, in grey levels of 16.
+let private noiseLevel = 4.0
+
+/// The weight of the absolute values of the codes.
+let private sparsity = 0.1
+
+/// The source's (2) with absolute values in the place of their count, which has no gradient: -log p(x|f(x)) + w |f(x)|, f(x)
+/// the encoder's mean. Nothing is drawn.
+let private sparse: Objective =
+    fun model x _ ->
+        let code = (model.Encode x).Base.Mu
+        [
+            "reconstruction", (model.LogLikelihood x code).mean().neg()
+            "sparsity", sparsity * sumLast(code.abs ()).mean()
+        ]
+
+type private Kind = {
+    Name: string
+    Title: string
+    /// How its pictures are captioned.
+    Short: string
+    Trainings: Plan -> Trained list
+    /// Its codes are drawn from q(z|x), and it has a bound.
+    IsNoisy: bool
+}
+
+let private plainAutoencoder = {
+    Name = "sparse"
+    Title = "autoencoder (2)"
+    Short = "AE (2)"
+    IsNoisy = false
+    Trainings =
+        fun plan ->
+            Digits.vae
+                plan.Profile
+                Digits.latent
+                StandardPrior
+                (OfParts($"reconstruction + {inv sparsity} |mu|", sparse))
+            |> VaeTraining.each plan "uva1.1.sparse"
+}
+
+let private autoencoder = {
+    Name = "ae"
+    Title = "$\\beta=0$"
+    Short = "$\\beta=0$"
+    IsNoisy = true
+    Trainings = fun plan -> DigitsBeta.trainings plan 0.0
+}
+
+let private vae = { Name = "vae"; Title = "VAE"; Short = "VAE"; IsNoisy = true; Trainings = Digits.plainTrainings }
+let private kinds = [ plainAutoencoder; autoencoder; vae ]
+let private noisy = [ autoencoder; vae ]
+
+/// Root mean square over pixels of the distance between two images; the mean over images. `[N,D]` twice.
+let private distance (a: Tensor) (b: Tensor) = (a - b).square().mean([| -1L |]).sqrt().mean().ToDouble()
+
 /// What is measured of one model; its pictures are saved.
-let private explore (context: RunContext) (built: BuiltVae) (train: Tensor) (test: Tensor) =
-    let decode = Vae.meanImage built.Vae
-    let posterior, testCodes = Vae.encode built.Vae train, (Vae.encode built.Vae test).Mu
-    let shape = [| int64 draws; int64 built.Vae.Shape.Latent |]
-    let eps = context.Noise.Normal("draws", 0L, shape, device = train.device)
-    let standard, normal = decode eps, decode (DiagNormal.sample (fitted posterior.Mu) eps)
+let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train: Tensor) (test: Tensor) =
+    let decode, encode = Vae.meanImage built.Vae, Vae.encode built.Vae
+    let posterior, testCodes = encode train, (encode test).Mu
+    let normal stream (like: Tensor) count =
+        context.Noise.Normal(stream, 0L, [| count; like.size 1 |], device = train.device)
+    let eps = normal "draws" testCodes (int64 draws)
+    let standard, moments = decode eps, decode (DiagNormal.sample (fitted posterior.Mu) eps)
     let first (images: Tensor) = images.narrow (0L, 0L, int64 columns)
     let between = Evaluation.lines built lines steps testCodes
-    context.Keep("pictures", [ "standard", first standard; "fitted", first normal; "lines", between ])
+    context.Keep("pictures", [ "standard", first standard; "fitted", first moments; "lines", between ])
     let pairs = testCodes.size 0 - 1L
     let halfway = 0.5 * (testCodes.narrow (0L, 0L, pairs) + testCodes.narrow (0L, 1L, pairs))
-    let distance = distanceFromData train
-    /// -log p(x|z) at one draw of each code.
-    let reconstruction part images =
-        Evaluation.nelbo built.Vae.Shape.Latent (built.Model()) (VaeImages.asTheyAre images) context.Noise part 0L
-        |> List.find (fst >> (=) "reconstruction")
-        |> snd
+    let fromData = Digits.distanceFromData train
+    let disturbed =
+        (test + noiseLevel * normal "disturbed" test (test.size 0)).clamp(scalar 0.0, scalar Digits.top)
+    /// -log p(x|z) at one draw of each code, or at the code where there is one only.
+    let reconstruction part (images: Tensor) =
+        if kind.IsNoisy then
+            Evaluation.nelbo built.Vae.Shape.Latent (built.Model()) (VaeImages.asTheyAre images) context.Noise part 0L
+            |> List.find (fst >> (=) "reconstruction")
+            |> snd
+        else
+            (Vae.logLikelihood built.Vae images (encode images).Mu).mean().ToDouble() * -1.0
 
     [
-        "standard", distance standard
-        "fitted", distance normal
-        "halfway", distance (decode halfway)
-        "reconstructions", distance (decode testCodes)
+        "standard", fromData standard
+        "fitted", fromData moments
+        "halfway", fromData (decode halfway)
+        "reconstructions", fromData (decode testCodes)
+        "restored", distance (decode testCodes) test
+        "disturbed", distance disturbed test
+        "denoised", distance (decode (encode disturbed).Mu) test
         "reconstruction.train", reconstruction "train" train
         "reconstruction.test", reconstruction "test" test
         "spread", posterior.Mu.std([| 0L |]).mean().ToDouble()
-        "noise", ((0.5 * posterior.LogVar).exp()).mean().ToDouble()
+        if kind.IsNoisy then
+            "noise", ((0.5 * posterior.LogVar).exp()).mean().ToDouble()
     ]
 
-type private Kind = { Name: string; Title: string; Trainings: Plan -> Trained list }
-
-let private autoencoder = { Name = "ae"; Title = "autoencoder"; Trainings = fun plan -> DigitsBeta.trainings plan 0.0 }
-
-let private vae = { Name = "vae"; Title = "VAE"; Trainings = Digits.plainTrainings }
-let private kinds = [ autoencoder; vae ]
-
 let private request (plan: Plan) (kind: Kind) (trained: Trained) : RunRequest =
-    let configuration = [ "draws", string draws; "steps", string steps ]
-    VaeTraining.measure plan $"uva1.1.{kind.Name}.seed{trained.Seed}" configuration trained (fun context built ->
-        explore context built (plan.Train Digits.set) (plan.Test Digits.set))
+    let configuration = [ "draws", string draws; "steps", string steps; "noise", inv noiseLevel ]
+    VaeTraining.measure plan $"uva1.1.{kind.Name}.seed{trained.Seed}.test" configuration trained (fun context built ->
+        explore kind context built (plan.Train Digits.set) (plan.Test Digits.set))
 
-let private runs (plan: Plan) =
-    let each run = kinds |> List.collect (fun kind -> kind.Trainings plan |> List.collect (run kind))
-    each (fun kind trained -> [ trained.Training; request plan kind trained ])
-    @ each (fun _ trained -> [ Digits.measure plan trained ])
+let private runs (plan: Plan) = [
+    for kind in kinds do
+        for trained in kind.Trainings plan do
+            trained.Training
+            request plan kind trained
+            if kind.IsNoisy then
+                Digits.measure plan trained
+]
 
 let private figures (results: Results) =
+    let first = Digits.ofFirst results.Plan
     let pictures kind name =
         let first = (kind.Trainings results.Plan).Head
         Pictures.saved results Digits.set Digits.top name (request results.Plan kind first)
@@ -88,17 +142,20 @@ let private figures (results: Results) =
     [
         Pictures.rows
             "uva1.1.samples"
-            "Digits: the decoder's mean at draws from the latent space, for an autoencoder (VAE with $\\beta=0$) from $N(0,I)$ and from a diagonal normal with the moments of its codes, and for the VAE from its prior (first seed)."
+            $"Digits: the decoder's mean at draws from the latent space: for the sparse autoencoder (2) and for $\\beta=0$ from $N(0,I)$ and from a diagonal normal with the moments of the codes, and for the VAE from its prior{first}."
             [
-                "AE, $N(0,I)$", pictures autoencoder "standard"
-                "AE, fitted", pictures autoencoder "fitted"
-                "VAE, $N(0,I)$", pictures vae "standard"
+                for kind in kinds do
+                    $"{kind.Short}, $N(0,I)$", pictures kind "standard"
+                    if kind.Name <> vae.Name then
+                        $"{kind.Short}, fitted", pictures kind "fitted"
             ]
-        List.zip (lines autoencoder) (lines vae)
-        |> List.collect (fun (ours, theirs) -> [ "AE", ours; "VAE", theirs ])
+        kinds
+        |> List.map (fun kind -> lines kind |> List.map (fun images -> kind.Short, images))
+        |> List.transpose
+        |> List.concat
         |> Pictures.rows
             "uva1.1.lines"
-            "Digits: the decoder's mean along the segment between the codes of two test images, ends included, for three pairs; autoencoder and VAE (first seed)."
+            $"Digits: the decoder's mean along the segment between the codes of two test images, ends included, for three pairs and each model{first}."
     ]
 
 /// What is measured of the codes of a kind, and what Digits measures on its models.
@@ -112,40 +169,65 @@ let private unseen (results: Results) kind =
     List.map2 (-) (ofCodes "reconstruction.test" results kind) (ofCodes "reconstruction.train" results kind)
 
 let private table (results: Results) =
-    let column kind = Column.right kind.Title (fun (_, decimals, of') -> Seeds.cell decimals (of' results kind))
+    let column kind =
+        Column.right kind.Title (fun (_, decimals, of') ->
+            match of' results kind with
+            | [] -> Missing "its code is one point, so it has neither a bound nor a spread"
+            | values -> Seeds.cell decimals values)
+    let ifNoisy of' results kind = if kind.IsNoisy then of' results kind else []
 
     [
         "draws from $N(0,I)$", 2, ofCodes "standard"
         "draws from a normal fitted to the codes", 2, ofCodes "fitted"
         "half-way between the codes of two test images", 2, ofCodes "halfway"
         "reconstructions of test images", 2, ofCodes "reconstructions"
-        "reconstruction $-\\E_q\\log p(x|z)$ (nats)", 1, ofTrained Digits.reconstruction
+        "reconstruction, from the test image itself", 2, ofCodes "restored"
+        "from noisy test images restored, from the clean ones", 2, ofCodes "denoised"
+        "reconstruction of test images (nats)", 1, ofCodes "reconstruction.test"
         "the same of training images (nats)", 1, ofCodes "reconstruction.train"
-        "$-$ELBO with $N(0,I)$ as prior (nats)", 1, ofTrained Digits.bound
+        "$-$ELBO with $N(0,I)$ as prior (nats)", 1, ifNoisy (ofTrained Digits.bound)
+        "information of the code (nats)", 2, ifNoisy (ofTrained Digits.information)
         "standard deviation of the codes", 2, ofCodes "spread"
-        "standard deviation of $q(z|x)$", 3, ofCodes "noise"
+        "standard deviation of $q(z|x)$", 3, ifNoisy (ofCodes "noise")
     ]
     |> Table.over
         "uva1.1.table"
-        $"Digits: distance of decoded images from the nearest training image (root mean square over pixels, in grey levels of 16; mean over {draws} draws or all test images), and what the models are on test images."
+        $"Digits, two autoencoders and a VAE. Above, distances as the root mean square over pixels, in grey levels of 16: of decoded images from the nearest training image (means over {draws} draws or all test images), and of restored images from what they restore. Below, nats an image and the scale of the codes."
         (Column.text "" (fun (title, _, _) -> title) :: List.map column kinds)
 
 let private report (results: Results) : Section =
-    let reconstruction kind = ofTrained Digits.reconstruction results kind
+    let reconstruction = ofCodes "reconstruction.test" results
     let standard, fitted, halfway =
         ofCodes "standard" results, ofCodes "fitted" results, ofCodes "halfway" results
-    /// A condition on the autoencoder's value and the VAE's, seed by seed.
-    let compared condition of' = Guard.pairs condition (autoencoder.Title, of' autoencoder) (vae.Title, of' vae)
+    let denoised, disturbed = ofCodes "denoised" results, ofCodes "disturbed" results
+    let autoencoders = [ plainAutoencoder; autoencoder ]
+    /// A condition on each autoencoder's value and the VAE's, seed by seed.
+    let compared condition of' =
+        Guard.pairs
+            condition
+            ("autoencoders", List.collect of' autoencoders)
+            ("VAE", List.collect (fun _ -> of' vae) autoencoders)
+    /// What the values of both autoencoders exceed the VAE's by, seed by seed.
+    let beyondVae of' = autoencoders |> List.collect (fun kind -> List.map2 (-) (of' kind) (standard vae))
+    let rate = List.map2 (+) (ofTrained Digits.information results vae) (ofTrained Digits.marginal results vae)
+    let limit = log (float (results.Plan.Data Digits.set).Train.Count)
 
     {
         Section.empty "uva1.1" (Digits.origin results.Plan) with
             Figures = figures results
             Tables = [ table results ]
             Values = [
-                Seeds.value "uva1.1.ae.rec" 1 (reconstruction autoencoder)
-                Seeds.value "uva1.1.vae.rec" 1 (reconstruction vae)
-                Seeds.value "uva1.1.ae.unseen" 1 (unseen results autoencoder)
-                Seeds.value "uva1.1.vae.unseen" 1 (unseen results vae)
+                for kind in kinds do
+                    Seeds.value $"uva1.1.{kind.Name}.rec" 1 (reconstruction kind)
+                    Seeds.value $"uva1.1.{kind.Name}.unseen" 1 (unseen results kind)
+                    Seeds.value $"uva1.1.{kind.Name}.restored" 2 (ofCodes "restored" results kind)
+                    Seeds.value $"uva1.1.{kind.Name}.denoised" 2 (denoised kind)
+                Seeds.value "uva1.1.disturbed" 2 (disturbed vae)
+                Value.integer "uva1.1.added" (int noiseLevel)
+                Seeds.value "uva1.1.rate" 2 rate
+                Seeds.value "uva1.1.information" 2 (ofTrained Digits.information results vae)
+                Seeds.value "uva1.1.ae.information" 2 (ofTrained Digits.information results autoencoder)
+                Value.number "uva1.1.limit" 2 limit
                 Seeds.value "uva1.1.ae.bound" 0 (ofTrained Digits.bound results autoencoder)
                 Seeds.value "uva1.1.spread" 1 (ofCodes "spread" results autoencoder)
                 Seeds.value "uva1.1.noise" 3 (ofCodes "noise" results autoencoder)
@@ -153,27 +235,38 @@ let private report (results: Results) : Section =
             Guards = [
                 Guard.that
                     "uva1.1.draws"
-                    "for every seed, draws from N(0,I) decode to images further from the data for the autoencoder than for the VAE"
+                    "for every seed, draws from N(0,I) decode to images further from the data for both autoencoders than for the VAE"
                 |> compared (>) standard
                 Guard.that
                     "uva1.1.generalises"
-                    "for every seed, from training to test images the reconstruction gets worse by more nats for the autoencoder than for the VAE"
+                    "for every seed, from training to test images the reconstruction gets worse by more nats for both autoencoders than for the VAE"
                 |> compared (>) (unseen results)
                 Guard.that
                     "uva1.1.fitted"
-                    "for every seed, draws of the autoencoder from the fitted normal are at most 70 % as far from the data as its draws from N(0,I)"
+                    "for every seed, a fitted normal takes away at least half of what draws of both autoencoders from N(0,I) are further from the data than the VAE's"
                 |> Guard.pairs
-                    (fun fitted own -> fitted <= 0.7 * own)
-                    ("fitted", fitted autoencoder)
-                    ("N(0,I)", standard autoencoder)
+                    (fun fitted own -> fitted <= 0.5 * own)
+                    ("fitted", beyondVae fitted)
+                    ("N(0,I)", beyondVae standard)
                 Guard.that
                     "uva1.1.halfway"
                     "for every seed the distances half-way between two codes differ by at most a fifth"
                 |> compared (fun a v -> abs (a - v) <= 0.2 * v) halfway
                 Guard.that
                     "uva1.1.reconstructs"
-                    "for every seed the autoencoder reconstructs test images better than the VAE"
+                    "for every seed both autoencoders reconstruct test images better than the VAE"
                 |> compared (<) reconstruction
+                Guard.that
+                    "uva1.1.denoises"
+                    "for every seed all three models return noisy test images closer to the clean ones than they were"
+                |> Guard.pairs (<) ("restored", List.collect denoised kinds) ("noisy", List.collect disturbed kinds)
+                Guard.that
+                    "uva1.1.affords"
+                    "the VAE's mean rate on training images exceeds log N, its information does not reach it"
+                |> Guard.holds (
+                    Seeds.mean rate > limit && Seeds.mean (ofTrained Digits.information results vae) < limit - 0.5
+                )
+                |> Guard.found [ "rate", rate; "information", ofTrained Digits.information results vae ]
             ]
     }
 

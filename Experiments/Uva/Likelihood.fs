@@ -16,7 +16,8 @@ let private images profile = Profile.pick profile 8 40 100
 let private priorCounts profile =
     Profile.pick profile [ 1; 10; 100 ] [ 1; 10; 100; 1000; 10_000 ] [ 1; 10; 100; 1000; 10_000; 100_000 ]
 
-let private importanceCounts profile = Profile.pick profile [ 1; 10 ] [ 1; 10; 100; 500 ] [ 1; 10; 100; 1000 ]
+let private importanceCounts profile =
+    Profile.pick profile [ 1; 10 ] [ 1; 10; 100; 1000; 10_000 ] [ 1; 10; 100; 1000; 10_000 ]
 
 /// Values `prior.K` and `importance.K`: the means over test images of both estimates of log p(x), and `kl`, the mean
 /// divergence of the encoder from the prior.
@@ -68,9 +69,8 @@ let private figure (results: Results) =
     let latent, samples = shown profile
     let linear = mean results linear
     let samplesAxis, errorAxis = Axis.log "number of samples $K$", Axis.log "error (nats)"
-    let panel title x y lines = Panel.axes title x y lines |> Panel.withLegend NoLegend
     let onVae title runs =
-        panel title samplesAxis (Axis.linear "estimate (nats)") [
+        Panel.axes title samplesAxis (Axis.linear "estimate (nats)") [
             for (name, label), counts in List.zip estimators [ priorCounts profile; importanceCounts profile ] ->
                 Line(label, [| for k in counts -> float k, mean results runs $"{name}.{k}" |], None)
         ]
@@ -80,18 +80,21 @@ let private figure (results: Results) =
 
     [
         errors (fun name -> [| for k in counts -> float k, linear $"{name}.{latent}.{k}" |])
-        |> panel $"linear-Gaussian, $L={latent}$" samplesAxis errorAxis
+        |> Panel.axes $"linear-Gaussian, $L={latent}$" samplesAxis errorAxis
+        |> Panel.withLegend SouthWest
         errors (fun name -> [|
             // At L = 1 the proposal is the posterior and the error is rounding.
             for l in List.filter (fun l -> l > 1) latents -> float l, linear $"{name}.{l}.{samples}"
         |])
-        |> panel $"linear-Gaussian, $K={samples}$" (Axis.linear "dimension $L$ of $z$") errorAxis
+        |> Panel.axes $"linear-Gaussian, $K={samples}$" (Axis.linear "dimension $L$ of $z$") errorAxis
+        |> Panel.withLegend SouthEast
         onVae $"VAE on digits, $L={Digits.latent}$" digits |> Panel.withLegend SouthEast
         onVae $"VAE on binarized MNIST, $L={BinarizedMnist.shape.Latent}$" mnist
+        |> Panel.withLegend SouthEast
     ]
     |> Figure.grid
         "uva1.4.error"
-        $"Two estimates of $\\log p(x)$. Above, the root mean square error on a linear-Gaussian model, where it is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ at $K={samples}$. Below, the estimates themselves on two trained VAEs, means over test images."
+        $"Two estimates of $\\log p(x)$. Above, the root mean square error on a linear-Gaussian model, where it is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ at $K={samples}$. Below, the estimates themselves on two trained VAEs, means over {images profile} test images of each set."
         2
 
 let private table (results: Results) =
@@ -140,6 +143,12 @@ let private report (results: Results) : Section =
                 Seeds.value "uva1.4.naive" 1 naive
                 Seeds.value "uva1.4.importance" 3 importance
                 Value.integer "uva1.4.most" mostPrior
+                Value.integer "uva1.4.images" (images profile)
+                Seeds.value "uva1.4.digits.prior" 2 (each results digits $"prior.{mostPrior}")
+                Seeds.value "uva1.4.digits.importance" 2 (each results digits $"importance.{mostImportance}")
+                Value.integer "uva1.4.mostimportance" mostImportance
+                Seeds.value "uva1.4.mnist.prior" 1 (each results mnist $"prior.{mostPrior}")
+                Seeds.value "uva1.4.mnist.importance" 1 (each results mnist $"importance.{mostImportance}")
                 Seeds.value "uva1.4.digits.kl" 1 (each results digits "kl")
                 Seeds.value "uva1.4.mnist.kl" 1 (each results mnist "kl")
                 Seeds.value "uva1.4.mnist.short" 1 (shortfalls mnist)
