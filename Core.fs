@@ -373,14 +373,14 @@ let elboJoint (logJoint: Tensor) (logQ: Tensor) : Tensor =
     needShape (nameof logQ) logJoint logQ
     meanOfSamples (nameof logJoint) (logJoint - logQ)
 
-/// E_q log p(x|z) - KL(q(z|x)||p(z)), second form. `[K,B]` and `[B]`, result `[B]`. Paper: eq:elbo-kl.
+/// E_q log p(x|z) - KL(q(z|x)||p(z)), the third form of the source. `[K,B]` and `[B]`, result `[B]`. Paper: eq:elbo-kl.
 /// > elboKl (tt [ [ -3.0 ]; [ -5.0 ] ]) (t [ 1.0 ]) = -5
 let elboKl (logLikelihood: Tensor) (kl: Tensor) : Tensor =
     let reconstruction = meanOfSamples (nameof logLikelihood) logLikelihood
     needShape (nameof kl) reconstruction kl
     reconstruction - kl
 
-/// log p(x) - KL(q(z|x)||p(z|x)), third form: the gap of the bound is the posterior's divergence.
+/// log p(x) - KL(q(z|x)||p(z|x)), a fourth form: the gap of the bound is the posterior's divergence.
 /// `[B]` twice, result `[B]`. Paper: eq:elbo-gap.
 /// > elboGap (t [ -3.0 ]) (t [ 0.5 ]) = -3.5
 let elboGap (logEvidence: Tensor) (klToPosterior: Tensor) : Tensor =
