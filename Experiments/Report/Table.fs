@@ -211,12 +211,15 @@ module Table =
         let line cells = String.concat " & " cells + @" \\"
         let header = line (table.Columns |> List.map (fun c -> Markup.latex c.Header))
 
+        let isLong = lines table > longest
+
         let body =
             table.Columns
             |> List.mapi (fun i column ->
                 let cells = table.Rows |> List.map (List.item i)
 
-                if column.Alignment = Right then
+                // A table of many pages has columns of many kinds, and no room to spare.
+                if column.Alignment = Right && not isLong then
                     Cell.aligned cells
                 else
                     List.map Cell.latex cells)
@@ -228,7 +231,7 @@ module Table =
 
         let notes = Markup.latex (notes table)
 
-        if lines table > longest then
+        if isLong then
             [
                 @"\begingroup\small"
                 $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"
