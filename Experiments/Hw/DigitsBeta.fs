@@ -74,9 +74,9 @@ let private tables (results: Results) =
             "hw5.2.table"
             $"Digits, $L={latent}$: test images under the model of each $\\beta$; likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$; a unit is active when its posterior mean varies by more than one hundredth (nats per image)."
         |> Table.withNote (
-            [ "reconstruction is $-\\E_q\\log p(x|z)$"; patienceNote results "the row $\\beta=1$" ]
+            [ "Reconstruction is $-\\E_q\\log p(x|z)$"; patienceNote results "The row $\\beta=1$" ]
             |> List.filter ((<>) "")
-            |> String.concat "; "
+            |> String.concat ". "
         )
         [ keptEpoch; keptLoss; keptBound; bestBound; bestEpoch ]
         |> List.map measured

@@ -53,7 +53,7 @@ let table (results: Results) latent =
         ]
     |> Table.withNote (
         if latent = Digits.latent then
-            patienceNote results "the row ``standard''"
+            patienceNote results "The row ``standard''"
         else
             ""
     )
@@ -90,8 +90,8 @@ let sweepFigure (results: Results) =
         $"Digits: test $-$ELBO against the number of components or pseudo-inputs, {errors}; dotted, the standard prior."
         dimensions.Length
 
-/// The priors' densities, then the aggregated posteriors', four to a row, and samples under each prior; `maps` and `draws` end
-/// the captions.
+/// The priors' densities, then the aggregated posteriors', four to a row, and samples under each prior; `maps` and `draws` say
+/// in the captions what is shown.
 let pictures row maps draws (results: Results) (chosen: Choice list) =
     let panel name title choice =
         let run = map results.Plan (trainings results.Plan 2 choice).Head
@@ -104,7 +104,7 @@ let pictures row maps draws (results: Results) (chosen: Choice list) =
         List.map (panel "prior" "$p(z)$") chosen @ List.map (panel "aggregated" "$q(z)$") chosen
         |> Figure.grid
             $"{row}.latent"
-            $"Digits, $L=2$: density over $(z_1,z_2)$ of the prior ({first}) and of the aggregated posterior of the training images ({second}), on the square that holds the codes, which is another for each prior: a learned prior fixes no scale of its codes{maps}"
+            $"Digits, $L=2$: density over $(z_1,z_2)$ of the prior ({first}) and of the aggregated posterior of the training images ({second}){maps}. Each prior has the square that holds its codes, since a learned one does not fix their scale, and each map its own colours{ofFirst results.Plan}."
             4
         [
             for latent in dimensions do

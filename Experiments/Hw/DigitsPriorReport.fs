@@ -44,7 +44,7 @@ let private report4 (results: Results) : Section =
                 yield!
                     pictures
                         "hw5.4"
-                        $". Each map has its own scale of colours; {usual} components{ofFirst results.Plan}."
+                        $", {usual} components"
                         $"each prior, with 2 and with 16 latents; {usual} components{ofFirst results.Plan}."
                         results
                         mixtures
@@ -130,7 +130,7 @@ let private report5 (results: Results) : Section =
             Figures =
                 pictures
                     "hw5.5"
-                    $", for the standard and for the flow prior. Each map has its own scale of colours{ofFirst results.Plan}."
+                    ", for the standard and for the flow prior"
                     $"the flow prior and from the standard one, with 2 and with 16 latents{ofFirst results.Plan}."
                     results
                     [ standard; realNvp ]

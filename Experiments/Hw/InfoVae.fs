@@ -38,7 +38,7 @@ let private table (results: Results) limit =
             Column.number "ms" 1 (milliseconds results)
         ]
     |> Table.withNote
-        $"every model is trained for {epochs results.Plan.Profile} epochs, so the ELBO's is not that of HW 5.1, which is stopped early"
+        $"Every model is trained for {epochs results.Plan.Profile} epochs, so the ELBO's is not that of HW 5.1, which is stopped early"
 
 let private samples (results: Results) =
     let plan = results.Plan

@@ -97,10 +97,14 @@ let private band colour (scale: Scale) (points: (float * float)[]) (error: float
     let finite = Array.filter (fun (x: float, y: float) -> Double.IsFinite x && Double.IsFinite y)
     let outline = Array.append (finite upper) (Array.rev (finite lower))
 
-    if outline.Length < 3 then
-        []
-    else
-        [
+    match outline.Length with
+    | 0
+    | 1 -> []
+    // One point has an error.
+    | 2 -> [
+        $@"\addplot[{colour}, no marks, forget plot] coordinates {{{coordinates outline}}};"
+      ]
+    | _ -> [
             $@"\addplot[draw=none, fill={colour}, fill opacity=0.2, forget plot] coordinates {{{coordinates outline}}} -- cycle;"
         ]
 

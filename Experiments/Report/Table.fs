@@ -66,32 +66,24 @@ module Cell =
         | Missing _ -> None
 
     /// The cells of a column that is flush right, points under points where some have a standard error and some have
-    /// none, or one of more digits.
+    /// none, or one of more digits. A column of quantities with different decimals stays as it is.
     let aligned (cells: Cell list) : string list =
         let numbers = cells |> List.choose parts
         let errors = numbers |> List.map snd |> List.filter ((<>) "")
         let point (text: string) = (text + ".").IndexOf '.'
-        let whole (text: string) = text[.. point text - 1]
-        let fraction (text: string) = text[point text ..]
+        let decimals = numbers |> List.map (fun (mean, _) -> mean.Length - point mean) |> List.distinct
         let phantom text = if text = "" then "" else $@"\phantom{{{text}}}"
 
-        if errors.IsEmpty then
+        if errors.IsEmpty || decimals.Length > 1 then
             List.map latex cells
         else
-            let longest part = List.map part >> List.maxBy String.length
+            let longest = errors |> List.maxBy String.length
 
-            let behind, ahead, after =
-                longest fraction (List.map fst numbers), longest whole errors, longest fraction errors
-
-            let filled (widest: string) (own: string) = phantom (widest.Substring own.Length)
-
-            let written (mean, error) =
-                let mean = mean + filled behind (fraction mean)
-
+            let written (mean, error: string) =
                 if error = "" then
-                    mean + phantom $@"{{}}\pm {ahead}{after}"
+                    mean + phantom $@"{{}}\pm {longest}"
                 else
-                    $@"{mean} \pm {filled ahead (whole error)}{error}{filled after (fraction error)}"
+                    $@"{mean} \pm {phantom (longest.Substring(0, longest.Length - error.Length))}{error}"
 
             [
                 for cell in cells do
@@ -211,12 +203,15 @@ module Table =
         let line cells = String.concat " & " cells + @" \\"
         let header = line (table.Columns |> List.map (fun c -> Markup.latex c.Header))
 
+        let isLong = lines table > longest
+
         let body =
             table.Columns
             |> List.mapi (fun i column ->
                 let cells = table.Rows |> List.map (List.item i)
 
-                if column.Alignment = Right then
+                // A table of many pages has columns of many kinds, and no room to spare.
+                if column.Alignment = Right && not isLong then
                     Cell.aligned cells
                 else
                     List.map Cell.latex cells)
@@ -228,7 +223,7 @@ module Table =
 
         let notes = Markup.latex (notes table)
 
-        if lines table > longest then
+        if isLong then
             [
                 @"\begingroup\small"
                 $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"

@@ -16,6 +16,9 @@ let private draws, private columns = 500, 16
 /// Lines between the codes of neighbouring test images, and the points between the ends of each.
 let private lines, private steps = 3, 8
 
+/// So many of the lines are shown.
+let private shownLines = 2
+
 /// The diagonal normal with the moments of the codes. `[N,L]`, result `[1,L]` each.
 let private fitted (codes: Tensor) : DiagNormal = {
     Mu = codes.mean([| 0L |]).unsqueeze 0L
@@ -150,12 +153,12 @@ let private figures (results: Results) =
                         $"{kind.Short}, fitted", pictures kind "fitted"
             ]
         kinds
-        |> List.map (fun kind -> lines kind |> List.map (fun images -> kind.Short, images))
+        |> List.map (fun kind -> lines kind |> List.truncate shownLines |> List.map (fun images -> kind.Short, images))
         |> List.transpose
         |> List.concat
         |> Pictures.rows
             "uva1.1.lines"
-            $"Digits: the decoder's mean along the segment between the codes of two test images, ends included, for three pairs and each model{first}."
+            $"Digits: the decoder's mean along the segment between the codes of two test images, ends included, for {shownLines} pairs and each model{first}."
     ]
 
 /// What is measured of the codes of a kind, and what Digits measures on its models.

@@ -81,16 +81,16 @@ let private figure (results: Results) =
     [
         errors (fun name -> [| for k in counts -> float k, linear $"{name}.{latent}.{k}" |])
         |> Panel.axes $"linear-Gaussian, $L={latent}$" samplesAxis errorAxis
-        |> Panel.withLegend SouthWest
+        |> Panel.withLegend Below
         errors (fun name -> [|
             // At L = 1 the proposal is the posterior and the error is rounding.
             for l in List.filter (fun l -> l > 1) latents -> float l, linear $"{name}.{l}.{samples}"
         |])
         |> Panel.axes $"linear-Gaussian, $K={samples}$" (Axis.linear "dimension $L$ of $z$") errorAxis
-        |> Panel.withLegend SouthEast
-        onVae $"VAE on digits, $L={Digits.latent}$" digits |> Panel.withLegend SouthEast
+        |> Panel.withLegend Below
+        onVae $"VAE on digits, $L={Digits.latent}$" digits |> Panel.withLegend Below
         onVae $"VAE on binarized MNIST, $L={BinarizedMnist.shape.Latent}$" mnist
-        |> Panel.withLegend SouthEast
+        |> Panel.withLegend Below
     ]
     |> Figure.grid
         "uva1.4.error"
