@@ -166,7 +166,7 @@ module Table =
 
         if lines table > longest then
             [
-                @"\begingroup\small"
+                @"\begingroup\small\setlength{\tabcolsep}{4.5pt}"
                 $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"
                 caption + @"\\"
                 @"\toprule"
