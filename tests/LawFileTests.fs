@@ -75,7 +75,7 @@ let tests =
 
             Expect.equal
                 (Law.latex (Set.singleton "eq:elbo") law)
-                @"\deflaw{elbo/three-forms}{\eqref{eq:elbo}, eq:gone}{elbo, betaElbo}{$2.0\cdot10^{-13}$}{$1.0\cdot10^{-10}$}{50\% of the KL; x\_i\textasciicircum{}2}"
+                @"\deflaw{elbo/three-forms}{\labelcref{eq:elbo}, eq:gone}{elbo, betaElbo}{$2.0\cdot10^{-13}$}{$1.0\cdot10^{-10}$}{50\% of the KL; x\_i\textasciicircum{}2}"
                 "One row")
 
         testCase "report/laws-written" (fun () ->

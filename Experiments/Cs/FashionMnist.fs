@@ -46,7 +46,8 @@ let private nearest (plan: Plan) (training: RunRequest) : RunRequest =
         let ofLevels (x: Tensor) = x * (2.0 / 255.0) - 1.0
         let kept = (context.Dependency training.Key).ReadTensors(GanRun.snapshotFile step)["images"]
         let images, data = TensorBytes.ToTensor(kept, context.Device), ofLevels (plan.Train set)
-        let test = ofLevels ((plan.Test set).narrow (0L, 0L, images.size 0))
+        let test = plan.Test set
+        let test = ofLevels (test.narrow (0L, 0L, min (images.size 0) (test.size 0)))
         let nearestTo (x: Tensor) =
             let struct (distance, index) = torch.min (torch.cdist (x, data), 1L)
             distance.mean().ToDouble(), index

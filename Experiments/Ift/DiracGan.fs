@@ -104,7 +104,7 @@ let private phaseFigure results metric : Figure =
     |> planes
         metric
         "phase"
-        $"ten turns of one orbit, evenly over all {DiracRuns.iterations} iterations (thin), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges these are a point, on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
+        $"ten turns of one orbit, evenly over all {DiracRuns.iterations} iterations (thin), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges these shrink to the origin; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
 
 let private averageFigure results metric : Figure =
     let stride = strideOf metric

@@ -178,12 +178,11 @@ let private figure (results: Results) =
     let panel title setting =
         List.map (curve setting) posteriors
         |> Panel.axes title (Axis.linear "epoch") (Axis.linear "validation $-$ELBO (nats)")
-        |> Panel.withLegend Below
 
-    [ panel "decoder held" HeldDecoder; panel "trained together" Together ]
+    [ panel "decoder held" HeldDecoder |> Panel.withLegend NoLegend; panel "trained together" Together ]
     |> Figure.grid
         "ift9.curve"
-        $"Binarized MNIST: minus the ELBO on the validation images with three posteriors. Left: for one decoder, which is held, and encoders that start from its own{meanOver plan.Seeds}. Right: trained together with the decoder from random parameters{firstOf plan.Seeds}."
+        $"Binarized MNIST: minus the ELBO on the validation images with three posteriors. Left: for one decoder, which is held, and encoders that start from its own{meanOver plan.Seeds}; colours and marks as on the right. Right: trained together with the decoder from random parameters{firstOf plan.Seeds}."
         2
 
 let private table (results: Results) =

@@ -48,10 +48,12 @@ let private figure (results: Results) =
     let isInside (x, y) = abs x <= half && abs y <= half
     let beyond = all () |> List.sumBy (fun cell -> samples cell |> Array.filter (isInside >> not) |> Array.length)
 
+    let outside = if beyond = 0 then "no sample lies beyond" else $"samples that lie beyond: {beyond}"
+
     panels half (fun cell -> Scatter("", samples cell |> Array.filter isInside))
     |> Figure.grid
         "ift8.samples"
-        $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them{firstOf (PlanarFit.seeds results.Plan)}, on $[-{inv half},{inv half}]^2$; {beyond} of all samples lie beyond."
+        $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them{firstOf (PlanarFit.seeds results.Plan)}, on $[-{inv half},{inv half}]^2$; {outside}."
         4
 
 /// How far the mean loss is above its infimum.

@@ -80,7 +80,7 @@ module Law =
     let latex (paperLabels: Set<string>) law =
         let label l =
             if paperLabels.Contains l then
-                $@"\eqref{{{l}}}"
+                $@"\labelcref{{{l}}}"
             else
                 Markup.escape l
 

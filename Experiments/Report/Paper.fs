@@ -102,8 +102,11 @@ let uses (macro: string) (count: int) (sources: Source list) =
 
 let private firsts macro sources = uses macro 1 sources |> List.map (fun u -> u.Arguments.Head)
 
+/// All labels.
+let labels sources = firsts "label" sources
+
 /// Labels of numbered equations that Core.fs implements: `\label{eq:...}`.
-let equationLabels sources = firsts "label" sources |> List.filter (fun l -> l.StartsWith "eq:")
+let equationLabels sources = labels sources |> List.filter (fun l -> l.StartsWith "eq:")
 
 /// Test ids that the paper cites, also in its table of errata.
 let verifiedBy sources =

@@ -155,7 +155,7 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
         []
     | Trail(name, points) ->
         [
-            $@"\addplot[{colour}, line width=0.2pt, no marks{forget name}] coordinates {{{coordinates (strided maxTrail points)}}};"
+            $@"\addplot[{colour}, line width=0.3pt, no marks{forget name}] coordinates {{{coordinates (strided maxTrail points)}}};"
             yield! legendEntry name
         ],
         []

@@ -120,8 +120,8 @@ module Render =
         |> List.map (fun g -> Guard.latex g + "\n")
         |> String.concat ""
 
-    /// The files of `paper/generated/`, for sources that define these equation labels.
-    let generated (equationLabels: Set<string>) (report: Report) : PgfPlots.File list =
+    /// The files of `paper/generated/`, for sources that define these labels.
+    let generated (labels: Set<string>) (report: Report) : PgfPlots.File list =
         let file path text : PgfPlots.File = { Path = path; Bytes = utf8 text }
 
         [
@@ -130,7 +130,7 @@ module Render =
             file "guards.tex" (guards report)
             file
                 "laws.tex"
-                (report.Laws |> List.map (fun l -> Law.latex equationLabels l + "\n") |> String.concat "")
+                (report.Laws |> List.map (fun l -> Law.latex labels l + "\n") |> String.concat "")
             for section in report.Sections do
                 yield! section.Figures |> List.collect PgfPlots.render
 
@@ -190,7 +190,7 @@ module Render =
         : PgfPlots.File list * string list =
         let sources = Paper.read paperDirectory
         let directory = Path.Combine(paperDirectory, "generated")
-        let files = generated (Paper.equationLabels sources |> Set.ofList) report
+        let files = generated (Paper.labels sources |> Set.ofList) report
 
         let wanted =
             files

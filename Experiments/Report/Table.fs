@@ -225,7 +225,7 @@ module Table =
 
         if isLong then
             [
-                @"\begingroup\small"
+                @"\begingroup\small\setlength{\tabcolsep}{4.5pt}"
                 $@"\begin{{longtable}}{{@{{}}{specification}@{{}}}}"
                 caption + @"\\"
                 @"\toprule"

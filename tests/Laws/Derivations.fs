@@ -27,7 +27,7 @@ let private entropyForm =
     {
         Id = "elbo/entropy-form"
         Statement = "The expected log-joint plus the encoder's entropy is the evidence less the gap."
-        Labels = []
+        Labels = [ "st:elbo-entropy" ]
         Function = "DiagNormal.entropy"
         Instances = benches
         Error = error form
@@ -67,7 +67,7 @@ let private generalPlanar =
     {
         Id = "planar/general"
         Statement = "det(I + u psi') = 1 + u'psi with psi = h'(w'z + b) w, for any smooth h."
-        Labels = []
+        Labels = [ "st:planar-general" ]
         Function = "jacobian"
         Instances = smooth
         Error = error (fun u w slope -> 1.0 + slope * Plain.dot u w)
@@ -113,7 +113,7 @@ let private diagonalGap =
         Id = "linear-gaussian/diagonal-gap"
         Statement =
             "The best diagonal normal has the posterior's mean and the variances 1/M_ii; its gap is (sum log M_ii - log|M|)/2."
-        Labels = []
+        Labels = [ "st:diagonal-gap" ]
         Function = "LinearGaussian.posterior"
         Instances = benches
         Error = error (fun m -> 0.5 * (logDiagonal m - log (Plain.determinant m)))

@@ -160,7 +160,7 @@ let private linearisation =
         Id = "dirac/linearisation"
         Statement =
             "At the equilibrium the map's Jacobian and its eigenvalues' moduli are those of the proposition."
-        Labels = [ "eq:dirac-map" ]
+        Labels = [ "eq:dirac-map"; "st:dirac-jacobian"; "st:dirac-eigenvalues" ]
         Function = "diracStep"
         Instances = games
         Error = error diracStep
