@@ -47,6 +47,16 @@ let private noise () = (gaussian 2 [ 4; 5; 3 ]).``to`` torch.float32
 
 let private loss (model: LatentModel) x = value (total (elbo model x (noise ())))
 
+let private stopping =
+    testList "stopping" [
+        testCase "digits/kept-epoch" (fun () ->
+            let bounds = [| 3.0; 2.0; 2.5; 2.4; 1.0; 1.0; 0.9 |]
+            let kept patience = Digits.keptWith patience bounds
+            Expect.equal (kept 2) 2 "two epochs without a better one end it"
+            Expect.equal (kept 3) 7 "three do not"
+            Expect.equal (Digits.keptWith 1 [| 1.0; 1.0; 0.5 |]) 1 "an equal one is no better")
+    ]
+
 let private conditional =
     testList "conditional" [
         testCase "conditional/one-hot" (fun () ->
@@ -195,4 +205,4 @@ let private earlyStopping =
                 "decides which model is kept"))
 
 [<Tests>]
-let tests = testList "digits" [ conditional; measurements; earlyStopping ]
+let tests = testList "digits" [ conditional; measurements; earlyStopping; stopping ]

@@ -190,6 +190,21 @@ let private figures =
             Expect.stringContains tex @"x & $101.3 \pm 0.5$ \\" "Mean and standard error"
             Expect.stringContains tex "--: not measured." "The reason stands below"
 
+            let column = [ MeanSe(95.3, 0.1, 1); MeanSe(100.0, 12.5, 1); MeanSe(96.8, nan, 1); Missing "" ]
+
+            Expect.equal
+                (Cell.aligned column)
+                [
+                    @"$95.3 \pm \phantom{1}0.1$"
+                    @"$100.0 \pm 12.5$"
+                    @"$96.8\phantom{{}\pm 12.5}$"
+                    "--"
+                ]
+                "Points stand under points"
+
+            let mixed = [ Number(16.0, 0); MeanSe(95.3, 0.1, 1) ]
+            Expect.equal (Cell.aligned mixed) (List.map Cell.latex mixed) "But not of different quantities"
+
             let words = String.replicate 40 "word "
 
             let wrapped = {

@@ -1,4 +1,4 @@
-/// What widely copied code for learned priors gets wrong, and by how much on the trained models of hw5.4. The wrong
+/// What the notebook of learned priors, and code after it, gets wrong, and by how much on the trained models of hw5.4. The wrong
 /// forms are spelled with the right ones: a product over dimensions, a doubled log-variance, a repeated determinant.
 module Research.Experiments.Hw.DigitsTraps
 
@@ -81,7 +81,7 @@ let table (results: Results) : Table =
     ]
     |> Table.over
         "hw5.4.traps"
-        "Digits: what three errors of copied code report for the trained models with 16 components and for the flow (nats). The fourth, the constant of all dimensions in each of them, adds $\\frac{L(L-1)}{2}\\log 2\\pi$."
+        "Digits: what three errors of the notebook of priors report for the trained models with 16 components and for the flow (nats). The fourth, the constant of all dimensions in each of them, adds $\\frac{L(L-1)}{2}\\log 2\\pi$."
         [
             Column.wrapped 0.28 "Quantity, and the error" fst
             for latent in dimensions do
