@@ -50,12 +50,10 @@ module Text =
             None
 
     /// For captions of what is shown for one of several seeds: ` (first seed)`, or nothing where there is no other.
-    let firstOf (seeds: 'seed list) =
-        if seeds.Length > 1 then " (first seed)" else ""
+    let firstOf (seeds: 'seed list) = if seeds.Length > 1 then " (first seed)" else ""
 
     /// The same of what is a mean.
-    let meanOver (seeds: 'seed list) =
-        if seeds.Length > 1 then " (mean over seeds)" else ""
+    let meanOver (seeds: 'seed list) = if seeds.Length > 1 then " (mean over seeds)" else ""
 
 /// What a run leaves behind, as lists.
 [<AutoOpen>]

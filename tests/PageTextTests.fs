@@ -152,7 +152,7 @@ let private titlePage =
             ("1", "1", "0")
             "The verdicts"
 
-        Expect.isFalse (said.ContainsKey "expectations") "Nothing is said of theory where it expects nothing"
+        Expect.isFalse (said.ContainsKey "as-expected") "Nothing is said of theory where it expects nothing"
 
         let expectation =
             Claim.that "IFT P1.1" "ift1.theory" "ratio"
@@ -169,8 +169,8 @@ let private titlePage =
         let said = Render.metaOf more |> Map.ofList
 
         Expect.equal
-            (said["reproduced"], said["as-expected"], said["expectations"])
-            ("1", "1", "1")
+            (said["reproduced"], said["as-expected"], said["not-as-expected"], said["unjudged"])
+            ("1", "1", "0", "0")
             "One is met")
 
 /// What the sentences of the tests speak of: the values `ift1.elbo` and `ift1.one`, and the guards given.
@@ -280,6 +280,7 @@ let private prose =
 
             let ids =
                 Paper.uses "guarded" 2 shown @ Paper.uses "decided" 3 shown |> List.map _.Arguments.Head
+
             Expect.isNonEmpty ids "There are sentences to read"
 
             for outcome in [ Holds; Fails; NotAssessed "smoke" ] do

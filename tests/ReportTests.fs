@@ -124,7 +124,10 @@ let private figures =
             |> Figure.naming [ "a" ]
             |> Figure.colours
             |> fun colours ->
-                Expect.equal colours [ [ 1; 1 ]; [ 1; -1 ] ] "A family's names first; a level in its series' colour or black")
+                Expect.equal
+                    colours
+                    [ [ 1; 1 ]; [ 1; -1 ] ]
+                    "A family's names first; a level in its series' colour or black")
 
         testCase "report/equal" (fun () ->
             let panel =

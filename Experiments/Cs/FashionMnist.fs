@@ -52,10 +52,17 @@ let private nearest (plan: Plan) (training: RunRequest) : RunRequest =
             let struct (distance, index) = torch.min (torch.cdist (x, data), 1L)
             distance.mean().ToDouble(), index
         let (distance, index), (real, _) = nearestTo images, nearestTo test
-        let labels = (Rows.labels (plan.Data set).Train context.Device).index_select (0L, index)
+        let labels = (Rows.labels (plan.Data set).Train context.Device).index_select(0L, index)
         let classes = labels.cpu().data<int64>().ToArray() |> Array.distinct |> Array.length
         [ "classes", float classes; "distance", distance; "real", real ]
-    plan.Measure(training.Key.Name + ".nearest", [ "step", string step ], training.Key.Seed, Some set, measure, [ training ])
+    plan.Measure(
+        training.Key.Name + ".nearest",
+        [ "step", string step ],
+        training.Key.Seed,
+        Some set,
+        measure,
+        [ training ]
+    )
 
 let private runs (plan: Plan) = trainings plan |> List.collect (fun training -> [ training; nearest plan training ])
 

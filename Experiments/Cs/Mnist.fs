@@ -79,7 +79,8 @@ let private samples profile = Profile.pick profile 20 200 200
 let private certify (plan: Plan) = Certificate.request plan "cs1" (samples plan.Profile) (testSubset plan)
 
 let private runs (plan: Plan) =
-    trainings plan |> List.collect (fun t -> [ t.Training; evaluate plan t; spread plan t; certify plan t ])
+    trainings plan
+    |> List.collect (fun t -> [ t.Training; evaluate plan t; spread plan t; certify plan t ])
 
 let private sample = VaeTraining.sampler (trainings >> List.head)
 

@@ -151,8 +151,7 @@ let private ift2 (results: Results) : Section =
     let runs = trainings plan |> List.map (evaluate plan)
     let certificates = trainings plan |> List.map (certify plan)
     let of' name = runs |> List.map (results.Value name)
-    let overImages name =
-        Number(trainings plan |> List.map (spread plan >> results.Value name) |> List.average, 2)
+    let overImages name = Number(trainings plan |> List.map (spread plan >> results.Value name) |> List.average, 2)
     let missed = Certificate.missed results certificates
     let logP, gaps = of' "logp", List.map2 (-) (of' "logp") (of' "elbo")
     let none = Missing "the source states no number"

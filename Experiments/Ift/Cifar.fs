@@ -51,7 +51,8 @@ let private metricAtEvaluations (o: Outcome) =
 /// For every two evaluations in a row whether the critic's metric and FID move in the same direction.
 let private together (o: Outcome) : bool list =
     let signs values = values |> Array.pairwise |> Array.map (fun (a: float, b) -> sign (b - a))
-    Array.map2 (=) (signs (metricAtEvaluations o)) (signs (o.Frechet[1..] |> Array.map snd)) |> List.ofArray
+    Array.map2 (=) (signs (metricAtEvaluations o)) (signs (o.Frechet[1..] |> Array.map snd))
+    |> List.ofArray
 
 let private last (curve: (float * float)[]) = snd curve[curve.Length - 1]
 
@@ -142,8 +143,7 @@ let private report (results: Results) : Section =
     let ours = outcomes |> List.map (fun o -> last o.Frechet)
     let theirs = outcomes |> List.map _.Configuration.SourceFrechet
     let tamed = outcomes |> List.filter (fun o -> penalty o.Configuration <> "none")
-    let agreeing kind =
-        outcomes |> List.filter (fun o -> penalty o.Configuration = kind) |> List.collect together
+    let agreeing kind = outcomes |> List.filter (fun o -> penalty o.Configuration = kind) |> List.collect together
     let counted kind =
         let agreeing = agreeing kind
         $"{agreeing |> List.filter id |> List.length} of {agreeing.Length}"
@@ -191,7 +191,10 @@ let private report (results: Results) : Section =
                 |> Guard.found [ for o in outcomes -> o.Configuration.Id, [ snd o.Frechet[0]; last o.Frechet ] ]
                 let dataFid = results.Value "fid" setting.Reference
                 Guard.that "ift4.blobs" "the lowest FID is more than ten times that of training images"
-                |> Guard.pairs (fun best data -> best > 10.0 * data) ("best", [ last best.Frechet ]) ("data", [ dataFid ])
+                |> Guard.pairs
+                    (fun best data -> best > 10.0 * data)
+                    ("best", [ last best.Frechet ])
+                    ("data", [ dataFid ])
                 Guard.that "ift4.inception" "the configuration of the lowest FID has the highest IS"
                 |> Guard.holds (last best.Inception = List.max scores)
                 |> Guard.found [ for o in outcomes -> o.Configuration.Id, [ last o.Frechet; last o.Inception ] ]

@@ -170,7 +170,8 @@ let private turns (p: Played) = 2.0 * Math.PI / p.Spectrum.Angle
 let private rates (all: Played list) : Table =
     /// The theory's and the measured number of the games that have one.
     let pair header decimals defined theory name =
-        let reason = "with GP the map has no linear part at the solution, without it no amplitude of its own, and what converges has none to average"
+        let reason =
+            "with GP the map has no linear part at the solution, without it no amplitude of its own, and what converges has none to average"
         let column header (value: Played -> float) =
             let cell p = Number(value p, decimals)
             Column.right header (fun p -> if defined p then cell p else Missing reason)

@@ -200,7 +200,8 @@ let private table (results: Results) =
             Column.text "Posterior" (fun (_, posterior) -> posterior.Label)
             measured elbo
             measured logP
-            Column.right gap.Title (fun (setting, posterior) -> Seeds.cell gap.Decimals (gaps results setting posterior))
+            Column.right gap.Title (fun (setting, posterior) ->
+                Seeds.cell gap.Decimals (gaps results setting posterior))
             Column.right "Step (ms)" (function
                 | Together, posterior -> Number(milliseconds results posterior, 1)
                 | _ -> Missing "timed in the second block only")

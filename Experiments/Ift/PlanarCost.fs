@@ -112,7 +112,8 @@ let private report (results: Results) : Section =
     let exponent name (d: int64) =
         let points = [ for k in 0..4 -> log (float (d >>> k)), log (value $"{name}.{d >>> k}") ]
         let x, y = List.averageBy fst points, List.averageBy snd points
-        (points |> List.sumBy (fun (a, b) -> (a - x) * (b - y))) / (points |> List.sumBy (fun (a, _) -> (a - x) ** 2.0))
+        (points |> List.sumBy (fun (a, b) -> (a - x) * (b - y)))
+        / (points |> List.sumBy (fun (a, _) -> (a - x) ** 2.0))
     let ratio = value $"dense.{largestDense}" / value $"closed.{largestDense}"
     let denseSlope, closedSlope = exponent "dense" largestDense, exponent "closed" largestClosed
     let difference = value "difference"

@@ -46,9 +46,14 @@ let private half = 7.5
 let private figure (results: Results) =
     let samples cell = results.Points "samples" "samples" (evaluations results.Plan cell).Head
     let isInside (x, y) = abs x <= half && abs y <= half
-    let beyond = all () |> List.sumBy (fun cell -> samples cell |> Array.filter (isInside >> not) |> Array.length)
+    let beyond =
+        all () |> List.sumBy (fun cell -> samples cell |> Array.filter (isInside >> not) |> Array.length)
 
-    let outside = if beyond = 0 then "no sample lies beyond" else $"samples that lie beyond: {beyond}"
+    let outside =
+        if beyond = 0 then
+            "no sample lies beyond"
+        else
+            $"samples that lie beyond: {beyond}"
 
     panels half (fun cell -> Scatter("", samples cell |> Array.filter isInside))
     |> Figure.grid

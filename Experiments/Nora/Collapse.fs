@@ -128,7 +128,9 @@ let private report (results: Results) : Section =
                     "nora4.order"
                     "the share of collapsed dimensions never falls from one beta to the next larger one"
                 |> Guard.ordered (<=) "shares" collapsedAt
-                Guard.that "nora4.earlier" "the threshold at which half has collapsed does not grow from one beta to the next larger one"
+                Guard.that
+                    "nora4.earlier"
+                    "the threshold at which half has collapsed does not grow from one beta to the next larger one"
                 |> Guard.ordered (>=) "thresholds" (List.map snd halves)
                 Guard.that "nora4.all" "at beta = 10 every dimension has collapsed, for every seed"
                 |> Guard.every (fun p -> p = 1.0) "shares" (of' (proportion threshold) 10.0)

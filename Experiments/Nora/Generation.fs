@@ -86,7 +86,7 @@ let private largestStep (results: Results) (run: RunRequest) : float =
     let points = int64 steps + 1L
     let along = (images.narrow (1L, 1L, points) - images.narrow (1L, 0L, points)).square().mean([| 2L |]).sqrt()
     let ends = (images.select (1L, points) - images.select (1L, 0L)).square().mean([| 1L |]).sqrt()
-    (along.amax([| 1L |]) / ends).mean().ToDouble()
+    (along.amax ([| 1L |]) / ends).mean().ToDouble()
 
 let private requests (plan: Plan) = BinarizedMnist.trainings plan |> List.map (request plan)
 

@@ -110,10 +110,7 @@ let private figure (results: Results) =
             Reference("", points pathwise.Exact)
         ]
         |> Panel.withLegend Below
-        Panel.axes "" n (Axis.linear "variance / exact") [
-            yield! List.map relative estimators
-            Level("", 1.0)
-        ]
+        Panel.axes "" n (Axis.linear "variance / exact") [ yield! List.map relative estimators; Level("", 1.0) ]
         |> Panel.withLegend NoLegend
     ]
     |> Figure.grid

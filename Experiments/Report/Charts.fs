@@ -92,7 +92,9 @@ let private curve name colour dash symbol points error =
 
 /// A thin curve.
 let private trail name colour (points: (float * float)[]) : Trace =
-    let drawn = points |> Array.chunkBySize (1 + points.Length / maxPoints) |> Array.map Array.head
+    let drawn =
+        points |> Array.chunkBySize (1 + points.Length / maxPoints) |> Array.map Array.head
+
     let line = lines name colour "solid" drawn
     line.line <- Line(color = colour, dash = "solid", width = 0.5)
     line

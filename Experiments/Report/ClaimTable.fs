@@ -10,7 +10,10 @@ let private grouped (judgements: Judgement list) : Judgement list list =
     let stem judged = judged.Claim.Id[.. judged.Claim.Id.LastIndexOf '.' - 1]
 
     let together a b =
-        stem a = stem b && a.Note = b.Note && a.Claim.Rule.IsNotJudged && a.Claim.Rule = b.Claim.Rule
+        stem a = stem b
+        && a.Note = b.Note
+        && a.Claim.Rule.IsNotJudged
+        && a.Claim.Rule = b.Claim.Rule
 
     List.foldBack
         (fun judged groups ->

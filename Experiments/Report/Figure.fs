@@ -235,7 +235,8 @@ module Figure =
                         elif Series.isColoured item then
                             Seq.item nameless free, nameless + 1
                         else
-                            (names |> List.tryFindIndex ((=) (Series.name item)) |> Option.defaultValue -1), nameless)
+                            (names |> List.tryFindIndex ((=) (Series.name item)) |> Option.defaultValue -1),
+                            nameless)
                     0
                 |> fst
         ]

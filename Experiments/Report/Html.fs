@@ -184,7 +184,12 @@ let claims (sources: Claim -> Source) (judgements: Judgement list) =
                 $"<div class=muted>{Markup.html judged.Note}</div>"
 
         let kind = verdictClass judged.Verdict
-        let outside = if judged.IsOutside then " <span class=muted>outside its rule</span>" else ""
+
+        let outside =
+            if judged.IsOutside then
+                " <span class=muted>outside its rule</span>"
+            else
+                ""
 
         $"<tr class={kind}><td><a href=\"#{encode source.Row}\">{encode claim.Source}</a></td><td>{Markup.html claim.What}</td>"
         + $"<td class=number>{reference}</td><td class=number>{ours}</td><td>{Markup.html (Rule.text claim.Rule)}</td>"

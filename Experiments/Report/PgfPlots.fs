@@ -88,7 +88,13 @@ let private shownRange (isSquare: bool) (axis: Axis) (shown: float[]) : Axis =
     | _ -> axis
 
 /// A panel; where another one of its row has a title it keeps room for one, so that the frames of a row are level.
-let private axesPanel (path: int -> string) (columns: int) (hasTitle: bool) (colours: int list) (panel: AxesPanel) =
+let private axesPanel
+    (path: int -> string)
+    (columns: int)
+    (hasTitle: bool)
+    (colours: int list)
+    (panel: AxesPanel)
+    =
     let square = panel.IsMap || panel.Equal
     let frame = frameOf columns panel
     let roomBefore = textWidth / float columns - gap - after - frame.Width
@@ -135,10 +141,13 @@ let private axesPanel (path: int -> string) (columns: int) (hasTitle: bool) (col
             yield! ticks "x" (Ticks.Along(frame.Width / digitWidth)) x xs
             yield! ticks "y" (Ticks.Across(frame.Height / lineHeight)) (shownRange square panel.Y ys) ys
             yield! largest panel |> Option.map colourBar |> Option.defaultValue []
+
             if not panel.IsMap && panel.X.Range.IsNone then
                 "enlarge x limits=0.02"
+
             if not panel.IsMap && panel.Y.Range.IsNone then
                 $"enlarge y limits={c enlarged}"
+
             yield! legend
         ]
         |> String.concat ", "

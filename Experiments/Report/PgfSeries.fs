@@ -121,7 +121,12 @@ let private named item =
 
 /// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark; -1 is black.
 let latex (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
-    let colour = if index < 0 then "report-black" else fst (Colours.colour index)
+    let colour =
+        if index < 0 then
+            "report-black"
+        else
+            fst (Colours.colour index)
+
     let isShared, index = index >= 0, max 0 index
     let naming, entry = named item
 

@@ -128,9 +128,7 @@ module Render =
             file "meta.tex" (meta report)
             file "values.tex" (values report)
             file "guards.tex" (guards report)
-            file
-                "laws.tex"
-                (report.Laws |> List.map (fun l -> Law.latex labels l + "\n") |> String.concat "")
+            file "laws.tex" (report.Laws |> List.map (fun l -> Law.latex labels l + "\n") |> String.concat "")
             for section in report.Sections do
                 yield! section.Figures |> List.collect PgfPlots.render
 
