@@ -138,17 +138,18 @@ let tests =
         scoped "autograd" (fun () -> Law.check law |> ignore)
 
         scoped "added" (fun () ->
-            let whole: Tensor[] = [| torch.tensor [| 1.0f; 2.0f; 3.0f |]; torch.tensor [| 4.0f |] |]
-            let target = GradientTensors(Seq.append whole [ torch.zeros 2L ])
-            let added = AddedGradients(target, ([| whole[0]; whole[1]; null |]: (Tensor | null)[]))
-            added.Take(0, 0, ReadOnlySpan [| 10.0f; 20.0f |])
-            added.Take(0, 2, ReadOnlySpan [| 30.0f |])
+            let first, second = torch.tensor [| 4.0f |], torch.tensor [| 1.0f; 2.0f; 3.0f |]
+            let last = torch.tensor [| 7.0f; 8.0f |]
+            let target = GradientTensors [ first; second; torch.zeros 2L; last ]
+            let added = AddedGradients(target, ([| first; second; null; last |]: (Tensor | null)[]))
+            added.Take(1, 0, ReadOnlySpan [| 10.0f; 20.0f |])
+            added.Take(1, 2, ReadOnlySpan [| 30.0f |])
             added.Take(2, 0, ReadOnlySpan [| 5.0f; 6.0f |])
             added.Finish()
 
             Expect.equal
                 [ for t in target.Tensors -> t.data<float32>().ToArray() ]
-                [ [| 11.0f; 22.0f; 33.0f |]; [| 4.0f |]; [| 5.0f; 6.0f |] ]
+                [ [| 4.0f |]; [| 11.0f; 22.0f; 33.0f |]; [| 5.0f; 6.0f |]; [| 7.0f; 8.0f |] ]
                 "sums where both came, else the one that came")
 
         scoped "misfit" (fun () ->

@@ -196,6 +196,11 @@ let tests =
                 let weights = M2.thin floor u (torch.nn.functional.log_softmax (logits, -1L))
                 let gradient = torch.autograd.grad ([| weights.square().sum() |], [| logits |])
 
+                // One that is 0 has no weight at any u, one above 0 has one at u = 0.
+                let kept = if floor = 0.0 then exp -95.0 else floor
+                Expect.floatClose Accuracy.medium (value weights[0, 1]) kept $"floor {floor}"
+                Expect.equal (value weights[0, 2]) 0.0 $"floor {floor}"
+
                 for values in [ weights; gradient[0] ] do
                     Expect.isTrue ((values.isfinite ()).all().ToBoolean()) $"floor {floor}")
 

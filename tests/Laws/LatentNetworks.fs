@@ -106,6 +106,11 @@ let private splineCouplings
 
     List.fold couple (z, torch.zeros ([| z.size 0 |])) [ 0 .. couplings - 1 ]
 
+/// Three couplings of splines of five bins, the order of the latents reversed between them.
+let private priorSplines (s: Map<string, Tensor>) (z: Tensor) : Tensor * Tensor =
+    let turn i (z: Tensor) = if i = 0 then z else z.flip -1L
+    splineCouplings 5L (fun i -> net s $"prior.spline.{i}") turn 3 z
+
 /// All pairs of side points from -1 to 1, the first coordinate the slower.
 let private codes (side: int) =
     let axis = [ for i in 0 .. side - 1 -> -1.0 + 2.0 * float i / float (side - 1) ]
@@ -154,8 +159,7 @@ let private priorCases: (string * PriorShape * Entry list * (Map<string, Tensor>
             yield! zeroLinear $"prior.spline.{i}.4" 6 (2 * 14)
     ],
     (fun s z ->
-        let turn i (z: Tensor) = if i = 0 then z else z.flip -1L
-        let image, logDet = splineCouplings 5L (fun i -> net s $"prior.spline.{i}") turn 3 z
+        let image, logDet = priorSplines s z
         logNormal (torch.zeros_like image) (torch.zeros_like image) image + logDet)
     "topographic",
     TopographicPrior(3, 6),
@@ -187,6 +191,29 @@ let private priors =
                     close "codes" (s["prior.codes"]) (codes 3)
                 elif name = "standard" then
                     Expect.isSome (prior ()).KlFrom "in closed form")
+
+        for name, shape, toBase in
+            [ "flow", FlowPrior(3, 6), realNvp 3; "splines", SplinePrior(3, 6, 5), priorSplines ] do
+            testCase $"networks/prior/{name}, samples"
+            <| within (fun () ->
+                let prior, p, s = make 3 (fun p -> PriorShape.create p encode 3 latent shape)
+                stir 20 p
+                let eps = normals 4 [ 6; latent ]
+                close "the noise of a sample" (fst (toBase s ((prior ()).Sample eps eps))) eps)
+
+        testCase "networks/prior/six latents"
+        <| within (fun () ->
+            let build shape p = PriorShape.create p encode 3 6 shape
+
+            startsAs (build (FlowPrior(1, 5))) [
+                yield! mlp "prior.s.0" [ 3; 5; 5; 3 ]
+                yield! mlp "prior.t.0" [ 3; 5; 5; 3 ]
+            ]
+
+            startsAs (build (SplinePrior(1, 5, 4))) [
+                yield! linear "prior.spline.0.0" 3 5 @ linear "prior.spline.0.2" 5 5
+                yield! zeroLinear "prior.spline.0.4" 5 (3 * 11)
+            ])
 
         testCase "networks/prior/odd latents"
         <| within (fun () ->
@@ -257,6 +284,13 @@ let private chains =
                     match s[key].grad with
                     | null -> failtest $"no gradient of {key}"
                     | g -> close key (gradients[i]) g)
+
+        testCase "networks/planar-chain/no layer"
+        <| within (fun () ->
+            let chain, _, _ = make 3 (fun p -> PlanarChain.create p "flow" 0.0 0 2)
+            let z = normals 4 [ 6; 2 ]
+            let image, _ = (PlanarChain.transform chain).Forward z
+            Expect.equal (elements image) (elements z) "the identity")
     ]
 
 // ---- posteriors ----
@@ -375,14 +409,15 @@ let private splineReference couplings (s: Map<string, Tensor>) (x: Tensor) (z: T
         [ 0 .. couplings - 1 ]
 
 let private posteriorCases = [
-    "planar",
-    PlanarPosterior 3,
-    [
-        yield! zeroLinear "posterior.planar.u" 7 (3 * latent)
-        yield! linear "posterior.planar.w" 7 (3 * latent)
-        yield! linear "posterior.planar.b" 7 3
-    ],
-    planarReference 3L
+    for maps in [ 3; 1 ] do
+        $"planar, maps: {maps}",
+        PlanarPosterior maps,
+        [
+            yield! zeroLinear "posterior.planar.u" 7 (maps * latent)
+            yield! linear "posterior.planar.w" 7 (maps * latent)
+            yield! linear "posterior.planar.b" 7 maps
+        ],
+        planarReference (int64 maps)
     "autoregressive",
     IafPosterior(3, 9),
     [
@@ -390,15 +425,16 @@ let private posteriorCases = [
             yield! madeEntries $"posterior.iaf.{i}" 9
     ],
     iafReference 3
-    "Sylvester",
-    SylvesterPosterior(2, 3, 2),
-    [
-        yield! linear "posterior.sylvester.v" 7 (2 * 2 * latent)
-        yield! zeroLinear "posterior.sylvester.r" 7 (2 * 9)
-        yield! linear "posterior.sylvester.r2" 7 (2 * 9)
-        yield! linear "posterior.sylvester.b" 7 (2 * 3)
-    ],
-    sylvesterReference 2L
+    for maps in [ 2; 1 ] do
+        $"Sylvester, maps: {maps}",
+        SylvesterPosterior(maps, 3, 2),
+        [
+            yield! linear "posterior.sylvester.v" 7 (maps * 2 * latent)
+            yield! zeroLinear "posterior.sylvester.r" 7 (maps * 9)
+            yield! linear "posterior.sylvester.r2" 7 (maps * 9)
+            yield! linear "posterior.sylvester.b" 7 (maps * 3)
+        ],
+        sylvesterReference (int64 maps)
     "splines",
     SplinePosterior(3, 9, 4),
     [
@@ -438,6 +474,52 @@ let private posteriors =
 
             agree "base" p [ x ] (List.head >> encode >> normal) (fun i ->
                 layer s "encoder.4" (features s i.Head)))
+
+        for name, posterior in
+            [
+                "planar", (fun maps -> PlanarPosterior maps)
+                "autoregressive", (fun maps -> IafPosterior(maps, 9))
+                "Sylvester", (fun maps -> SylvesterPosterior(maps, 3, 2))
+                "splines", (fun maps -> SplinePosterior(maps, 9, 4))
+            ] do
+            testCase $"networks/posterior/{name}, no map"
+            <| within (fun () ->
+                let encode, _, _ = make 3 (ofVae (posterior 0))
+                let z = normals 5 [ 3; latent ]
+                let image, logDet = (encode (normals 4 [ 3; 6 ])).Flow.Value.Forward z
+                Expect.equal (elements image) (elements z) "the identity"
+                Expect.equal (elements (logDet + torch.zeros 3L)) [| 0.0; 0.0; 0.0 |] "of determinant one")
+
+            testCase $"networks/posterior/{name}, any leading dimensions"
+            <| within (fun () ->
+                let encode, p, _ = make 3 (ofVae (posterior 2))
+                stir 20 p
+                let x, z = normals 4 [ 2; 3; 6 ], normals 5 [ 2; 3; latent ]
+                let flow (x: Tensor) (z: Tensor) = (encode x).Flow.Value.Forward z
+                let image, logDet = flow x z
+                let rows, rowLogDet = flow (x.flatten (0L, 1L)) (z.flatten (0L, 1L))
+                close "image" image (rows.view_as image)
+                close "log-determinant" logDet (rowLogDet.view [| 2L; 3L |]))
+
+        testCase "networks/posterior/one latent"
+        <| within (fun () ->
+            let build p =
+                PosteriorShape.create p (Vae.create p { shape with Latent = 1 }) (IafPosterior(2, 4))
+
+            let encode, _, _ = make 3 build
+            let z = normals 5 [ 3; 1 ]
+            let image, logDet = (encode (normals 4 [ 3; 6 ])).Flow.Value.Forward z
+            close "the identity at its start" image z
+            close "of determinant one" logDet (torch.zeros 3L))
+
+        testCase "networks/posterior/odd latents"
+        <| within (fun () ->
+            let build p =
+                PosteriorShape.create p (Vae.create p { shape with Latent = 5 }) (SplinePosterior(2, 4, 3))
+
+            Expect.throwsT<System.ArgumentException>
+                (fun () -> make 3 build |> ignore)
+                "five latents have no halves")
 
         testCase "networks/posterior/outputs see what comes before"
         <| within (fun () ->

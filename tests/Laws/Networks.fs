@@ -146,9 +146,26 @@ let private plainLikelihood (likelihood: Likelihood) (output: float[]) (x: float
 
         Array.fold2 (fun sum m x -> sum + density m x) 0.0 output x, output
 
+/// The same from tensors, to be differentiated. `output: [..,B,D * outputs]`, `x: [B,D]`, results `[..,B]` and `[..,B,D]`.
+let private tensorLikelihood (likelihood: Likelihood) (output: Tensor) (x: Tensor) : Tensor * Tensor =
+    match likelihood with
+    | BernoulliLogits shift ->
+        let m = 1.0 / (1.0 + (-shift - output).exp())
+        (x * m.log () + (1.0 - x) * (1.0 - m).log()).sum -1L, m
+    | GreyLevels levels ->
+        let values = torch.arange (int64 levels, dtype = output.dtype)
+        let weights = output.unfold(-1L, int64 levels, int64 levels).exp()
+        let q = weights / weights.sum (-1L, true)
+        let isChosen = (values.eq (x.unsqueeze -1L)).``to`` output.dtype
+        (isChosen * q.log ()).sum [| -2L; -1L |], (q * values).sum -1L
+    | Gaussian sigma ->
+        let error = (x - output) / sigma
+        (-0.5 * error * error - log (sigma * sqrt (2.0 * Math.PI))).sum -1L, output
+
 let private likelihoodCases: (string * Likelihood * (int64 list -> Tensor)) list = [
     "Bernoulli", BernoulliLogits 0.0, (fun shape -> (uniform 3 shape).round())
     "shifted Bernoulli", BernoulliLogits -2.0, (fun shape -> (uniform 3 shape).round())
+    "Bernoulli shifted by 1", BernoulliLogits 1.0, (fun shape -> (uniform 3 shape).round())
     "grey levels", GreyLevels 5, (fun shape -> (5.0 * uniform 3 shape).floor())
     "normal", Gaussian 0.4, gaussian 3
 ]
@@ -194,7 +211,16 @@ let private likelihoods =
             Expect.isLessThan
                 (distance (vector (List.ofArray drawn)) (vector [ 1.05; 2.25; 3.45 ]))
                 1e-12
-                "normal")
+                "normal"
+
+            let _, none, _ = make 1 (fun p -> p.Zeros("unused", [| 1L |]))
+
+            agree
+                "the normal's, which has gradients"
+                none
+                [ normals 1 [ 4; 3 ]; normals 2 [ 4; 3 ] ]
+                (fun i -> Likelihood.sample (Gaussian 0.5) (i[0]) (i[1]))
+                (fun i -> i[0] + i[1] / 2.0))
     ]
 
 // ---- autoencoders ----
@@ -254,11 +280,11 @@ let private autoencoders =
                 let decoded (inputs: Tensor list) = perceptron s "decoder" inputs.Head
                 agree "output" p [ z ] (List.head >> Vae.decode vae) decoded
 
-                agree "log p(x|z)" p [ z ] (List.head >> Vae.logLikelihood vae x) (fun i ->
-                    Likelihood.logProb likelihood (decoded i) x)
+                agree "log p(x|z)" p [ z; x ] (fun i -> Vae.logLikelihood vae (i[1]) (i[0])) (fun i ->
+                    fst (tensorLikelihood likelihood (decoded i) (i[1])))
 
                 agree "E[x|z]" p [ z ] (List.head >> Vae.meanImage vae) (fun i ->
-                    Likelihood.mean likelihood (decoded i)))
+                    snd (tensorLikelihood likelihood (decoded i) x)))
 
         testCase "networks/vae/model"
         <| within (fun () ->
@@ -429,6 +455,17 @@ let private convolutions =
                     torch.nn.functional.conv2d (i.Head, weight, s["c.bias"], [| 1L; 1L |], [| 1L; 1L |]))
 
             close "direction" made.Direction next)
+
+        testCase "networks/spectral/a weight of zeros stays as it is"
+        <| within (fun () ->
+            let made, p, s = make 2 (fun p -> SpectralConv.create p "c" 2 3 3 1 1)
+            let empty = s["c.weight"].detach().zero_()
+            let x = normals 3 [ 2; 2; 4; 4 ]
+
+            agree "zeros" p [ x ] (fun i -> Conv.apply (SpectralConv.normalise made) i.Head) (fun i ->
+                torch.nn.functional.conv2d (i.Head, s["c.weight"], s["c.bias"], [| 1L; 1L |], [| 1L; 1L |]))
+
+            Expect.equal (elements empty |> Array.sumBy abs) 0.0 "still zeros")
 
         testCase "networks/batch-norm/both statistics"
         <| within (fun () ->

@@ -129,10 +129,11 @@ let tests =
             |]
 
             let sampled = M2.sampleLabel m x u
+            Expect.equal sampled.shape [| batch |] "a class an example"
             Expect.equal (elements sampled) drawn "a class drawn"
             Expect.isFalse sampled.requires_grad "without gradient")
 
-        for weight in [ 1.0; 0.3 ] do
+        for weight in [ 1.0; 0.3; 0.0 ] do
             testCase $"networks/m2/labelled, divergence weighed {weight}"
             <| within (fun () ->
                 let m, p, s = model ()
@@ -168,8 +169,8 @@ let tests =
                     let dropped = Array.forall2 (fun u q -> u < q / floor || q >= floor) (elements u) q
                     Expect.isFalse dropped "some class is left out"
 
-                agree "U(x)" p [ eps ] (fun i -> M2.unlabelled m floor weight x i.Head u) (fun i ->
-                    unlabelled s floor weight x i.Head u))
+                agree "U(x)" p [ x; eps ] (fun i -> M2.unlabelled m floor weight (i[0]) (i[1]) u) (fun i ->
+                    unlabelled s floor weight (i[0]) (i[1]) u))
 
         testCase "networks/m2/loss"
         <| within (fun () ->
@@ -182,19 +183,31 @@ let tests =
                 normals 8 [ 3L; batch; 2L ],
                 (uniform 6 [ batch; 3L ]).float()
 
-            let loss () = M2.loss m settings (x, labels (), eps) (x', eps', u)
+            let inputs = [ x; eps; x'; eps' ]
+            let loss (i: Tensor list) = M2.loss m settings (i[0], labels (), i[1]) (i[2], i[3], u)
 
-            let expected: (string * (unit -> Tensor)) list = [
+            let expected: (string * (Tensor list -> Tensor)) list = [
                 "labelled",
-                (fun () -> 0.4 * (perLabel (fun b y -> cost s 0.3 (x[int64 b]) y (eps[int64 b]))).mean())
-                "unlabelled", (fun () -> 0.6 * unlabelled s 0.32 0.3 x' eps' u)
-                "classifier", (fun () -> 0.7 * crossEntropy s x)
+                (fun i -> 0.4 * (perLabel (fun b y -> cost s 0.3 (i[0][int64 b]) y (i[1][int64 b]))).mean())
+                "unlabelled", (fun i -> 0.6 * unlabelled s 0.32 0.3 (i[2]) (i[3]) u)
+                "classifier", (fun i -> 0.7 * crossEntropy s (i[0]))
             ]
 
-            Expect.equal (loss () |> List.map fst) (expected |> List.map fst) "terms"
+            Expect.equal (loss inputs |> List.map fst) (expected |> List.map fst) "terms"
 
             for name, term in expected do
-                agree name p [] (fun _ -> loss () |> List.find (fst >> (=) name) |> snd) (fun _ -> term ()))
+                agree name p inputs (fun i -> loss i |> List.find (fst >> (=) name) |> snd) term)
+
+        testCase "networks/m2/a share without examples"
+        <| within (fun () ->
+            let m, _, _ = model ()
+            let settings = { LabelledShare = 0.4; Weight = 0.0; KlWeight = 1.0; Floor = 0.0 }
+            let none = pixels().narrow(0L, 0L, 0L), labels().narrow(0L, 0L, 0L), normals 5 [ 0L; 2L ]
+            let some = pixels (), normals 8 [ 3L; batch; 2L ], (uniform 6 [ batch; 3L ]).float()
+
+            Expect.throwsT<System.ArgumentException>
+                (fun () -> M2.loss m settings none some |> ignore)
+                "no labelled example has a mean")
 
         testCase "networks/m2/image"
         <| within (fun () ->
