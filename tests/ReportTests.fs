@@ -197,12 +197,7 @@ let private figures =
 
             Expect.equal
                 (Cell.aligned column)
-                [
-                    @"$95.3 \pm \phantom{1}0.1$"
-                    @"$100.0 \pm 12.5$"
-                    @"$96.8\phantom{{}\pm 12.5}$"
-                    "--"
-                ]
+                [ @"$95.3 \pm \phantom{1}0.1$"; @"$100.0 \pm 12.5$"; @"$96.8\phantom{{}\pm 12.5}$"; "--" ]
                 "Points stand under points"
 
             let mixed = [ Number(16.0, 0); MeanSe(95.3, 0.1, 1) ]

@@ -71,6 +71,9 @@ module GanScores =
                 ]
             )
             [ "fid", final.Frechet; "is", final.Inception ]
-        let configuration = [ "samples", string setting.Samples; "statistics", $"{batches setting.Samples} batches of {batch}" ]
+        let configuration = [
+            "samples", string setting.Samples
+            "statistics", $"{batches setting.Samples} batches of {batch}"
+        ]
         let key, needed = training.Key, [ training; setting.Judged; setting.Reference ]
         plan.Measure(key.Name + ".scores", configuration, key.Seed, Some run.Data, measure, needed)

@@ -101,12 +101,10 @@ let private band colour (scale: Scale) (points: (float * float)[]) (error: float
     | 0
     | 1 -> []
     // One point has an error.
-    | 2 -> [
-        $@"\addplot[{colour}, no marks, forget plot] coordinates {{{coordinates outline}}};"
-      ]
+    | 2 -> [ $@"\addplot[{colour}, no marks, forget plot] coordinates {{{coordinates outline}}};" ]
     | _ -> [
-            $@"\addplot[draw=none, fill={colour}, fill opacity=0.2, forget plot] coordinates {{{coordinates outline}}} -- cycle;"
-        ]
+        $@"\addplot[draw=none, fill={colour}, fill opacity=0.2, forget plot] coordinates {{{coordinates outline}}} -- cycle;"
+      ]
 
 /// What names a series: an entry of the legend, or the name beside a single point.
 let private named item =

@@ -71,7 +71,10 @@ module Cell =
         let numbers = cells |> List.choose parts
         let errors = numbers |> List.map snd |> List.filter ((<>) "")
         let point (text: string) = (text + ".").IndexOf '.'
-        let decimals = numbers |> List.map (fun (mean, _) -> mean.Length - point mean) |> List.distinct
+
+        let decimals =
+            numbers |> List.map (fun (mean, _) -> mean.Length - point mean) |> List.distinct
+
         let phantom text = if text = "" then "" else $@"\phantom{{{text}}}"
 
         if errors.IsEmpty || decimals.Length > 1 then

@@ -89,8 +89,7 @@ let private figure (results: Results) =
         |> Panel.axes $"linear-Gaussian, $K={samples}$" (Axis.linear "dimension $L$ of $z$") errorAxis
         |> Panel.withLegend Below
         onVae $"VAE on digits, $L={Digits.latent}$" digits |> Panel.withLegend Below
-        onVae $"VAE on binarized MNIST, $L={BinarizedMnist.shape.Latent}$" mnist
-        |> Panel.withLegend Below
+        onVae $"VAE on binarized MNIST, $L={BinarizedMnist.shape.Latent}$" mnist |> Panel.withLegend Below
     ]
     |> Figure.grid
         "uva1.4.error"
