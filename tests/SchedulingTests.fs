@@ -306,6 +306,26 @@ let private progress =
             let item id priority = WorkItem(id, [||], 1, (fun _ -> order.Enqueue id), Priority = priority)
             run 1 [ item "a" 1.0; item "b" 5.0; item "c" infinity; item "d" 5.0 ] |> ignore
             Expect.sequenceEqual order [ "c"; "b"; "d"; "a" ] "largest priority first, then the order given")
+
+        testCase "host/schedule/longest-chain-first" (fun () ->
+            let order = ConcurrentQueue<string>()
+
+            let item id needed priority =
+                WorkItem(id, needed, 1, (fun _ -> order.Enqueue id), Priority = priority)
+
+            run 1 [
+                item "long" [| "middle" |] 9.0
+                item "short" [||] 2.0
+                item "middle" [| "start" |] 1.0
+                item "start" [||] 1.0
+                item "longer" [||] 10.0
+            ]
+            |> ignore
+
+            Expect.sequenceEqual
+                order
+                [ "longer"; "start"; "middle"; "long"; "short" ]
+                "what a long one waits for goes before what is longer than it alone")
     ]
 
 let private devices =

@@ -26,12 +26,9 @@ internal sealed class WorkGraph
         missing = new int[items.Count];
         dependents = [.. items.Select(_ => new List<int>())];
         outcomes = new WorkOutcome?[items.Count];
-        byRank = [.. Enumerable.Range(0, items.Count).OrderByDescending(index => items[index].Priority)];
-        rank = new int[items.Count];
-        for (var place = 0; place < byRank.Length; place++)
-            rank[byRank[place]] = place;
         Connect();
-        RequireNoCircle();
+        byRank = Ranked(InOrderOfDependence());
+        rank = Places(byRank);
         for (var index = 0; index < items.Count; index++)
             MakeReadyIfComplete(index);
     }
@@ -130,21 +127,42 @@ internal sealed class WorkGraph
             }
     }
 
-    private void RequireNoCircle()
+    private List<int> InOrderOfDependence()
     {
         var left = (int[])missing.Clone();
         var open = new Stack<int>(Enumerable.Range(0, items.Count).Where(index => left[index] == 0));
-        var reached = 0;
+        var reached = new List<int>(items.Count);
         while (open.TryPop(out var index))
         {
-            reached++;
+            reached.Add(index);
             foreach (var dependent in dependents[index])
                 if (--left[dependent] == 0)
                     open.Push(dependent);
         }
-        if (reached < items.Count)
-            throw new ArgumentException(
+        return reached.Count == items.Count
+            ? reached
+            : throw new ArgumentException(
                 $"'{items[Array.FindIndex(left, n => n > 0)].Id}' depends on items that depend on each other in a circle");
+    }
+
+    // The largest priority first, then the order given; what others wait for starts as early as the earliest of them.
+    private int[] Ranked(List<int> byDependence)
+    {
+        var indices = Enumerable.Range(0, items.Count);
+        var own = Places([.. indices.OrderByDescending(index => items[index].Priority)]);
+        var earliest = (int[])own.Clone();
+        for (var i = byDependence.Count - 1; i >= 0; i--)
+            foreach (var dependent in dependents[byDependence[i]])
+                earliest[byDependence[i]] = Math.Min(earliest[byDependence[i]], earliest[dependent]);
+        return [.. indices.OrderBy(index => earliest[index]).ThenBy(index => own[index])];
+    }
+
+    private static int[] Places(int[] order)
+    {
+        var places = new int[order.Length];
+        for (var place = 0; place < order.Length; place++)
+            places[order[place]] = place;
+        return places;
     }
 
     private void MakeReadyIfComplete(int index)
