@@ -57,10 +57,19 @@ let private orbit (results: Results) order game index =
 
 let private ofMetric metric = games |> List.filter (fun g -> g.Metric = metric)
 
+/// Whether a curve is more than a speck: what a game leaves that has converged is less.
+let private isSeen (farthest: float) series =
+    let shown = Series.shown series
+    let extent coordinate =
+        let values = Array.map coordinate shown
+        Array.max values - Array.min values
+    max (extent fst) (extent snd) > farthest / 50.0
+
 /// The plane of generator and critic around the solution, a unit as long on both axes.
 let private plane title series : Panel =
     let farthest = series |> Seq.collect Series.shown |> Seq.map (fun (x, y) -> max (abs x) (abs y)) |> Seq.max
     let axis label = Axis.linear label |> Axis.between (-1.05 * farthest) (1.05 * farthest)
+    let series = List.filter (isSeen farthest) series
     Panel.axes title (axis "$\\theta$") (axis "$\\psi_0$") series
     |> Panel.equal
     |> Panel.withLegend NoLegend
@@ -104,7 +113,7 @@ let private phaseFigure results metric : Figure =
     |> planes
         metric
         "phase"
-        $"ten turns of one orbit, evenly over all {DiracRuns.iterations} iterations (thin), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges these shrink to the origin; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
+        $"ten turns of one orbit, evenly over all {DiracRuns.iterations} iterations (thin), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges they shrink to the origin, and what is smaller than a point is not drawn; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
 
 let private averageFigure results metric : Figure =
     let stride = strideOf metric
