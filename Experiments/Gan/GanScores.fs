@@ -8,6 +8,7 @@ open Research.Models
 /// Scores of a GAN over its training, from the weights that it kept.
 [<RequireQualifiedAccess>]
 module GanScores =
+    /// Images in a batch.
     let private batch = 100
 
     /// Batches that the running statistics are estimated on: four images for each that is scored, 2000 at most.

@@ -76,7 +76,7 @@ let render (judgements: Judgement list) =
     {
         Id = "replication"
         Caption =
-            "Printed values beside ours, of the sources and of works that they follow, then numbers that theory foretells and nobody prints. Every rule was fixed before the runs; the notes say where what is judged by it was chosen after looking. Outside its rule: what cannot be judged and would not meet it as it stands."
+            "Printed values beside ours, of the sources and of works that they follow, then numbers that theory foretells and nobody prints. Rules were fixed before the runs; the notes say where a rule, or what is judged by it, was chosen after looking. Outside its rule: what cannot be judged and would not meet it as it stands."
         Columns = [
             Table.wrapped 0.08 "Source"
             Table.wrapped 0.23 "What"

@@ -195,7 +195,7 @@ let claims (sources: Claim -> Source) (judgements: Judgement list) =
         + $"<td class=number>{reference}</td><td class=number>{ours}</td><td>{Markup.html (Rule.text claim.Rule)}</td>"
         + $"<td><span class=\"verdict {kind}\">{Claim.verdictText judged.Verdict}</span>{outside}{note}</td></tr>"
 
-    $"""<div class=scroll><table id=replication><caption>Values of the sources beside ours. Every rule was fixed before the runs.</caption>
+    $"""<div class=scroll><table id=replication><caption>Values of the sources beside ours. Rules were fixed before the runs; the notes say where one was chosen after looking.</caption>
 <thead><tr><th>Source</th><th>What</th><th class=number>Reference</th><th class=number>Ours</th><th>Rule</th><th>Verdict</th></tr></thead><tbody>
 {judgements |> List.map row |> String.concat "\n"}
 </tbody></table></div>"""
