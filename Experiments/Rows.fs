@@ -16,6 +16,12 @@ module Rows =
         let order = Noise(0L).Permutation(0L, int (all.size 0))
         pick all order[.. min count order.Length - 1]
 
+    /// The nearest of `all` to each of these rows: how far it is, and its number. `[M,D]` and `[N,D]`, results `[N]` and
+    /// int64 `[N]`.
+    let nearest (all: Tensor) (rows: Tensor) : Tensor * Tensor =
+        let struct (distance, index) = torch.min (torch.cdist (rows, all), 1L)
+        distance, index
+
     /// The classes of a part of a set. int64 `[N]`.
     let labels (part: ImageSet) (device: torch.Device) : Tensor =
         torch.tensor (Array.map int64 part.Labels, device = device)

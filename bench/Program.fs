@@ -5,7 +5,6 @@ module Research.Bench.Program
 
 open System
 open System.Diagnostics
-open System.Threading
 open TorchSharp
 open Research.Host
 open Research.Experiments
@@ -113,46 +112,13 @@ let private compare (row: Row) =
                 None
     ]
 
-/// Two trainings of ift1 side by side: wall-clock time divided by the steps of both, beside one of PyTorch's.
+/// Two trainings of ift1 side by side, beside one of PyTorch's.
 let private pair () =
     use peer = new Peer(script "vae.py ift1", 1)
-    let theirSteps = stepsOf peer.Round
-    let steps = 20
-    use start = new Barrier 3
-    use stop = new Barrier 3
-    let mutable running = true
-
-    let worker seed =
-        let body () =
-            torch.set_num_threads 1
-            let step = Ours.vae VaeRow.ift1 seed
-            stepsOf (Clock.time step) |> ignore
-            start.SignalAndWait()
-
-            while running do
-                Clock.time step steps |> ignore
-                stop.SignalAndWait()
-                start.SignalAndWait()
-
-        let thread = Thread(body, 64 <<< 20, IsBackground = true)
-        thread.Start()
-        thread
-
-    let threads = [ worker 1L; worker 2L ]
-    start.SignalAndWait()
-
-    let round last =
-        let watch = Stopwatch.StartNew()
-        stop.SignalAndWait()
-        let ours = watch.Elapsed.TotalMilliseconds / float (2 * steps)
-        let theirs = peer.Round theirSteps
-        running <- not last
-        start.SignalAndWait()
-        ours, theirs
-
-    let ours, theirs = List.unzip [ for i in 1..rounds -> round (i = rounds) ]
-    threads |> List.iter (fun t -> t.Join())
-    print "ift1, two runs at once" [ Some ours; Some theirs; None; None ]
+    use ours = new SideBySide((fun seed -> Ours.vae VaeRow.ift1 (int64 seed)), 2)
+    let ourSteps, theirSteps = stepsOf ours.Round, stepsOf peer.Round
+    let times = [ for _ in 1..rounds -> ours.Round ourSteps, peer.Round theirSteps ]
+    print "ift1, two runs at once" [ Some(List.map fst times); Some(List.map snd times); None; None ]
 
 /// Resident memory in the course of 20,000 steps.
 let private memory () =

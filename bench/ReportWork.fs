@@ -71,12 +71,12 @@ let private rounds = 7
 /// Seconds of ours and of theirs.
 let private measureOne (work: Work) =
     use peer = new Peer(Rounds.script work.Script, Environment.ProcessorCount)
-    let ours = Clock.time (work.Ours())
-    let ourSteps, theirSteps = Rounds.stepsOf ours, Rounds.stepsOf peer.Round
+    use ours = new Rounds.SideBySide((fun _ -> work.Ours()), Environment.ProcessorCount)
+    let ourSteps, theirSteps = Rounds.stepsOf ours.Round, Rounds.stepsOf peer.Round
 
-    let times = [ for _ in 1..rounds -> ours ourSteps, peer.Round theirSteps ]
+    let times = [ for _ in 1..rounds -> ours.Round ourSteps, peer.Round theirSteps ]
     let seconds times = Rounds.median times * float work.Steps / 1000.0
-    seconds (List.map fst times) / float Environment.ProcessorCount, seconds (List.map snd times)
+    seconds (List.map fst times), seconds (List.map snd times)
 
 let private print (name: string) (steps: string) (ours, theirs) =
     printfn $"%-22s{name} %7s{steps} %9.1f{ours} %9.1f{theirs} %9.3f{ours / theirs}"

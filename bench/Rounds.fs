@@ -4,6 +4,8 @@ module Research.Bench.Rounds
 open System
 open System.Diagnostics
 open System.IO
+open System.Threading
+open TorchSharp
 
 let median (values: float list) =
     let sorted = List.sort values
@@ -26,3 +28,41 @@ let stepsOf (round: int -> float) =
         last <- round (max 1 (int (roundTime / last)))
 
     max 1 (int (roundTime / last))
+
+/// The same work side by side, `count` times and each on one thread of its own; `make` begins one of them, by its number.
+type SideBySide(make: int -> unit -> unit, count: int) =
+    let start, stop = new Barrier(count + 1), new Barrier(count + 1)
+    // None are left to do when all is done.
+    let mutable steps = 0
+
+    let work number () =
+        torch.set_num_threads 1
+        let step = make number
+        start.SignalAndWait()
+
+        while steps > 0 do
+            for _ in 1..steps do
+                step ()
+
+            stop.SignalAndWait()
+            start.SignalAndWait()
+
+    let threads = [ for i in 1..count -> Thread(work i, 64 <<< 20, IsBackground = true) ]
+    do threads |> List.iter _.Start()
+
+    /// Milliseconds of wall-clock time by the steps of all.
+    member _.Round(stepsOfEach: int) : float =
+        steps <- stepsOfEach
+        // None counts while another is still being made.
+        start.SignalAndWait()
+        let watch = Stopwatch.StartNew()
+        stop.SignalAndWait()
+        watch.Elapsed.TotalMilliseconds / float (count * stepsOfEach)
+
+    interface IDisposable with
+        member _.Dispose() =
+            steps <- 0
+            start.SignalAndWait()
+            threads |> List.iter _.Join()
+            start.Dispose()
+            stop.Dispose()

@@ -94,6 +94,24 @@ let private critics =
                     Tolerance.float32Identity.Bound
                     "the derivative along the weight is twice the penalty"))
 
+        // A training shows its critic data and samples in one pass.
+        testCase "gan/critic-by-example" (fun () ->
+            parametersFrom 6 (fun p ->
+                let check (critic: Critic) (image: int64 list) =
+                    let batch n = torch.randn (List.toArray (n :: image), generator = p.Generator)
+                    let values, x, y = critic.Ready(), batch 4L, batch 3L
+                    let apart = torch.cat [| values x; values y |]
+                    let error = (values (torch.cat [| x; y |]) - apart).abs().max() / apart.abs().max()
+
+                    Expect.isLessThan
+                        (error.ToDouble())
+                        Tolerance.float32Identity.Bound
+                        "an image's value does not depend on those beside it"
+
+                check (FashionGan.discriminator p "fc") [ 1L; 28L; 28L ]
+                check (ResidualGan.critic p "rc" 2 true) [ 3L; 32L; 32L ]
+                check (ResidualGan.critic p "rp" 2 false) [ 3L; 32L; 32L ]))
+
         testCase "gan/batch-statistics" (fun () ->
             parametersFrom 5 (fun p ->
                 let norm = BatchNorm.create p "norm" 2

@@ -48,13 +48,11 @@ let private nearest (plan: Plan) (training: RunRequest) : RunRequest =
         let images, data = TensorBytes.ToTensor(kept, context.Device), ofLevels (plan.Train set)
         let test = plan.Test set
         let test = ofLevels (test.narrow (0L, 0L, min (images.size 0) (test.size 0)))
-        let nearestTo (x: Tensor) =
-            let struct (distance, index) = torch.min (torch.cdist (x, data), 1L)
-            distance.mean().ToDouble(), index
-        let (distance, index), (real, _) = nearestTo images, nearestTo test
+        let (distance, index), (real, _) = Rows.nearest data images, Rows.nearest data test
         let labels = (Rows.labels (plan.Data set).Train context.Device).index_select(0L, index)
         let classes = labels.cpu().data<int64>().ToArray() |> Array.distinct |> Array.length
-        [ "classes", float classes; "distance", distance; "real", real ]
+        let mean (x: Tensor) = x.mean().ToDouble()
+        [ "classes", float classes; "distance", mean distance; "real", mean real ]
     plan.Measure(
         training.Key.Name + ".nearest",
         [ "step", string step ],

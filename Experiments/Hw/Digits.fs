@@ -227,12 +227,8 @@ let patienceNote (results: Results) (row: string) : string =
 /// Root mean square over pixels of the distance from each image to the nearest training image, in grey levels; the mean
 /// over images. `[N,D]` and `[M,D]`.
 let distanceFromData (train: Tensor) (images: Tensor) : float =
-    let cross = images.matmul (train.t ())
-    let norms (t: Tensor) = sumLast (t.square ())
-    let squared = norms(images).unsqueeze 1L + (norms train).unsqueeze 0L - 2.0 * cross
-    // Rounding may leave a tiny negative distance between equal images.
-    let nearest = squared.amin([| 1L |]).relu() / float (train.size 1)
-    nearest.sqrt().mean().ToDouble()
+    let distance, _ = Rows.nearest train images
+    distance.mean().ToDouble() / sqrt (float (train.size 1))
 
 /// The test model's pictures: the first `count` of one kind.
 let picturesOf (results: Results) (kind: string) (count: int) (trained: Trained) : Png.Image[] =

@@ -25,9 +25,7 @@ let predict (network: Mlp) (x: Tensor) : Tensor = (logits network x).argmax -1L
 
 /// The class of the nearest training image of each. `[N,D]`, result int64 `[N]`.
 let nearestClass (train: Tensor) (labels: Tensor) (images: Tensor) : Tensor =
-    // |x - t|^2 less |x|^2, which is the same for all t.
-    let distances = (sumLast (train.square ())).unsqueeze 0L - 2.0 * images.matmul (train.t ())
-    labels.index_select (0L, distances.argmin 1L)
+    labels.index_select (0L, snd (Rows.nearest train images))
 
 /// The share of examples whose prediction is the label, overall (`name`) and for each class (`name.0`, ...).
 let agreement (name: string) (predicted: Tensor) (label: Tensor) : (string * float) list =

@@ -67,12 +67,8 @@ let private isSeen (farthest: float) series =
 
 /// The plane of generator and critic around the solution, a unit as long on both axes.
 let private plane title series : Panel =
-    let farthest = series |> Seq.collect Series.shown |> Seq.map (fun (x, y) -> max (abs x) (abs y)) |> Seq.max
-    let axis label = Axis.linear label |> Axis.between (-1.05 * farthest) (1.05 * farthest)
-    let series = List.filter (isSeen farthest) series
-    Panel.axes title (axis "$\\theta$") (axis "$\\psi_0$") series
-    |> Panel.equal
-    |> Panel.withLegend NoLegend
+    let reach = Series.reach series
+    List.filter (isSeen reach) series |> Panel.around reach title "$\\theta$" "$\\psi_0$"
 
 /// About twenty points a turn.
 let private strideOf metric = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 20.0)

@@ -76,15 +76,11 @@ let private sides (before: (float * float)[]) (after: (float * float)[]) =
 
 let private figure (results: Results) =
     let points name = results.Points "points" name (run results.Plan)
-    let square title series =
-        let farthest = series |> Seq.collect Series.shown |> Seq.map (fun (x, y) -> max (abs x) (abs y)) |> Seq.max
-        let axis = Axis.linear "" |> Axis.between (-1.05 * farthest) (1.05 * farthest)
-        Panel.axes title axis axis series |> Panel.equal |> Panel.withLegend NoLegend
     [
         for s in settings do
             let before, after = sides (points "before") (points $"after.{s.Figure}")
-            square $"({s.Figure}) before" before
-            square "after" after
+            Panel.around (Series.reach before) $"({s.Figure}) before" "" "" before
+            Panel.around (Series.reach after) "after" "" "" after
     ]
     |> Figure.grid
         "ift5.points"

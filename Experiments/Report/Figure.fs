@@ -92,6 +92,10 @@ module Series =
         | Density map -> [| fst map.X, fst map.Y; snd map.X, snd map.Y |]
         | Level _ -> [||]
 
+    /// The largest absolute coordinate that they show.
+    let reach (series: Series list) : float =
+        series |> Seq.collect shown |> Seq.map (fun (x, y) -> max (abs x) (abs y)) |> Seq.max
+
 type Legend =
     | NorthEast
     | NorthWest
@@ -170,6 +174,11 @@ module Panel =
         match panel with
         | Axes axes -> Axes { axes with Legend = legend }
         | Images _ -> panel
+
+    /// The plane around the origin as far as `reach` in each direction, a unit as long on both axes and without a legend.
+    let around (reach: float) title x y series =
+        let axis label = Axis.linear label |> Axis.between (-1.05 * reach) (1.05 * reach)
+        axes title (axis x) (axis y) series |> equal |> withLegend NoLegend
 
     /// A grid of images without captions.
     let images title columns images =

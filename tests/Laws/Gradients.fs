@@ -106,6 +106,8 @@ let private bounds: (string * Case) list = [
     "elboJoint", of2 elboJoint (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
     "elboKl", of2 elboKl (g 1 [ 3; 2 ]) (g 2 [ 2 ])
     "elboGap", of2 elboGap (g 1 [ 3 ]) (g 2 [ 3 ])
+    "eubo", of2 eubo (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
+    "evidenceBounds", of2 (fun up down -> pair (evidenceBounds up down)) (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
     "importanceWeightedBound", of1 importanceWeightedBound (g 1 [ 3; 2 ])
     "logLikelihoodImportance", of2 logLikelihoodImportance (g 1 [ 3; 2 ]) (g 2 [ 3; 2 ])
     "logLikelihoodPrior", of1 logLikelihoodPrior (g 1 [ 3; 2 ])
@@ -169,6 +171,34 @@ let private transforms: (string * Case) list = [
 
     "inverseAutoregressive",
     of3 (fun a b z -> both (inverseAutoregressive (networkOf a b)) z) a b (g 3 [ 3; 2 ])
+
+    "householder", of1 householder (g 1 [ 2; 3; 4 ])
+
+    "sylvester",
+    of4
+        (fun q r r' b -> both (sylvester q r r' b) (g 5 [ 4; 3 ]))
+        (g 1 [ 3; 2 ])
+        (g 2 [ 2; 2 ])
+        (g 3 [ 2; 2 ])
+        (g 4 [ 2 ])
+
+    "sylvester, in the point",
+    of1 (both (sylvester (g 1 [ 3; 2 ]) (g 2 [ 2; 2 ]) (g 3 [ 2; 2 ]) (g 4 [ 2 ]))) (g 5 [ 4; 3 ])
+
+    let spline w h d z = pair ((rationalQuadratic 2.0 w h d).Forward z)
+    let splineBack w h d z = pair ((rationalQuadratic 2.0 w h d).Inverse.Value z)
+    "rationalQuadratic", of4 spline (g 1 [ 2; 3 ]) (g 2 [ 2; 3 ]) (g 3 [ 2; 2 ]) (g 4 [ 5; 2 ])
+    "rationalQuadratic, inverse", of4 splineBack (g 1 [ 2; 3 ]) (g 2 [ 2; 3 ]) (g 3 [ 2; 2 ]) (g 4 [ 5; 2 ])
+
+    let chosen (a: Tensor) (b: Tensor) =
+        let first, second =
+            (fun (z: Tensor) -> z.narrow (-1L, 0L, 1L)), (fun (z: Tensor) -> z.narrow (-1L, 1L, 1L))
+
+        conditionalCoupling (fun z1 ->
+            coupling (fun v -> (a * v * first z1).tanh()) (fun v -> b * v + second z1))
+
+    "conditionalCoupling", of3 (fun a b z -> both (chosen a b) z) (scalar 0.7) (scalar -0.4) z
+    "conditionalCoupling, inverse", of3 (fun a b z -> back (chosen a b) z) (scalar 0.7) (scalar -0.4) z
 
     "flowLogProb", of3 (fun a b z -> flowLogProb logStandardNormal (couple a b) z) a b z
 
@@ -234,6 +264,23 @@ let private objectives: (string * Case) list = [
 
             name + behind + ", learned prior",
             of3 (fun e d m -> total (objective (modelOf flow (mog m) e d) x noise)) encoder decoder centres
+
+    "AnnealingPath.logDensity",
+    of3
+        (fun m s z ->
+            let path = { Base = normal m s; LogJoint = fun z -> sumLast (z.sin ()) + z.prod -1L }
+            together [ for t in [ 0.0; 0.3; 1.0 ] -> AnnealingPath.logDensity path t z ])
+        (g 1 [ 3; 2 ])
+        (g 2 [ 3; 2 ])
+        eps
+
+    "AnnealingPath.ofModel",
+    of4
+        (fun d m x z -> (AnnealingPath.ofModel (modelOf None (mog m) encoder d) x).LogJoint z)
+        decoder
+        centres
+        x
+        eps
 
     "jackknifeEvidence", of1 jackknifeEvidence (g 1 [ 4; 3 ])
 
