@@ -426,7 +426,7 @@ let jointSpaceForms (pData: Tensor) (posterior: Tensor) (joint: Tensor) : Tensor
     inJoint.neg (), overData.neg (), overLatent.neg ()
 
 // ---------------------------------------------------------------------------------------------------------------
-// Gradient estimators of d/dtheta E f(x), x ~ N(theta, 1)
+// Gradient estimators, of d/dtheta E f(x) for x ~ N(theta, 1)
 // ---------------------------------------------------------------------------------------------------------------
 
 /// The score (REINFORCE) estimates f(x) (x - theta) at x = theta + eps. `theta: []`, `eps: [..]`, result `[..]`.

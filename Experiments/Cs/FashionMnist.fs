@@ -88,7 +88,9 @@ let private figures (results: Results) =
             10
             (images shown)
         [ for step in moments -> $"step {step}", (images step)[.. latents - 1] ]
-        |> Pictures.rows "cs2.2.progress" $"Fashion-MNIST: the images of {latents} of these latents on the way there."
+        |> Pictures.rows
+            "cs2.2.progress"
+            $"Fashion-MNIST: the images of {latents} of the latents of the figure before, on the way there."
         Panel.axes "" (Axis.linear "step") (Axis.linear "loss (nats)") [
             Line("discriminator", curve "critic", None)
             Line("generator", curve "generator", None)
@@ -129,6 +131,7 @@ let private report (results: Results) : Section =
                 Seeds.value "cs2.2.generator" 2 generator
                 Seeds.value "cs2.2.early" 2 early
                 Value.number "cs2.2.earlyshare" 2 (exp -(Seeds.mean early))
+                Value.number "cs2.2.divergence" 2 ((log 4.0 - Seeds.mean critic) / 2.0)
                 Seeds.value "cs2.2.classes" 0 (of' "classes")
                 Seeds.value "cs2.2.distance" 2 distances
             ]

@@ -57,7 +57,7 @@ let private figure losses =
     let h = Axis.linear "logit $h$ of the generated image"
 
     [
-        Panel.axes "" h (Axis.log "gradient relative to $\\partial h$") [
+        Panel.axes "" h (Axis.log "gradient relative to $\\partial h/\\partial\\theta$") [
             for name, measured, _, _ in losses do
                 Scatter(name, Array.zip logits measured)
             for _, _, exact, _ in losses do

@@ -101,7 +101,7 @@ let private pictures (results: Results) : Figure =
     [ panel "samples: drawn pixels" pixels; panel "the means $p(x=1|z)$ that they are drawn from" means ]
     |> Figure.grid
         "cs1.samples"
-        $"MNIST: {digits} latents drawn from the prior{firstOf results.Plan.Seeds}, and what the fitted distribution makes of them."
+        $"MNIST: {digits} latents drawn from the prior{firstOf results.Plan.Seeds}, and what the distribution fitted in {steps results.Plan.Profile} steps makes of them (the source has {fullSteps})."
         1
 
 let private nelbo = Metric.value "$-$ELBO" "nats" 2 "nelbo"

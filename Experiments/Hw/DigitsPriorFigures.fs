@@ -31,6 +31,22 @@ let relativeCost (results: Results) choice =
     let time choice = results.Value choice.Id (cost results.Plan)
     time choice / time standard
 
+/// Which numbers of components change the bound, against the usual number, by more than the seeds of one prior do.
+let private effects (results: Results) latent : string =
+    let mean choice = Seeds.mean (measured results bound latent choice)
+
+    let found = [
+        for title, make in [ "mixture", mixtureOf; "VampPrior", vampOf ] do
+            for k in sweep results.Plan.Profile do
+                let change = mean (make k) - mean (make usual)
+
+                if abs change > seedsApart results latent then
+                    $"$%+.2f{change}$ for the {title} with $K={k}$"
+    ]
+
+    let found = if found.IsEmpty then "none" else String.concat ", " found
+    $"Changes of the test $-$ELBO against $K={usual}$ by more than two seeds of one prior are apart: {found}."
+
 let table (results: Results) latent =
     let measured = Column.metric results (trainings results.Plan latent)
     let difference = difference results latent
@@ -52,10 +68,11 @@ let table (results: Results) latent =
             measured marginal
         ]
     |> Table.withNote (
-        if latent = Digits.latent then
-            patienceNote results "The row ``standard''"
-        else
-            ""
+        effects results latent
+        + (if latent = Digits.latent then
+               " " + patienceNote results "The row ``standard''"
+           else
+               "")
     )
 
 let sweepFigure (results: Results) =

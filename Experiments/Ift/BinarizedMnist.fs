@@ -176,6 +176,7 @@ let private ift2 (results: Results) : Section =
             Tables = [ table; Certificate.table results "ift2" "Binarized MNIST" (samples plan.Profile) certificates ]
             Values = [
                 Seeds.value "ift2.logp" 2 logP
+                Value.integer "ift2.images" (int (of' "images").Head)
                 Seeds.value "ift2.gap" 2 gaps
                 { Id = "ift2.error"; Cell = overImages "logp" }
                 Seeds.value "ift2.missed" 2 missed

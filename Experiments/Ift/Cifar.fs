@@ -92,7 +92,7 @@ let private figure (outcomes: Outcome list) =
         3
 
 let private samples (results: Results) (outcomes: Outcome list) =
-    let columns = 12
+    let columns = 16
     let data = (results.Plan.Train DataSetId.Cifar10).narrow(0L, 0L, int64 columns) / 255.0
     ("data", Pictures.images results.Plan DataSetId.Cifar10 1.0 data)
     :: [ for o in outcomes -> o.Configuration.Id, o.Samples[.. columns - 1] ]
@@ -109,14 +109,14 @@ let private table (results: Results) (judged: int) (reference: RunRequest) (outc
     List.map Some outcomes @ [ None ]
     |> Table.over
         "ift4.table"
-        $"CIFAR-10: scores of {judged} images of the averaged generator after the last step, and of as many training images, in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; how much samples differ from each other (deviation of a pixel, 1 for training images); and the critic's metric, its largest value (and step) and its mean since the last evaluation but one."
+        $"CIFAR-10: scores of {judged} images of the averaged generator after the last step, and of as many training images, in the features of a classifier trained here, beside the source's, which are in Inception's features and at full size; how much samples differ from each other (deviation of a pixel, 1 for training images); and the critic's metric, its largest value (and step) and its mean between the last two evaluations."
         [
             words "Configuration" (fun o -> o.Configuration.Id) "training images"
             words "Critic" (fun o -> penalty o.Configuration) ""
             column "Source IS" (fun o -> Source(o.Configuration.SourceInception, 2)) (Text "")
-            column "IS" (fun o -> Number(last o.Inception, 2)) (ofData "is")
+            column "IS here" (fun o -> Number(last o.Inception, 2)) (ofData "is")
             column "Source FID" (fun o -> Source(o.Configuration.SourceFrechet, 1)) (Text "")
-            column "FID" (fun o -> Number(last o.Frechet, 2)) (ofData "fid")
+            column "FID here" (fun o -> Number(last o.Frechet, 2)) (ofData "fid")
             column "Spread" (fun o -> Number(o.Spread, 2)) (Number(1.0, 2))
             column "Metric, largest" (fun o -> Text $"{snd (peak o):F2} ({fst (peak o):F0})") (Text "")
             column "at the end" (fun o -> Number(late o, 2)) (Text "")
@@ -150,6 +150,7 @@ let private report (results: Results) : Section =
     let free = outcomes |> List.find (fun o -> penalty o.Configuration = "none")
     let median = free.Metric |> Array.map snd |> Statistics.median
     let scores = outcomes |> List.map (fun o -> last o.Inception)
+    let lowest = Array.minBy snd free.Frechet
 
     {
         Section.empty "ift4" (plan.Origin([ DataSetId.Cifar10 ], 1, Some(differences plan))) with
@@ -178,6 +179,10 @@ let private report (results: Results) : Section =
                 Value.number "ift4.untrained" 2 (snd free.Frechet[0])
                 Value.number "ift4.median" 2 median
                 Value.number "ift4.freefid" 2 (last free.Frechet)
+                Value.number "ift4.freeleast" 2 (snd lowest)
+                Value.integer "ift4.freeleaststep" (int (fst lowest))
+                for o in tamed do
+                    Value.number $"ift4.fid.{o.Configuration.Id}" 2 (last o.Frechet)
                 Value.number "ift4.freespread" 0 (100.0 * free.Spread)
                 Value.number "ift4.tamedspread" 0 (100.0 * (tamed |> List.map _.Spread |> List.min))
                 Value.text "ift4.together.none" (counted "none")
@@ -195,8 +200,10 @@ let private report (results: Results) : Section =
                     (fun best data -> best > 10.0 * data)
                     ("best", [ last best.Frechet ])
                     ("data", [ dataFid ])
-                Guard.that "ift4.inception" "the configuration of the lowest FID has the highest IS"
-                |> Guard.holds (last best.Inception = List.max scores)
+                Guard.that
+                    "ift4.inception"
+                    "IS puts the configuration of the lowest FID ahead of the one that nothing tames, by at least 0.05"
+                |> Guard.holds (last best.Inception >= last free.Inception + 0.05)
                 |> Guard.found [ for o in outcomes -> o.Configuration.Id, [ last o.Frechet; last o.Inception ] ]
                 Guard.that
                     "ift4.saturated"

@@ -35,12 +35,17 @@ let private measuredOutcome (p: Played) =
 /// Every `stride`-th point, so that TeX draws smooth turns.
 let private every (stride: int) (path: (float * float)[]) = [| for n in 0..stride .. path.Length - 1 -> path[n] |]
 
-/// Some turns of a path, thin, so that it does not fill the plane: ten of them, evenly over all iterations.
+let private distance (theta: float, psi0: float) = sqrt (theta * theta + psi0 * psi0)
+
+/// A path up to where it is a speck at the solution: all of its turns if they are few, else ten of them, evenly, thin so
+/// that they do not fill the plane.
 let private turnsOf metric name (path: (float * float)[]) : Series list =
     let turn = int (ceil (period Alternating { Metric = metric; Penalty = NoPenalty }))
-    let turns = path |> Array.chunkBySize turn
+    let least = 0.01 * (path |> Array.map distance |> Array.max)
+    let turns = path[.. Array.findIndexBack (fun at -> distance at >= least) path] |> Array.chunkBySize turn
+    let few = 25
     [
-        for i in 0 .. max 1 (turns.Length / 10) .. turns.Length - 1 ->
+        for i in 0 .. (if turns.Length <= few then 1 else turns.Length / 10) .. turns.Length - 1 ->
             // Up to the next one's first point, which closes it.
             let next = turns |> Array.tryItem (i + 1) |> Option.map (Array.truncate 1) |> Option.defaultValue [||]
             Trail(name, every (turn / 60) (Array.append turns[i] next))
@@ -102,14 +107,14 @@ let private phaseFigure results metric : Figure =
             ]
         plane "none, simultaneous" [
             orbit results Simultaneous idle 0
-            |> Array.takeWhile (fun (theta, psi0) -> sqrt (theta * theta + psi0 * psi0) < farthest)
+            |> Array.takeWhile (fun at -> distance at < farthest)
             |> fun path -> Trail(start 0, every stride path)
         ]
     ]
     |> planes
         metric
         "phase"
-        $"ten turns of one orbit, evenly over all {DiracRuns.iterations} iterations (thin), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges they shrink to the origin, and what is smaller than a point is not drawn; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
+        $"one orbit until it is within a hundredth of its largest radius or {DiracRuns.iterations} iterations are over (thin; of more than 25 turns ten, evenly), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges they shrink to the origin, and what is smaller than a point is not drawn; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
 
 let private averageFigure results metric : Figure =
     let stride = strideOf metric
@@ -127,29 +132,35 @@ let private averageFigure results metric : Figure =
     |> planes
         metric
         "average"
-        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: ten turns evenly over all {DiracRuns.iterations} iterations (thin), the last 500 iterations (thick), and the game itself over these (thin, blue)."
+        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation, as far as in the figure before (thin), the last 500 iterations (thick), and the game itself over these (thin, blue)."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =
-    let radius = Array.map (fun (theta, psi0) -> sqrt (theta * theta + psi0 * psi0))
+    let radius _ = Array.map distance
 
-    let panel metric legend title axis (quantity: (float * float)[] -> float[]) =
-        Panel.axes title (Axis.linear "iteration") axis [
+    /// The largest of the turn that ends here: the average passes through zero twice in each.
+    let envelope game orbit =
+        let turn = int (ceil (period Alternating { game with Penalty = NoPenalty }))
+        let values = DiracRuns.averagedTheta orbit |> Array.map abs
+        values |> Array.mapi (fun n _ -> Array.max values[max 0 (n - turn) .. n])
+
+    let panel metric legend title label (quantity: Game -> (float * float)[] -> float[]) =
+        Panel.axes title (Axis.linear "iteration") (Axis.log label |> Axis.between 1e-6 10.0) [
             for game in ofMetric metric do
-                let values = quantity (orbit results Alternating game 0)
+                let values = quantity game (orbit results Alternating game 0)
                 Line(penaltyName game.Penalty, values |> Array.mapi (fun n v -> float n, v), None)
         ]
         |> Panel.withLegend legend
 
     Figure.grid
         "ift3.time"
-        "The twenty Dirac-GANs over all iterations, first initialisation: above the radius $r=\\sqrt{\\theta^2+\\psi_0^2}$ of the game, below the averaged generator $\\bar\\theta$."
+        "The twenty Dirac-GANs over all iterations, first initialisation: above the radius $r=\\sqrt{\\theta^2+\\psi_0^2}$ of the game, below the largest $\\abs{\\bar\\theta}$ of the averaged generator during the last turn."
         2
         [
-            panel Jsd SouthEast "JSD" (Axis.log "$r$" |> Axis.between 1e-6 10.0) radius
-            panel W1 NoLegend "W1" (Axis.log "$r$" |> Axis.between 1e-6 10.0) radius
-            panel Jsd NoLegend "" (Axis.linear "$\\bar\\theta$") DiracRuns.averagedTheta
-            panel W1 NoLegend "" (Axis.linear "$\\bar\\theta$") DiracRuns.averagedTheta
+            panel Jsd NoLegend "JSD" "$r$" radius
+            panel W1 NoLegend "W1" "$r$" radius
+            panel Jsd Below "" "$\\max\\abs{\\bar\\theta}$" envelope
+            panel W1 NoLegend "" "$\\max\\abs{\\bar\\theta}$" envelope
         ]
 
 let private outcomes (all: Played list) count : Table =
@@ -202,7 +213,11 @@ let private simultaneous (all: Played list) : Table =
         "The same games under simultaneous updates: modulus of the eigenvalues, predicted and measured outcome, and the largest radius of the last 500 iterations, median."
         [
             Column.text "Game" (fun p -> name p.Game)
-            Column.number "$\\abs\\lambda$" 5 _.Spectrum.Modulus
+            Column.right "$\\abs\\lambda$" (fun p ->
+                if (cycleAmplitude p.Game).IsSome then
+                    Missing "with GP the map has no linear part at the solution"
+                else
+                    Number(p.Spectrum.Modulus, 5))
             Column.text "Predicted" (fun p -> outcomeText p.Predicted)
             Column.text "Measured" measuredOutcome
             Column.scientific "Last $r$" 2 (fun p -> p.Value "last")

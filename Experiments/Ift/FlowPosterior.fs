@@ -46,11 +46,11 @@ let private names setting =
 
 let private heldEpochs profile = Profile.pick profile 1 2 10
 
-/// Flows trained with their decoder take longer than all else here, so quick gives them a quarter of ift1's epochs, and
-/// a diagonal posterior of as many to stand beside.
+/// Flows trained with their decoder take longer than all else here, so quick gives them a fifth of ift1's epochs, and a
+/// diagonal posterior of as many to stand beside.
 let private fullEpochs = 20
 
-let private togetherEpochs profile = Profile.pick profile 2 5 fullEpochs
+let private togetherEpochs profile = Profile.pick profile 2 4 fullEpochs
 
 let private vae setting (profile: Profile) : VaeRun =
     let mnist = BinarizedMnist.vae profile
@@ -71,7 +71,7 @@ let private vae setting (profile: Profile) : VaeRun =
                 Variance = LogVariance
             }
             Optimiser = OptimiserSettings.Adamax 1e-3
-            Length = EarlyStop(Profile.pick profile 2 40 1000, 20)
+            Length = EarlyStop(Profile.pick profile 2 30 1000, 20)
       }
 
 /// Flows trained with their decoder on binarized MNIST take longer than all else here: they have one seed.
@@ -119,9 +119,11 @@ let private train (plan: Plan) setting (posterior: Compared) (seed: int64) : Tra
 
 let private samples profile = Profile.pick profile 20 200 200
 
+let private images profile = Profile.pick profile 64 500 10000
+
 let private evaluation (plan: Plan) setting (posterior: Compared) seed : RunRequest =
     let trained = train plan setting posterior seed
-    let samples, images = samples plan.Profile, Profile.pick plan.Profile 64 1000 10000
+    let samples, images = samples plan.Profile, images plan.Profile
     let name = $"ift9.test.{fst (names setting)}.{posterior.Key}.seed{seed}"
     let configuration = [ "samples", string samples; "images", string images ]
     VaeTraining.measure plan name configuration trained (fun context built ->
@@ -194,7 +196,7 @@ let private table (results: Results) =
     ]
     |> Table.over
         "ift9.table"
-        $"Diagonal and flow posteriors on test images of binarized MNIST, with the decoder of IFT P1.1 held or trained together with a decoder{firstOf results.Plan.Seeds}, and of the digits, these also with Sylvester maps and couplings of splines: ELBO, the importance-sampling estimate of $\\log p(x)$ with $K={samples results.Plan.Profile}$, the gap between both (nats; for the held decoder, whose $\\log p(x)$ is one and the same, from the largest of its estimates, since each is a lower bound in the mean), and the median time of a training step by tensor operators on binarized MNIST."
+        $"Diagonal and flow posteriors on {images results.Plan.Profile} test images of binarized MNIST, with the decoder of IFT P1.1 held or trained together with a decoder{firstOf results.Plan.Seeds}, and of the digits, these also with Sylvester maps and couplings of splines: ELBO, the importance-sampling estimate of $\\log p(x)$ with $K={samples results.Plan.Profile}$, the gap between both (nats; for the held decoder, whose $\\log p(x)$ is one and the same, from the largest of its estimates, since each is a lower bound in the mean), and the median time of a training step by tensor operators on binarized MNIST."
         [
             Column.text "Data" (fst >> names >> snd)
             Column.text "Posterior" (fun (_, posterior) -> posterior.Label)

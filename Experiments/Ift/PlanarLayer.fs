@@ -116,7 +116,11 @@ let private report (results: Results) : Section =
         Section.empty "ift5" (results.Plan.Origin([], 1, None)) with
             Figures = [ figure results ]
             Tables = [ table results ]
-            Values = [ Value.number "ift5.squeeze" 3 squeeze; Value.number "ift5.rigid" 1 (100.0 * List.min rigid) ]
+            Values = [
+                Value.integer "ift5.samples" (int measured)
+                Value.number "ift5.squeeze" 3 squeeze
+                Value.number "ift5.rigid" 1 (100.0 * List.min rigid)
+            ]
             Guards = [
                 Guard.that "ift5.contraction" "with deviation 0.01 the ratio of deviations along w is log 2 within 0.01"
                 |> Guard.every (fun ratio -> abs (ratio - log 2.0) < 0.01) "ratio" [ squeeze ]

@@ -105,9 +105,9 @@ let private report (results: Results) : Section =
             Tables = [ table results ]
             Values = [
                 Value.number "nora4.plain" 0 (Seeds.mean (of' collapsed 1.0))
-                Value.scientific "nora4.half0" 1 (half 0.0)
-                Value.scientific "nora4.half1" 1 (half 1.0)
-                Value.scientific "nora4.half10" 1 (half 10.0)
+                Value.scientific "nora4.half0" 2 (half 0.0)
+                Value.scientific "nora4.half1" 2 (half 1.0)
+                Value.scientific "nora4.half10" 2 (half 10.0)
                 Seeds.value "nora4.rate" 2 (of' rate 1.0)
                 Seeds.value "nora4.information" 2 (of' information 1.0)
             ]

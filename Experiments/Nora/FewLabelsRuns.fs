@@ -55,7 +55,7 @@ let stages method labels (profile: Profile) =
     let annealed = if labels <= 100 then 12000 else 6000
     match method with
     | SemiSupervised -> Profile.pick profile [ 10; 10; 10; 10 ] [ 300; 500; 1000; 200 ] [ 300; 500; annealed; 1000 ]
-    | FromRandom -> Profile.pick profile [ 0; 0; 0; 20 ] [ 0; 0; 0; 1200 ] [ 0; 0; 0; 5000 ]
+    | FromRandom -> Profile.pick profile [ 0; 0; 0; 20 ] [ 0; 0; 0; 900 ] [ 0; 0; 0; 5000 ]
     // It has long reached a training loss near zero when it ends.
     | Supervised -> Profile.pick profile [ 20 ] [ 1000 ] [ 2000 ]
 

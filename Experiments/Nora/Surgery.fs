@@ -93,6 +93,7 @@ let private table (results: Results) =
         "marginal", "$\\mathrm{KL}(q(z)\\|p(z))$"
         "sum", "Sum"
         "elbo", "ELBO"
+        "error", "standard error of the difference"
         "limit", "$\\log N$"
         "images", "$N$"
     ]
@@ -107,6 +108,7 @@ let private table (results: Results) =
                     match name with
                     | "images" -> Number(images results case, 0)
                     | "limit" -> Number((each results name case).Head, 2)
+                    | "error" -> Seeds.cell 3 (each results name case)
                     | _ -> Seeds.cell 2 (each results name case))
         ]
 

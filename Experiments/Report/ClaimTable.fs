@@ -58,7 +58,8 @@ let render (judgements: Judgement list) =
     let reference judged =
         match judged.Claim.Reference with
         | Printed r
-        | Cited r -> Source(r, decimals judged)
+        // A whole number is printed without decimals.
+        | Cited r -> Source(r, (if r = floor r then 0 else decimals judged))
         | Theory r -> Text $"${Markup.fixedPoint (decimals judged) r}$"
         | NoNumber -> Missing "the source prints no number"
 

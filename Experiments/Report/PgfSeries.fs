@@ -7,13 +7,13 @@ open System
 type File = { Path: string; Bytes: byte[] }
 
 /// Points of one curve that TeX gets at most.
-let maxPoints = 400
+let maxPoints = 240
 
 /// Points of one trail that TeX gets at most.
-let private maxTrail = 1800
+let private maxTrail = 1200
 
 /// Points of one cloud that TeX gets at most.
-let private maxScatter = 1000
+let private maxScatter = 400
 
 let private coordinates (points: (float * float)[]) =
     points

@@ -93,7 +93,7 @@ let private figure (results: Results) =
     ]
     |> Figure.grid
         "uva1.4.error"
-        $"Two estimates of $\\log p(x)$. Above, the root mean square error on a linear-Gaussian model, where it is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ at $K={samples}$. Below, the estimates themselves on two trained VAEs, means over {images profile} test images of each set."
+        $"Two estimates of $\\log p(x)$. Above, the root mean square error over {LinearLikelihood.points profile} draws of $x$ from a linear-Gaussian model, where $\\log p(x)$ is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ at $K={samples}$. Below, the estimates themselves on two trained VAEs, means over {images profile} test images of each set."
         2
 
 let private table (results: Results) =

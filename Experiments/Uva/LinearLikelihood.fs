@@ -14,7 +14,7 @@ let latents profile = Profile.pick profile [ 1; 4 ] [ 1; 2; 4; 8; 16; 32 ] [ 1; 
 let sampleCounts profile = Profile.pick profile [ 1; 10; 100 ] [ 1; 10; 100; 1000; 10_000 ] [ 1; 10; 100; 1000; 10_000 ]
 
 /// Data points, each estimated once.
-let private points profile = Profile.pick profile 5 24 200
+let points profile = Profile.pick profile 5 24 200
 
 /// Columns of W near unit length, so that every latent carries about 1/2 log(1 + 1/sigma^2) nats.
 let private model (noise: Noise) (latent: int) : LinearGaussian = {

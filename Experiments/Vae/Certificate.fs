@@ -18,7 +18,7 @@ module Certificate =
         Profile.pick
             plan.Profile
             { Images = 4; Chains = 2; Steps = 3; Leapfrogs = 2 }
-            { Images = 32; Chains = 4; Steps = 100; Leapfrogs = 4 }
+            { Images = 16; Chains = 4; Steps = 100; Leapfrogs = 4 }
             { Images = 100; Chains = 8; Steps = 300; Leapfrogs = 4 }
 
     /// The most nats between both sides that certify an estimate, in the mean over images.
@@ -136,7 +136,7 @@ module Certificate =
                 Column.right "Gap" (snd >> List.item 3)
             ]
         |> Table.withNote
-            $"A transition has {effort.Leapfrogs} leapfrog steps, which makes {moves} for both sides of a generated image. The standard error of the gap over images is {error:F2}."
+            $"A transition has {effort.Leapfrogs} leapfrog steps, which makes $3\\cdot{effort.Chains}\\cdot{effort.Steps}\\cdot{effort.Leapfrogs}={moves}$ of them for an image, for the step sizes and both sides. The standard error of the gap over images is {error:F2}."
 
     /// By how much annealing lies above importance sampling on test images, one a seed: what importance sampling misses
     /// at least.
