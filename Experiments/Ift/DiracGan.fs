@@ -145,7 +145,7 @@ let private timeFigure results : Figure =
         values |> Array.mapi (fun n _ -> Array.max values[max 0 (n - turn) .. n])
 
     let panel metric legend title label (quantity: Game -> (float * float)[] -> float[]) =
-        Panel.axes title (Axis.linear "iteration") (Axis.log label |> Axis.between 1e-6 10.0) [
+        Panel.axes title (Axis.linear "iteration") (Axis.log label |> Axis.between 1e-9 10.0) [
             for game in ofMetric metric do
                 let values = quantity game (orbit results Alternating game 0)
                 Line(penaltyName game.Penalty, values |> Array.mapi (fun n v -> float n, v), None)
@@ -157,9 +157,9 @@ let private timeFigure results : Figure =
         "The twenty Dirac-GANs over all iterations, first initialisation: above the radius $r=\\sqrt{\\theta^2+\\psi_0^2}$ of the game, below the largest $\\abs{\\bar\\theta}$ of the averaged generator during the last turn."
         2
         [
-            panel Jsd NoLegend "JSD" "$r$" radius
+            panel Jsd SouthEast "JSD" "$r$" radius
             panel W1 NoLegend "W1" "$r$" radius
-            panel Jsd Below "" "$\\max\\abs{\\bar\\theta}$" envelope
+            panel Jsd NoLegend "" "$\\max\\abs{\\bar\\theta}$" envelope
             panel W1 NoLegend "" "$\\max\\abs{\\bar\\theta}$" envelope
         ]
 

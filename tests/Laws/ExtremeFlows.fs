@@ -188,6 +188,7 @@ let private sylvesterMaps = [
     is "householder" "a vector of zeros" [ 1.0; 0.0; 0.0; 1.0 ] (fun v ->
         householder (matrix v [ [ 0.0; 0.0 ] ]))
     is "householder" "no vector" [ 1.0 ] (fun v -> householder (empty v [ 0L; 1L ]))
+    is "householder" "no vector, twice" [ 1.0; 1.0 ] (fun v -> householder (empty v [ 2L; 0L; 1L ]))
     isWithin 2e-7 "householder" "tiny and huge" [ 0.0; -1.0; -1.0; 0.0; 0.0; -1.0; -1.0; 0.0 ] (fun v ->
         torch.cat [|
             householder (matrix v [ [ 1e-25; 1e-25 ] ])
@@ -197,7 +198,21 @@ let private sylvesterMaps = [
     is "sylvester" "folded where it is steepest" [ folded 70.0 -70.0; folded 3.0 -60.0 ] (fun v ->
         torch.stack [| snd (scalarSylvester v 70.0 -70.0 0.0); snd (scalarSylvester v 3.0 -60.0 0.0) |])
     is "sylvester" "diagonals of a thousand" [ log 2.0 ] (fun v -> snd (scalarSylvester v 1e3 1e3 0.0))
+    let half = log (1.0 - tanh 1.0)
+
+    for a, b, expected in
+        [
+            -1e30, -1e30, log 2.0
+            1e30, 1e30, log 2.0
+            1.0, -1e30, half
+            -1e30, 1.0, half
+            1e30, -1.0, half
+            -1.0, 1e30, half
+        ] do
+        is "sylvester" $"diagonals {a} and {b}" [ expected ] (fun v -> snd (scalarSylvester v a b 0.0))
+
     is "sylvester" "far out" [ 1001.0; 0.0 ] (fun v -> both (scalarSylvester v 1e3 1e3 1e3))
+
     is "sylvester" "the slopes at zeros" [ 0.0; 0.5 ] (fun v ->
         let slopes (which: int) =
             grad
@@ -211,13 +226,24 @@ let private sylvesterMaps = [
                 (v [ (if which = 0 then 0.0 else 0.5 * log 3.0) ])
         // d log(1 + tanh a tanh b) is tanh b by a at a = 0.
         torch.cat [| slopes 1; slopes 0 |])
+
     is "sylvester" "not a number" [ nan ] (fun v -> snd (scalarSylvester v 1.0 1.0 nan))
+
     raises "sylvester" "a triangle of another size" "r" (fun v ->
         sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0; 0.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ]))
+
+    raises "sylvester" "two rows for one column" "r" (fun v ->
+        sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ]; [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ]))
+
+    raises "sylvester" "a diagonal for a triangle" "r" (fun v ->
+        sylvester (matrix v [ [ 1.0 ] ]) (v [ 1.0 ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ]))
+
     raises "sylvester" "another one" "r'" (fun v ->
         sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0; 0.0 ] ]) (v [ 0.0 ]))
+
     raises "sylvester" "two offsets for one column" "b" (fun v ->
         sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0; 0.0 ]))
+
     raises "sylvester" "a point of two dimensions for one" "z" (fun v ->
         (sylvester (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (matrix v [ [ 1.0 ] ]) (v [ 0.0 ]))
             .Forward(v [ 0.0; 0.0 ]))
@@ -233,6 +259,10 @@ let private splineMaps = [
 
         is "rationalQuadratic" $"outside at {z}, backwards" [ z; 0.0 ] (fun v ->
             both ((twoBins v 5.0).Inverse.Value(v [ z ])))
+    is "rationalQuadratic" "the slopes far outside" [ 1.0; 1.0 ] (fun v ->
+        let flow = twoBins v 5.0
+        let slope (map: Tensor -> Tensor * Tensor) = grad (fun z -> (fst (map z)).sum()) (v [ 1e25 ])
+        torch.cat [| slope flow.Forward; slope flow.Inverse.Value |])
     is "rationalQuadratic" "flat at a knot" [ 0.0; log 0.001 ] (fun v ->
         both ((twoBins v -800.0).Forward(v [ 0.0 ])))
     is

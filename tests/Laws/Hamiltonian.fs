@@ -188,6 +188,15 @@ let private invariant =
         ]
     }
 
+/// A chain may start where something learns: what it finds there is not written into the gradient of that.
+let private startIsLeftAlone =
+    testCase "the start keeps its gradient"
+    <| fun () ->
+        let z, p = (gaussian 8 [ 3L ]).requires_grad_ true, gaussian 9 [ 3L ]
+        let move z = leapfrog logStandardNormal (scalar 0.3) 4 z p
+        Expect.equal (distance (fst (move z)) (fst (move (z.detach ())))) 0.0 "another path"
+        Expect.isTrue (isNull z.grad) "a gradient was written"
+
 [<Tests>]
 let tests =
-    testList "hamiltonian" [ Law.test reversible; Law.test oscillator; Law.test invariant ]
+    testList "hamiltonian" [ Law.test reversible; Law.test oscillator; Law.test invariant; startIsLeftAlone ]

@@ -59,11 +59,11 @@ type private Connection(folder: string, count: int, fresh: bool) =
         worker.StandardInput.WriteLine request
         worker.StandardInput.Flush()
 
-    /// The next answer; None when the worker has died.
+    /// The next answer; None when the worker has died, or answers nothing that makes sense.
     member _.Answer() : Answer option =
         match worker.StandardOutput.ReadLine() with
         | null -> None
-        | line -> Some(read line)
+        | line -> read line
 
     interface IDisposable with
         member _.Dispose() =
@@ -104,7 +104,7 @@ let cover (folder: string) (count: int) : Coverage =
 
     let answers =
         if File.Exists cache && Seq.head (File.ReadLines cache) = key then
-            File.ReadLines cache |> Seq.skip 1 |> Seq.map read |> List.ofSeq
+            File.ReadLines cache |> Seq.skip 1 |> Seq.choose read |> List.ofSeq
         else
             use connection = new Connection(folder, count, false)
             connection.Ask "cover"

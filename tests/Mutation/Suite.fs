@@ -38,6 +38,7 @@ let private elsewhere (name: string) =
         "data readers"
         "data sets"
         "downloads"
+        "handling"
         "kill"
         "law kit"
         "leases"

@@ -38,17 +38,18 @@ let write (answer: Answer) : string =
     | Unclean test -> line [ "unclean"; test ]
     | TimedOut test -> line [ "timed out"; test ]
 
-let read (line: string) : Answer =
+/// None for what is no answer: a mutant may make its worker write anything, or die in the middle of a line.
+let read (line: string) : Answer option =
     match line.Split '\t' |> List.ofArray with
     | [ "covered"; name; modul; seconds; passed; reached ] ->
-        Covered(name, modul, float seconds, bool.Parse passed, ofNumbers reached)
-    | [ "initialised"; modul; reached ] -> Initialised(modul, ofNumbers reached)
-    | [ "finished" ] -> Finished
-    | [ "killed"; test; seconds ] -> Killed(test, float seconds)
-    | "survived" :: seconds :: missed -> Survived(missed, float seconds)
-    | [ "unclean"; test ] -> Unclean test
-    | [ "timed out"; test ] -> TimedOut test
-    | _ -> invalidOp $"no answer of a worker: {line}"
+        Some(Covered(name, modul, float seconds, bool.Parse passed, ofNumbers reached))
+    | [ "initialised"; modul; reached ] -> Some(Initialised(modul, ofNumbers reached))
+    | [ "finished" ] -> Some Finished
+    | [ "killed"; test; seconds ] -> Some(Killed(test, float seconds))
+    | "survived" :: seconds :: missed -> Some(Survived(missed, float seconds))
+    | [ "unclean"; test ] -> Some(Unclean test)
+    | [ "timed out"; test ] -> Some(TimedOut test)
+    | _ -> None
 
 /// Ends the process when a test takes far longer than it did without a mutant: ten times the processor time and some
 /// seconds for compilation, or ten minutes of waiting.
