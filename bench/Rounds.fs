@@ -38,6 +38,7 @@ type SideBySide(make: int -> unit -> unit, count: int) =
     let work number () =
         torch.set_num_threads 1
         let step = make number
+        stop.SignalAndWait()
         start.SignalAndWait()
 
         while steps > 0 do
@@ -49,13 +50,14 @@ type SideBySide(make: int -> unit -> unit, count: int) =
 
     let threads = [ for i in 1..count -> Thread(work i, 64 <<< 20, IsBackground = true) ]
     do threads |> List.iter _.Start()
+    // None counts while another is still being made.
+    do stop.SignalAndWait()
 
     /// Milliseconds of wall-clock time by the steps of all.
     member _.Round(stepsOfEach: int) : float =
         steps <- stepsOfEach
-        // None counts while another is still being made.
-        start.SignalAndWait()
         let watch = Stopwatch.StartNew()
+        start.SignalAndWait()
         stop.SignalAndWait()
         watch.Elapsed.TotalMilliseconds / float (count * stepsOfEach)
 

@@ -88,4 +88,5 @@ let private killAndResume () =
         folder.Delete true
 
 [<Tests>]
-let tests = testList "kill" [ testSequenced (testCase "host/kill-resume" killAndResume) ]
+let tests =
+    testList "kill" [ testSequencedGroup "processes" (testCase "host/kill-resume" killAndResume) ]

@@ -60,8 +60,9 @@ let private withLatex (folder: string) =
 
 [<Tests>]
 let tests =
-    testSequenced (
-        testCase "report/render-killed" (fun () ->
+    testSequencedGroup
+        "processes"
+        (testCase "report/render-killed" (fun () ->
             inFolder (fun folder ->
                 let results, paper = Path.Combine(folder, "results"), paperIn folder
                 Expect.equal (StoreFuzzTests.compute results).ExitCode 0 "the rows are computed"
@@ -101,5 +102,4 @@ let tests =
                     Thread.Sleep(random.Next longest)
                     child.Kill()
                     child.WaitForExit()
-                    Expect.equal (whole ()) expected $"after kill {i} it says the same"))
-    )
+                    Expect.equal (whole ()) expected $"after kill {i} it says the same")))

@@ -222,4 +222,5 @@ let private onCluster =
             faults cluster))
 
 [<Tests>]
-let tests = testList "slurm" [ settings; worker; levels; testSequenced onCluster ]
+let tests =
+    testList "slurm" [ settings; worker; levels; testSequencedGroup "processes" onCluster ]

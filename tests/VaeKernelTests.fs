@@ -418,6 +418,30 @@ let tests =
 
         scoped "planar" (fun () -> flows (fun random -> withMaps (random.Next(1, 5))))
 
+        scoped "planar, wider than a piece and longer than a line" (fun () ->
+            for batch in [ 3; 70 ] do
+                case 8L { plain with Latent = 90; Hidden = [ 300 ] } 0 1.0 batch 1.0
+                |> withMaps 2
+                |> asGoodAsFloat32 $"batch {batch}")
+
+        scoped "an odd number of outputs" (fun () ->
+            let case = case 8L plain 0 1.0 9 1.0
+            let last = List.last case.Vae.Encoder.Layers
+            let odd (t: Tensor) = t.narrow(0L, 0L, t.size 0 - 1L).contiguous()
+
+            let layers =
+                case.Vae.Encoder.Layers
+                |> List.map (fun l ->
+                    if l = last then
+                        { Weight = odd l.Weight; Bias = odd l.Bias }
+                    else
+                        l)
+
+            let vae = { case.Vae with Encoder = { case.Vae.Encoder with Layers = layers } }
+
+            Expect.throwsC (fun () -> fused { case with Vae = vae } |> ignore) (fun e ->
+                Expect.stringContains e.Message "outputs are no means and as many variances" "its sentence"))
+
         scoped "planar maps that shift" (fun () ->
             let shifting = case 8L plain 0 1.0 9 1.0 |> withMaps 2
 

@@ -333,7 +333,7 @@ let private library
     (root: string)
     (folder: string)
     (first: int)
-    (path: string, wanted: string -> bool)
+    (path: string, wanted: string -> bool, planted: Variant -> bool)
     : Mutant list =
     use resolver = new DefaultAssemblyResolver()
     resolver.AddSearchDirectory(AppContext.BaseDirectory)
@@ -356,17 +356,28 @@ let private library
         | null -> invalidOp "Switch has no Select"
         | m -> assembly.MainModule.ImportReference m
 
-    let numbered, mutants = sources |> List.collect (places root wanted makers) |> number first
+    let numbered, mutants =
+        sources
+        |> List.collect (places root wanted makers)
+        |> List.map (fun place -> { place with Variants = List.filter planted place.Variants })
+        |> List.filter (fun place -> not place.Variants.IsEmpty)
+        |> number first
+
     numbered |> List.iter (fun (n, place) -> install select n place)
     optimised assembly
     assembly.Write(Path.Combine(folder, string (Path.GetFileName path)))
     mutants
 
-/// Libraries that hold the mathematics, and which of their sources.
-let private libraries = [
-    "Research.Core.dll", (fun (_: string) -> true)
-    "Research.Models.dll", (fun _ -> true)
-    "Research.Host.dll", (fun url -> Regex.IsMatch(url, @"[\\/](Kernels|Optimisers)[\\/]"))
+/// Kernels and optimisers; how memory is laid out for them is no mathematics.
+let private isKernel (url: string) =
+    Regex.IsMatch(url, @"[\\/](Kernels|Optimisers)[\\/](?!AlignedFloats|TensorMemory)")
+
+/// Libraries that hold the mathematics, which of their sources, and what is planted there.
+let private libraries: (string * (string -> bool) * (Variant -> bool)) list = [
+    "Research.Core.dll", (fun _ -> true), (fun _ -> true)
+    "Research.Models.dll", (fun _ -> true), (fun _ -> true)
+    // Kernels write their gradients out: nothing is recorded there that could be detached.
+    "Research.Host.dll", isKernel, (fun v -> v.Kind <> "detached")
 ]
 
 /// Plants all libraries that lie beside this program into a folder and returns the mutants, numbered from 0.
@@ -376,7 +387,8 @@ let all (root: string) (folder: string) : Mutant list =
     (0, libraries)
     |> Seq.unfold (function
         | _, [] -> None
-        | first, (name, wanted) :: rest ->
-            let planted = library root folder first (Path.Combine(AppContext.BaseDirectory, name), wanted)
-            Some(planted, (first + planted.Length, rest)))
+        | first, (name, wanted, planted) :: rest ->
+            let path = Path.Combine(AppContext.BaseDirectory, name)
+            let mutants = library root folder first (path, wanted, planted)
+            Some(mutants, (first + mutants.Length, rest)))
     |> List.concat
