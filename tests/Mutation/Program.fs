@@ -13,7 +13,7 @@ type private Options = { Only: string option; Sample: int option; Jobs: int; Lis
 let private usage =
     """./test --mutants [--only PATTERN] [--sample N] [--jobs N] [--list]
   plants wrong versions of the mathematics, one at a time, and prints those that no test rejects
-  --only PATTERN  of these alone: a regular expression over `file function kind ordinal`
+  --only PATTERN  of these alone: a regular expression over `file section function kind ordinal`
   --sample N      so many of them, chosen at random, the same ones every time
   --jobs N        processes side by side; else one a processor
   --list          name them and run nothing"""
@@ -32,13 +32,15 @@ let rec private parse (options: Options) (arguments: string list) : Result<Optio
     | "--list" :: rest -> parse { options with List = true } rest
     | other :: _ -> Error $"'{other}' is not understood here, or lacks its value"
 
-let private select (options: Options) (mutants: Mutant list) =
+let private select (root: string) (options: Options) (mutants: Mutant list) =
+    let section = Summary.sectionOf root
+
     let wanted =
         match options.Only with
         | None -> mutants
         | Some pattern ->
             let regex = Regex(pattern, RegexOptions.IgnoreCase)
-            mutants |> List.filter (fun m -> regex.IsMatch $"{m.File} {m.Id}")
+            mutants |> List.filter (fun m -> regex.IsMatch $"{m.File} {section m} {m.Id}")
 
     match options.Sample with
     | Some n when n < wanted.Length ->
@@ -99,7 +101,7 @@ let private campaign
 let private start (root: string) (options: Options) =
     let folder = Path.Combine(root, "results", "mutants")
     let all = Plant.all root folder
-    let chosen = select options all
+    let chosen = select root options all
 
     if chosen.IsEmpty then
         eprintfn "No mutant matches."
