@@ -144,8 +144,8 @@ let private report (results: Results) : Section =
     let theirs = outcomes |> List.map _.Configuration.SourceFrechet
     let tamed = outcomes |> List.filter (fun o -> penalty o.Configuration <> "none")
     let agreeing kind = outcomes |> List.filter (fun o -> penalty o.Configuration = kind) |> List.collect together
-    let counted kind =
-        let agreeing = agreeing kind
+    let counted (o: Outcome) =
+        let agreeing = together o
         $"{agreeing |> List.filter id |> List.length} of {agreeing.Length}"
     let free = outcomes |> List.find (fun o -> penalty o.Configuration = "none")
     let median = free.Metric |> Array.map snd |> Statistics.median
@@ -163,6 +163,7 @@ let private report (results: Results) : Section =
                 Value.integer "ift4.rate" (int scale.Rate)
                 Value.number "ift4.ema" 3 scale.Ema
                 Value.integer "ift4.judged" scale.Samples
+                Value.integer "ift4.features" (4 * scale.Judge.Width)
                 Value.number "ift4.accuracy" 1 (100.0 * results.Value "accuracy" setting.Reference)
                 Value.number "ift4.datais" 2 (results.Value "is" setting.Reference)
                 Value.number "ift4.datafid" 2 (results.Value "fid" setting.Reference)
@@ -185,9 +186,8 @@ let private report (results: Results) : Section =
                     Value.number $"ift4.fid.{o.Configuration.Id}" 2 (last o.Frechet)
                 Value.number "ift4.freespread" 0 (100.0 * free.Spread)
                 Value.number "ift4.tamedspread" 0 (100.0 * (tamed |> List.map _.Spread |> List.min))
-                Value.text "ift4.together.none" (counted "none")
-                Value.text "ift4.together.spectral" (counted "spectral norm")
-                Value.text "ift4.together.r1" (counted "R1")
+                for o in outcomes do
+                    Value.text $"ift4.together.{o.Configuration.Id}" (counted o)
             ]
             Claims = List.collect claims outcomes
             Guards = [

@@ -71,12 +71,12 @@ let private isSeen (farthest: float) series =
     max (extent fst) (extent snd) > farthest / 50.0
 
 /// The plane of generator and critic around the solution, a unit as long on both axes.
-let private plane title series : Panel =
+let private plane title horizontal series : Panel =
     let reach = Series.reach series
-    List.filter (isSeen reach) series |> Panel.around reach title "$\\theta$" "$\\psi_0$"
+    List.filter (isSeen reach) series |> Panel.around reach title horizontal "$\\psi_0$"
 
-/// About twenty points a turn.
-let private strideOf metric = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 20.0)
+/// About thirty points a turn.
+let private strideOf metric = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 30.0)
 
 let private start i = $"start {i + 1}"
 
@@ -100,12 +100,12 @@ let private phaseFigure results metric : Figure =
 
     [
         for game in ofMetric metric do
-            plane (title game false) [
+            plane (title game false) "$\\theta$" [
                 yield! turnsOf metric (start 0) (orbit results Alternating game 0)
                 for i in 0 .. DiracRuns.kept - 1 do
                     Line(start i, ending stride (orbit results Alternating game i), None)
             ]
-        plane "none, simultaneous" [
+        plane "none, simultaneous" "$\\theta$" [
             orbit results Simultaneous idle 0
             |> Array.takeWhile (fun at -> distance at < farthest)
             |> fun path -> Trail(start 0, every stride path)
@@ -123,7 +123,7 @@ let private averageFigure results metric : Figure =
     [
         for game in ofMetric metric do
             let played = orbit results Alternating game 0
-            plane (title game true) [
+            plane (title game true) "$\\theta$, $\\bar\\theta$" [
                 Trail(start 0, ending stride played)
                 yield! turnsOf metric "averaged" (averaged played)
                 Line("averaged", ending stride (averaged played), None)
@@ -132,7 +132,7 @@ let private averageFigure results metric : Figure =
     |> planes
         metric
         "average"
-        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation, as far as in the figure before (thin), the last 500 iterations (thick), and the game itself over these (thin, blue)."
+        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation, as far as in the figure of its orbits (thin), the last 500 iterations (thick), and the game itself over these (thin, blue)."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =
@@ -159,8 +159,8 @@ let private timeFigure results : Figure =
         [
             panel Jsd SouthEast "JSD" "$r$" radius
             panel W1 NoLegend "W1" "$r$" radius
-            panel Jsd NoLegend "" "$\\abs{\\bar\\theta}$" envelope
-            panel W1 NoLegend "" "$\\abs{\\bar\\theta}$" envelope
+            panel Jsd NoLegend "JSD, averaged" "$\\abs{\\bar\\theta}$" envelope
+            panel W1 NoLegend "W1, averaged" "$\\abs{\\bar\\theta}$" envelope
         ]
 
 let private outcomes (all: Played list) count : Table =

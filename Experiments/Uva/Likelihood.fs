@@ -98,7 +98,7 @@ let private figure (results: Results) =
 
 let private table (results: Results) =
     let counts = LinearLikelihood.sampleCounts results.Plan.Profile
-    let few, many = counts[counts.Length - 3], List.last counts
+    let several = counts[counts.Length - 3 ..]
     let column header decimals (name: int -> string) =
         Column.right header (fun latent -> Seeds.cell decimals (each results linear (name latent)))
 
@@ -110,8 +110,9 @@ let private table (results: Results) =
             Column.number "$L$" 0 float
             column "Divergence" 1 (fun latent -> $"kl.{latent}")
             for name, title in [ "prior", "Prior"; "importance", "Importance" ] do
-                column $"{title}, $K={few}$" 4 (fun latent -> $"{name}.{latent}.{few}")
-                column $"$K={many}$" 4 (fun latent -> $"{name}.{latent}.{many}")
+                for k in several do
+                    let header = if k = several.Head then $"{title}, $K={k}$" else $"$K={k}$"
+                    column header 4 (fun latent -> $"{name}.{latent}.{k}")
         ]
     |> Table.withNote "With one dimension the proposal is the posterior itself, and a single sample is exact."
 
