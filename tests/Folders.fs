@@ -2,9 +2,18 @@
 [<AutoOpen>]
 module Research.Tests.Folders
 
+open System
 open System.IO
 open Expecto
 open Research.Host
+
+/// A process that was told to end may still write while its folder goes.
+let rec private remove (attempts: int) (folder: DirectoryInfo) : unit =
+    try
+        folder.Delete true
+    with :? IOException when attempts > 1 ->
+        Threading.Thread.Sleep 500
+        remove (attempts - 1) folder
 
 /// A new empty folder that is gone afterwards.
 let inFolder (body: string -> unit) =
@@ -13,7 +22,7 @@ let inFolder (body: string -> unit) =
     try
         body folder.FullName
     finally
-        folder.Delete true
+        remove 20 folder
 
 /// For the key of a run whose code does not matter.
 let noCode = RunCode("none", readOnlyDict [])

@@ -159,8 +159,8 @@ let private timeFigure results : Figure =
         [
             panel Jsd SouthEast "JSD" "$r$" radius
             panel W1 NoLegend "W1" "$r$" radius
-            panel Jsd NoLegend "JSD, averaged" "$\\abs{\\bar\\theta}$" envelope
-            panel W1 NoLegend "W1, averaged" "$\\abs{\\bar\\theta}$" envelope
+            panel Jsd NoLegend "JSD, averaged" "$\\bar\\theta$" envelope
+            panel W1 NoLegend "W1, averaged" "$\\bar\\theta$" envelope
         ]
 
 let private outcomes (all: Played list) count : Table =
