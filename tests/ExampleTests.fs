@@ -116,7 +116,7 @@ let tests =
 
             Expect.equal
                 (shown |> List.map _.Function |> Set.ofList)
-                ExtremeObjectives.publicFunctions
+                ExtremeTests.publicFunctions
                 "functions")
 
         testCase "each has the value that stands there" (fun () ->

@@ -140,8 +140,33 @@ let tests =
                     (Directory.GetFiles(Path.Combine(paper, "build"))
                      |> Array.map Path.GetFileName
                      |> Array.sort)
-                    [| "report.log"; "report.pdf" |]
+                    [| "report.log"; "report.pdf"; "report.sources" |]
                     "nothing else is left"))
+
+        testCase "report/latex-unchanged" (fun () ->
+            withPaper (fun paper compile ->
+                let without = Latex.compileWith "no such program" paper
+                let pdf = Path.Combine(paper, "build", "report.pdf")
+                built paper (compile [ values "1" ]) |> ignore
+
+                Expect.equal
+                    (built paper (without [ values "1" ]))
+                    "main 11"
+                    "what it was made from is the same"
+
+                let isMadeAgain why =
+                    Expect.throws (fun () -> without [ values "1" ] |> ignore) why
+                    Expect.equal (built paper (compile [ values "1" ])) "main 11" why
+
+                File.WriteAllText(pdf, "another")
+                isMadeAgain "the PDF is another one"
+                built paper (compile [ values "2" ]) |> ignore
+                isMadeAgain "the values were others"
+                File.WriteAllText(Path.Combine(paper, "main.tex"), "main  ")
+                Expect.throws (fun () -> without [ values "1" ] |> ignore) "a source is another one"
+                File.WriteAllText(Path.Combine(paper, "main.tex"), "main ")
+                File.Delete pdf
+                isMadeAgain "there is no PDF"))
 
         testCase "report/latex-failure" (fun () ->
             withPaper (fun paper compile ->
