@@ -33,14 +33,16 @@ let relativeCost (results: Results) choice =
 
 /// Which numbers of components change the bound, against the usual number, by more than the seeds of one prior do.
 let private effects (results: Results) latent : string =
-    let mean choice = Seeds.mean (measured results bound latent choice)
+    let apart = seedsApart results latent
 
     let found = [
         for title, make in [ "mixture", mixtureOf; "VampPrior", vampOf ] do
-            for k in sweep results.Plan.Profile do
-                let change = mean (make k) - mean (make usual)
+            let usually = mean results bound latent (make usual)
 
-                if abs change > seedsApart results latent then
+            for k in sweep results.Plan.Profile do
+                let change = mean results bound latent (make k) - usually
+
+                if abs change > apart then
                     $"$%+.2f{change}$ for the {title} with $K={k}$"
     ]
 

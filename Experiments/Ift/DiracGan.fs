@@ -35,15 +35,20 @@ let private measuredOutcome (p: Played) =
 /// Every `stride`-th point, so that TeX draws smooth turns.
 let private every (stride: int) (path: (float * float)[]) = [| for n in 0..stride .. path.Length - 1 -> path[n] |]
 
+/// Iterations of a turn, in whole ones.
+let private turnOf metric = int (ceil (period Alternating { Metric = metric; Penalty = NoPenalty }))
+
 let private distance (theta: float, psi0: float) = sqrt (theta * theta + psi0 * psi0)
 
-/// A path up to where it is a speck at the solution: all of its turns if they are few, else ten of them, evenly, thin so
-/// that they do not fill the plane.
+/// So many turns of a path are all drawn.
+let private few = 25
+
+/// A path up to where it is a speck at the solution: all of its turns if they are few, else about ten of them, evenly, thin
+/// so that they do not fill the plane.
 let private turnsOf metric name (path: (float * float)[]) : Series list =
-    let turn = int (ceil (period Alternating { Metric = metric; Penalty = NoPenalty }))
+    let turn = turnOf metric
     let least = 0.01 * (path |> Array.map distance |> Array.max)
     let turns = path[.. Array.findIndexBack (fun at -> distance at >= least) path] |> Array.chunkBySize turn
-    let few = 25
     [
         for i in 0 .. (if turns.Length <= few then 1 else turns.Length / 10) .. turns.Length - 1 ->
             // Up to the next one's first point, which closes it.
@@ -76,7 +81,7 @@ let private plane title horizontal series : Panel =
     List.filter (isSeen reach) series |> Panel.around reach title horizontal "$\\psi_0$"
 
 /// About thirty points a turn.
-let private strideOf metric = int (period Alternating { Metric = metric; Penalty = NoPenalty } / 30.0)
+let private strideOf metric = turnOf metric / 30
 
 let private start i = $"start {i + 1}"
 
@@ -114,7 +119,7 @@ let private phaseFigure results metric : Figure =
     |> planes
         metric
         "phase"
-        $"one orbit until it is within a hundredth of its largest radius or {DiracRuns.iterations} iterations are over (thin; of more than 25 turns ten, evenly), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges they shrink to the origin, and what is smaller than a point is not drawn; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
+        $"one orbit until it is within a hundredth of its largest radius or {DiracRuns.iterations} iterations are over (thin; of more than {few} turns about ten, evenly), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges they shrink to the origin, and what is smaller than a point is not drawn; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
 
 let private averageFigure results metric : Figure =
     let stride = strideOf metric
@@ -140,7 +145,7 @@ let private timeFigure results : Figure =
 
     /// The largest of the turn that ends here: the average passes through zero twice in each.
     let envelope game orbit =
-        let turn = int (ceil (period Alternating { game with Penalty = NoPenalty }))
+        let turn = turnOf game.Metric
         let values = DiracRuns.averagedTheta orbit |> Array.map abs
         values |> Array.mapi (fun n _ -> Array.max values[max 0 (n - turn) .. n])
 

@@ -4,6 +4,8 @@ module Research.Report.Latex
 open System
 open System.Globalization
 open System.IO
+open System.Security.Cryptography
+open System.Text
 open System.Text.RegularExpressions
 open Research.Host
 
@@ -123,6 +125,19 @@ let private copy (paperDirectory: string) (generated: PgfPlots.File list) (folde
     for file in generated do
         write (Path.Combine("generated", file.Path)) file.Bytes
 
+/// SHA-256 of files, by their names and contents.
+let private digest (folder: string) (names: string seq) : string =
+    use all = IncrementalHash.CreateHash HashAlgorithmName.SHA256
+
+    for name in Seq.sortWith (fun a b -> String.CompareOrdinal(a, b)) names do
+        all.AppendData(Encoding.UTF8.GetBytes name)
+        all.AppendData(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, name))))
+
+    Convert.ToHexStringLower(all.GetHashAndReset())
+
+/// What a build leaves for others to read: the PDF, and the numbers of equations and pages, which the page takes from it.
+let private products = [ "report.pdf"; "report.aux" ]
+
 /// As `compile`, with the program that does the work.
 let compileWith
     (latexmk: string)
@@ -138,22 +153,40 @@ let compileWith
         if File.Exists made then
             Durable.Replace(target name, (fun stream -> stream.Write(File.ReadAllBytes made)))
 
+    // From which sources the last build that found nothing wrong made what: a build beside it may have put its own products there.
+    let record = target "report.sources"
+
+    let made (place: string) =
+        digest place (products |> List.filter (fun name -> File.Exists(Path.Combine(place, name))))
+
+    let shown = Path.Combine(paperDirectory, "build")
+
     try
         copy paperDirectory generated folder.FullName
-        LatexPictures.prepare "pdflatex" Environment.ProcessorCount folder.FullName
-        let isMade, problems = build latexmk folder.FullName
-        Directory.CreateDirectory(Path.Combine(paperDirectory, "build")) |> ignore
-        publish "report.log"
 
-        if isMade then
-            publish "report.pdf"
-            // The page reads the numbers of equations and pages from it.
-            publish "report.aux"
+        let sources =
+            Directory.GetFiles(folder.FullName, "*", SearchOption.AllDirectories)
+            |> Seq.map (fun path -> Path.GetRelativePath(folder.FullName, path))
+            |> digest folder.FullName
 
-        if problems.IsEmpty then
+        Directory.CreateDirectory shown |> ignore
+
+        if File.Exists record && File.ReadAllText record = $"{sources} {made shown}" then
             Ok(target "report.pdf")
         else
-            Error problems
+            LatexPictures.prepare "pdflatex" Environment.ProcessorCount folder.FullName
+            let isMade, problems = build latexmk folder.FullName
+            publish "report.log"
+
+            if isMade then
+                products |> List.iter publish
+
+            if problems.IsEmpty then
+                let text = $"{sources} {made folder.FullName}"
+                Durable.Replace(record, (fun stream -> stream.Write(Encoding.UTF8.GetBytes text)))
+                Ok(target "report.pdf")
+            else
+                Error problems
     finally
         folder.Delete true
 
@@ -162,7 +195,7 @@ let compileWith
 /// for faults of the sources.
 ///
 /// LaTeX works on copies in a folder of its own and the PDF appears by renaming: what a killed build or another build at
-/// the same time leaves behind decides nothing.
+/// the same time leaves behind decides nothing. Where the sources and the PDF are those of the last build, nothing is done.
 let compile (paperDirectory: string) (generated: PgfPlots.File list) : Result<string, string list> =
     if isInstalled () then
         compileWith "latexmk" paperDirectory generated
