@@ -107,8 +107,8 @@ let private safetensors =
                 """{"__metadata__":{"a":"1","a":"2"}}"""
                 "a checksum that is not first",
                 "not where it belongs",
-                "{\"__metadata__\":{\"step\":\"1\",\"sha256\":\""
-                + String('0', 64)
+                "{\"__metadata__\":{\"step\":\"1\",\"xxh128\":\""
+                + String('0', 32)
                 + "\"},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"
                 "an empty tensor of a huge shape",
                 "too large",

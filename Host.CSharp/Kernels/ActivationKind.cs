@@ -66,7 +66,7 @@ public abstract record ActivationKind
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector<float> Of(Vector<float> x, out Vector<float> slope)
         {
-            VectorMath.ExpMinusOne(x, out var expMinusOne, out var exp);
+            VectorMath.ExpOfNegative(x, out var exp, out var expMinusOne);
             var isPositive = Vector.GreaterThan(x, Vector<float>.Zero);
             slope = Vector.ConditionalSelect(isPositive, Vector<float>.One, exp);
             return Vector.ConditionalSelect(isPositive, x, expMinusOne);

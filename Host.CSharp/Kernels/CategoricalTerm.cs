@@ -50,7 +50,7 @@ internal static class CategoricalTerm
         for (var v = 0; v < block.Length; v++)
         {
             var logit = block[v] - largest;
-            var weight = VectorMath.Exp(logit);
+            VectorMath.ExpOfNegative(logit, out var weight, out _);
             var isChosen = Vector.Equals(chosen, new Vector<int>(v)).As<int, float>();
             atChosen = Vector.ConditionalSelect(isChosen, logit, atChosen);
             weightOfChosen = Vector.ConditionalSelect(isChosen, weight, weightOfChosen);

@@ -12,8 +12,8 @@ namespace Research.Host;
 /// </summary>
 public sealed class PlanarKernel
 {
-    // A product of determinants stays between e^-60 and e^60, well within float32, before its logarithm is taken.
-    private const double LogRange = 60;
+    // A product of determinants stays between these, well within float32, before its logarithm is taken.
+    private const double Range = 1e26;
 
     private readonly torch.Tensor u, w, b;
     private readonly int layers, batch, width;
@@ -137,17 +137,17 @@ public sealed class PlanarKernel
     {
         det.Span.Fill(1);
         logDet.Span.Clear();
-        var range = 0.0;
+        double least = 1, most = 1;
         for (var l = 0; l < layers; l++)
         {
             // A layer's determinant lies between 1 and its softplus.
-            var share = Math.Abs(Math.Log(scalars[l].Softplus));
-            if (range + share > LogRange)
+            var (low, high) = (Math.Min(scalars[l].Softplus, 1), Math.Max(scalars[l].Softplus, 1));
+            (least, most) = (least * low, most * high);
+            if (least < 1 / Range || most > Range)
             {
                 TakeLogarithms();
-                range = 0;
+                (least, most) = (low, high);
             }
-            range += share;
             Forward(scalars[l], l * width);
         }
         TakeLogarithms();

@@ -19,7 +19,7 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Exp(Vector<float> x)
     {
-        var rise = Reduce(x, out var half);
+        var rise = RiseOfAny(x, out var half);
         return 2f * Vector.FusedMultiplyAdd(half, rise, half);
     }
 
@@ -27,17 +27,18 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> ExpMinusOne(Vector<float> x)
     {
-        var rise = Reduce(x, out var half);
+        var rise = RiseOfAny(x, out var half);
         return 2f * Vector.FusedMultiplyAdd(half, rise, half - new Vector<float>(0.5f));
     }
 
-    /// <summary>e^x - 1 and e^x together.</summary>
+    /// <summary>e^x, which is 0 below -88, and e^x - 1 without cancellation near 0, of x of at most 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void ExpMinusOne(Vector<float> x, out Vector<float> expMinusOne, out Vector<float> exp)
+    public static void ExpOfNegative(Vector<float> x, out Vector<float> exp, out Vector<float> expMinusOne)
     {
-        var rise = Reduce(x, out var half);
-        exp = 2f * Vector.FusedMultiplyAdd(half, rise, half);
-        expMinusOne = 2f * Vector.FusedMultiplyAdd(half, rise, half - new Vector<float>(0.5f));
+        var rise = Rise(Vector.MaxNative(new(-88f), x), out var n);
+        var power = PowerOfTwo(n, 127);
+        exp = Vector.FusedMultiplyAdd(power, rise, power);
+        expMinusOne = Vector.FusedMultiplyAdd(power, rise, power - Vector<float>.One);
     }
 
     /// <summary>log(1 + e) for e in [0,1], as 2 artanh s with s = e/(2 + e) of at most 1/3.</summary>
@@ -46,11 +47,10 @@ internal static class VectorMath
     {
         var s = e / (e + new Vector<float>(2f));
         var t = s * s;
+        var t2 = t * t;
         var p = Vector.FusedMultiplyAdd(t, new(2f / 13), new(2f / 11));
-        p = Vector.FusedMultiplyAdd(p, t, new(2f / 9));
-        p = Vector.FusedMultiplyAdd(p, t, new(2f / 7));
-        p = Vector.FusedMultiplyAdd(p, t, new(2f / 5));
-        p = Vector.FusedMultiplyAdd(p, t, new(2f / 3));
+        p = Vector.FusedMultiplyAdd(p, t2, Vector.FusedMultiplyAdd(t, new(2f / 9), new(2f / 7)));
+        p = Vector.FusedMultiplyAdd(p, t2, Vector.FusedMultiplyAdd(t, new(2f / 5), new(2f / 3)));
         p = Vector.FusedMultiplyAdd(p, t, new(2f));
         return p * s;
     }
@@ -62,10 +62,10 @@ internal static class VectorMath
     public static void Softplus(
         Vector<float> x, out Vector<float> softplus, out Vector<float> sigmoid, out Vector<float> complement)
     {
-        var e = Exp(-Vector.Abs(x));
+        ExpOfNegative(-Vector.Abs(x), out var e, out _);
         var large = Vector<float>.One / (Vector<float>.One + e);
         var small = e * large;
-        softplus = Vector.Max(x, Vector<float>.Zero) + LogOnePlus(e);
+        softplus = Vector.MaxNative(Vector<float>.Zero, x) + LogOnePlus(e);
         var isNegative = Vector.LessThan(x, Vector<float>.Zero);
         sigmoid = Vector.ConditionalSelect(isNegative, small, large);
         complement = Vector.ConditionalSelect(isNegative, large, small);
@@ -78,7 +78,7 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void TanhSech2(Vector<float> x, out Vector<float> tanh, out Vector<float> sech2)
     {
-        ExpMinusOne(Vector.Abs(x) * -2f, out var expMinusOne, out var exp);
+        ExpOfNegative(Vector.Abs(x) * -2f, out var exp, out var expMinusOne);
         var inverse = Vector<float>.One / (Vector<float>.One + exp);
         tanh = Vector.CopySign(expMinusOne * inverse, x);
         sech2 = 4f * exp * inverse * inverse;
@@ -90,24 +90,36 @@ internal static class VectorMath
         Vector.ConditionalSelect(
             Vector.LessThan(Vector<int>.Indices, new Vector<int>(lanes)).As<int, float>(), vector, Vector<float>.Zero);
 
-    // x = n ln 2 + r with |r| <= ln(2)/2: returns e^r - 1, and 2^(n-1), which unlike 2^n fits float's normal numbers
-    // up to the largest e^x, and is 0 where e^x leaves them at the other end.
+    // For a result 2 half (1 + rise): 2^(n-1), unlike 2^n, fits float's normal numbers up to the largest e^x, and is 0 where
+    // e^x leaves them at the other end.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<float> Reduce(Vector<float> x, out Vector<float> half)
+    private static Vector<float> RiseOfAny(Vector<float> x, out Vector<float> half)
     {
-        x = Vector.Min(Vector.Max(x, new(-87.3f)), new(89f));
-        var n = Vector.Round(x * Log2E);
+        var rise = Rise(Vector.MinNative(new(89f), Vector.MaxNative(new(-87.3f), x)), out var n);
+        half = PowerOfTwo(n, 126);
+        return rise;
+    }
+
+    // x = n ln 2 + r with |r| <= ln(2)/2: e^r - 1.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> Rise(Vector<float> x, out Vector<float> n)
+    {
+        n = Vector.Round(x * Log2E);
         var r = Vector.FusedMultiplyAdd(n, new(-Ln2High), x);
         r = Vector.FusedMultiplyAdd(n, new(-Ln2Low), r);
-        half = Vector.AsVectorSingle(Vector.ShiftLeft(Vector.ConvertToInt32Native(n) + new Vector<int>(126), 23));
-        // Taylor's polynomial of degree 7: its remainder is below float's rounding.
+        // Taylor's polynomial of degree 7: its remainder is below float's rounding. By pairs, since a chain of products
+        // waits for each of them.
+        var r2 = r * r;
         var p = Vector.FusedMultiplyAdd(r, new(1f / 5040), new(1f / 720));
-        p = Vector.FusedMultiplyAdd(p, r, new(1f / 120));
-        p = Vector.FusedMultiplyAdd(p, r, new(1f / 24));
-        p = Vector.FusedMultiplyAdd(p, r, new(1f / 6));
-        p = Vector.FusedMultiplyAdd(p, r, new(1f / 2));
-        return Vector.FusedMultiplyAdd(p * r, r, r);
+        p = Vector.FusedMultiplyAdd(p, r2, Vector.FusedMultiplyAdd(r, new(1f / 120), new(1f / 24)));
+        p = Vector.FusedMultiplyAdd(p, r2, Vector.FusedMultiplyAdd(r, new(1f / 6), new(1f / 2)));
+        return Vector.FusedMultiplyAdd(p, r2, r);
     }
+
+    // 2^(n + bias - 127); n + bias of 0 gives 0.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> PowerOfTwo(Vector<float> n, int bias) =>
+        Vector.AsVectorSingle(Vector.ShiftLeft(Vector.ConvertToInt32Native(n) + new Vector<int>(bias), 23));
 
     /// <summary>The sums of the elements of two spans, into a third.</summary>
     public static void Add(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> sum)
