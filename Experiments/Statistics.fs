@@ -8,6 +8,9 @@ module Statistics =
         let mean = Array.average values
         (values |> Array.sumBy (fun v -> (v - mean) * (v - mean))) / float (values.Length - 1)
 
+    /// Of the mean.
+    let standardError (values: float[]) : float = sqrt (variance values / float values.Length)
+
     /// The mean of the two in the middle where their number is even.
     let median (values: float[]) : float =
         let sorted = Array.sort values

@@ -3,6 +3,7 @@
 module Research.Experiments.Hw.DigitsBeta
 
 open Research.Core
+open Research.Host
 open Research.Models
 open Research.Report
 open Research.Experiments
@@ -27,7 +28,16 @@ let trainings (plan: Plan) (beta: float) : Trained list =
     else
         VaeTraining.each plan $"hw5.2.beta{inv beta}" (vae plan.Profile latent StandardPrior (WeightedElbo beta))
 
-let private runs (plan: Plan) = betas plan.Profile |> List.collect (trainings plan >> withMeasurements plan)
+/// -log p(x) of some test images by annealing as well, under the first seed's models of beta = 1/2 and of beta = 1, which is
+/// that of hw5.1.
+let private annealed (plan: Plan) : RunRequest list = [
+    let half = (trainings plan 0.5).Head
+    Certificate.request plan "hw5.2.half" (importanceSamples plan.Profile) (fun _ -> plan.Test set) half
+    DigitsVae.certify plan (trainings plan 1.0).Head
+]
+
+let private runs (plan: Plan) =
+    (betas plan.Profile |> List.collect (trainings plan >> withMeasurements plan)) @ annealed plan
 
 /// Every weight and its models.
 let private models (results: Results) : (float * Trained list) list = [
@@ -154,6 +164,10 @@ let private report (results: Results) : Section =
                 Seeds.value "hw5.2.half.paid" 1 (ofHalf kl)
                 Seeds.value "hw5.2.half.surprise" 2 (of' 0.5 surprise)
                 Seeds.value "hw5.2.one.surprise" 2 (of' 1.0 surprise)
+                for name, run in List.zip [ "half"; "one" ] (annealed results.Plan) do
+                    Value.number $"hw5.2.{name}.annealed" 2 -(results.Value "test.lower" run)
+                    Value.number $"hw5.2.{name}.sampled" 2 -(results.Value "test.is" run)
+                Value.integer "hw5.2.annealed.images" (Certificate.images results.Plan)
             ]
             Claims = [
                 Claim.that "HW Q5" "hw5.2.beta10.kl" "digits, $\\beta=10$, divergence on the test images"

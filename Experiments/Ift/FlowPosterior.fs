@@ -128,7 +128,10 @@ let private evaluation (plan: Plan) setting (posterior: Compared) seed : RunRequ
     let configuration = [ "samples", string samples; "images", string images ]
     VaeTraining.measure plan name configuration trained (fun context built ->
         let test = Rows.sample (plan.Test trained.Run.Data) images
-        Evaluation.evidence built test samples context.Noise)
+        let evidence = Evaluation.evidence built test samples context.Noise
+        // Differences of posteriors are taken image by image.
+        context.Keep("images", [ for name, values in evidence -> name, torch.tensor values ])
+        Evaluation.summary evidence)
 
 /// Median milliseconds of one training step of each posterior on binarized MNIST's shapes.
 let private timing (plan: Plan) : RunRequest =
@@ -167,6 +170,11 @@ let private gaps (results: Results) setting posterior : float list =
         List.map2 (-) nearest (of' elbo posterior)
     | Together
     | Digits -> of' gap posterior
+
+/// What a posterior adds to the diagonal one's bound for the held decoder, of every image and seed.
+let private gains (results: Results) posterior : float[] list =
+    let bounds posterior = measured results.Plan HeldDecoder posterior |> List.map (results.Numbers "images" "elbo")
+    List.map2 (Array.map2 (-)) (bounds posterior) (bounds diagonal)
 
 let private milliseconds (results: Results) posterior = results.Value posterior.Key (timing results.Plan)
 
@@ -220,7 +228,7 @@ let private report (results: Results) : Section =
         )
     let of' metric setting posterior = Metric.each results metric (measured plan setting posterior)
     let together posterior = Seeds.mean (of' elbo Together posterior)
-    let gained posterior = List.map2 (-) (of' elbo HeldDecoder posterior) (of' elbo HeldDecoder diagonal)
+    let gained posterior = gains results posterior |> List.map Array.average
     let digits posterior = Seeds.mean (gaps results Digits posterior)
     let narrowest = comparedOn Digits |> List.minBy digits
     let cost posterior = milliseconds results posterior / milliseconds results diagonal
@@ -235,6 +243,8 @@ let private report (results: Results) : Section =
                     Seeds.value $"ift9.{posterior.Key}.together" 2 (of' elbo Together posterior)
                 for posterior in [ planar; iaf ] do
                     Seeds.value $"ift9.{posterior.Key}.gained" 2 (gained posterior)
+                    let overImages = gains results posterior |> List.averageBy Statistics.standardError
+                    Value.number $"ift9.{posterior.Key}.error" 3 overImages
                 Seeds.value "ift9.diagonal.elbo" 2 (of' elbo HeldDecoder diagonal)
                 Seeds.value "ift9.diagonal.gap" 2 (gaps results HeldDecoder diagonal)
                 Value.number "ift9.digits.diagonal" 2 (digits diagonal)

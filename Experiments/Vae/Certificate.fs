@@ -21,6 +21,9 @@ module Certificate =
             { Images = 16; Chains = 4; Steps = 100; Leapfrogs = 4 }
             { Images = 100; Chains = 8; Steps = 300; Leapfrogs = 4 }
 
+    /// Of either kind.
+    let images (plan: Plan) : int = (effort plan).Images
+
     /// The most nats between both sides that certify an estimate, in the mean over images.
     let private allowed = 1.0
 
@@ -103,7 +106,7 @@ module Certificate =
                 "simulated.is", importance simulated
                 "simulated.lower", Array.average lower
                 "simulated.upper", Array.average upper
-                "error", sqrt (Statistics.variance gaps / float gaps.Length)
+                "error", Statistics.standardError gaps
                 "test.is", importance real
                 "test.lower", Array.average below
             ])

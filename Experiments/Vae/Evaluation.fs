@@ -24,14 +24,15 @@ module Evaluation =
     let nelbo (latent: int) (model: LatentModel) (images: VaeImages) (noise: Noise) stream step =
         let parts = terms elbo (fun examples -> [| examples; int64 latent |]) model images noise stream step
         ("nelbo", List.sumBy snd parts) :: parts
-    /// The ELBO of every image of a binary or grey set, with the divergence in closed form and one sample.
+    /// The ELBO of every image of a binary or grey set, with one sample, and the divergence in closed form as far as it has one.
     let elboPerImage (built: BuiltVae) (images: Tensor) (noise: Noise) : float[] =
         let model, latent = built.Model(), int64 built.Vae.Shape.Latent
         blockwise 1000L (images.size 0) (fun block first count ->
             let x = images.narrow (0L, first, count)
-            let q = (model.Encode x).Base
-            let z = DiagNormal.sample q (noise.Normal("bound", block, [| count; latent |], device = images.device))
-            (model.LogLikelihood x z - klStandard q).double().cpu().data<float>().ToArray())
+            let q, eps = model.Encode x, noise.Normal("bound", block, [| count; latent |], device = images.device)
+            let z, logQ = Posterior.sample q eps
+            let kl = klFromPrior model.Prior q eps logQ (lazy model.Prior.LogProb z)
+            (model.LogLikelihood x z - kl).double().cpu().data<float>().ToArray())
         |> Array.concat
     /// log p(x) of every image by importance sampling with K samples, in blocks of K x block decoded images: about 20,000,
     /// and ten times as many on a GPU, which fewer would not fill. `[N]` on the CPU.
@@ -43,12 +44,18 @@ module Evaluation =
             let eps = noise.Normal("importance", block, shape, device = images.device)
             (logEvidence model (images.narrow (0L, first, count)) eps).cpu().data<float32>().ToArray())
         |> Array.concat
-    /// Means over images `[N,D]`: `logp` by importance sampling with K samples, `elbo` and its `kl` with one, and `gap`.
-    let evidence (built: BuiltVae) (images: Tensor) (samples: int) (noise: Noise) : (string * float) list =
-        let logP = logEvidence built images samples noise |> Array.averageBy float
-        let x, latent = VaeImages.asTheyAre images, built.Vae.Shape.Latent
-        let bound = nelbo latent (built.Model()) x noise "test" 0L |> Map.ofList
-        [ "logp", logP; "elbo", -bound["nelbo"]; "kl", bound["kl"]; "gap", logP + bound["nelbo"] ]
+    /// Of every image `[N,D]`: log p(x) by importance sampling with K samples, the ELBO with one, and their difference.
+    let evidence (built: BuiltVae) (images: Tensor) (samples: int) (noise: Noise) : (string * float[]) list =
+        let logP = logEvidence built images samples noise |> Array.map float
+        let elbo = elboPerImage built images noise
+        [ "logp", logP; "elbo", elbo; "gap", Array.map2 (-) logP elbo ]
+    /// The mean of each quantity under its name, and its standard error over images under the name with `.error`.
+    let summary (perImage: (string * float[]) list) : (string * float) list =
+        perImage
+        |> List.collect (fun (name, values) -> [
+            name, Array.average values
+            $"{name}.error", Statistics.standardError values
+        ])
     /// The encodings' divergence from the prior in two parts, from one draw of each. Diagonal posteriors only.
     let surgery (model: LatentModel) (q: DiagNormal) (noise: Noise) : Surgery =
         elboSurgery q model.Prior.LogProb (noise.Normal("surgery", 0L, q.Mu.shape, device = q.Mu.device))
