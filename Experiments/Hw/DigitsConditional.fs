@@ -171,7 +171,7 @@ let private byClass (results: Results) =
     "" :: [ for c in 0 .. classes - 1 -> $".{c}" ]
     |> Table.over
         "hw5.3.classes"
-        "Digits: the percentage of images that the classifier takes for their class: pixels drawn from the decoder and the decoder's means at draws of $z$ from the prior, pixels drawn at draws from the class's aggregated posterior, pixels drawn from the model with a learned normal prior of each class, pixels drawn at codes of test images, and the test images themselves."
+        "Digits: the percentage of images that the classifier takes for their class: pixels drawn from the decoder and the decoder's means at draws of $z$ from the prior, pixels drawn at draws from the class's aggregated posterior of the training images, pixels drawn from the model with a learned normal prior of each class, pixels drawn at codes of test images, and the test images themselves."
         [
             Column.text "Class" (fun suffix -> if suffix = "" then "all" else suffix[1..])
             share "Drawn images" measured "drawn"
@@ -181,6 +181,11 @@ let private byClass (results: Results) =
             share "Redrawn test images" measured "redrawn"
             share "Test images" judged "accuracy"
         ]
+    |> Table.withNote (
+        let share name = Seeds.mean (percent (judgedAgain name results))
+        let drawn, ofClass, test = share "standard", share "ofclass", share "accuracy"
+        $"The second judge, the nearest training image, finds the class of {drawn:F1} per cent of the drawn images, of {ofClass:F1} of those with $p(z|y)$, and of {test:F1} of the test images"
+    )
 
 let private bounds (results: Results) =
     let plan = results.Plan

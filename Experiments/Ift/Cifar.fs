@@ -76,12 +76,12 @@ let private figure (outcomes: Outcome list) =
         for o in outcomes do
             let isLast = obj.ReferenceEquals(o, final)
             let metric = o.Configuration.Adversary.Name.ToUpperInvariant()
-            let panel title legend series =
+            let panel quantity legend series =
                 let x = Axis.linear (if isLast then "generator step" else "")
-                Panel.axes $"{o.Configuration.Id}: {title}" x (Axis.linear "") series |> Panel.withLegend legend
+                Panel.axes o.Configuration.Id x (Axis.linear quantity) series |> Panel.withLegend legend
             panel metric NoLegend [ Line("metric", o.Metric, None) ]
             panel "FID" NoLegend [ Line("FID", o.Frechet, None) ]
-            panel "both, from 0 to 1" (if isLast then Below else NoLegend) [
+            panel "both, 0 to 1" (if isLast then Below else NoLegend) [
                 Line("metric", scaled o.Metric, None)
                 Line("FID", scaled o.Frechet, None)
             ]
@@ -92,13 +92,21 @@ let private figure (outcomes: Outcome list) =
         3
 
 let private samples (results: Results) (outcomes: Outcome list) =
-    let columns = 16
-    let data = (results.Plan.Train DataSetId.Cifar10).narrow(0L, 0L, int64 columns) / 255.0
-    ("data", Pictures.images results.Plan DataSetId.Cifar10 1.0 data)
-    :: [ for o in outcomes -> o.Configuration.Id, o.Samples[.. columns - 1] ]
+    let columns, rows = 16, 3
+    let data = (results.Plan.Train DataSetId.Cifar10).narrow(0L, 0L, int64 (columns * rows)) / 255.0
+    let rowsOf title images =
+        Array.chunkBySize columns images
+        |> Array.truncate rows
+        |> Array.mapi (fun i row -> (if i = 0 then title else ""), row)
+        |> List.ofArray
+    [
+        yield! rowsOf "data" (Pictures.images results.Plan DataSetId.Cifar10 1.0 data)
+        for o in outcomes do
+            yield! rowsOf o.Configuration.Id o.Samples
+    ]
     |> Pictures.rows
         "ift4.samples"
-        "CIFAR-10: training images, and samples of each configuration's averaged generator after the last step, the same latents in every row."
+        "CIFAR-10: training images, and samples of each configuration's averaged generator after the last step, the same latents for each."
 
 /// A row: the configuration, or none for the training images themselves.
 let private table (results: Results) (judged: int) (reference: RunRequest) (outcomes: Outcome list) : Table =
@@ -174,6 +182,7 @@ let private report (results: Results) : Section =
                 Value.number "ift4.ismost" 2 (List.max scores)
                 Value.number "ift4.agreement" 2 (Statistics.rankCorrelation (List.toArray ours) (List.toArray theirs))
                 Value.text "ift4.best" best.Configuration.Id
+                Value.integer "ift4.intervals" (together best).Length
                 Value.number "ift4.bestfid" 2 (last best.Frechet)
                 Value.text "ift4.worst" worst.Configuration.Id
                 Value.number "ift4.worstfid" 2 (last worst.Frechet)

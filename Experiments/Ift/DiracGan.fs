@@ -86,7 +86,8 @@ let private strideOf metric = turnOf metric / 30
 let private start i = $"start {i + 1}"
 
 /// One meaning of a colour in all figures of the games.
-let private names = [ for i in 0 .. DiracRuns.kept - 1 -> start i ] @ [ "averaged" ]
+let private names =
+    [ for i in 0 .. DiracRuns.kept - 1 -> start i ] @ [ "averaged, on its way"; "averaged, at the end" ]
 
 let private planes metric kind caption panels : Figure =
     Figure.grid
@@ -130,14 +131,14 @@ let private averageFigure results metric : Figure =
             let played = orbit results Alternating game 0
             plane (title game true) "$\\theta$, $\\bar\\theta$" [
                 Trail(start 0, ending stride played)
-                yield! turnsOf metric "averaged" (averaged played)
-                Line("averaged", ending stride (averaged played), None)
+                yield! turnsOf metric "averaged, on its way" (averaged played)
+                Line("averaged, at the end", ending stride (averaged played), None)
             ]
     ]
     |> planes
         metric
         "average"
-        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation, as far as in the figure of its orbits (thin), the last 500 iterations (thick), and the game itself over these (thin, blue)."
+        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (some of the turns, as in the figure of its orbits, so that what is drawn is not connected), the last 500 iterations (thick, of another colour), and the game itself over these (thin, blue)."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =
@@ -164,8 +165,8 @@ let private timeFigure results : Figure =
         [
             panel Jsd SouthEast "JSD" "$r$" radius
             panel W1 NoLegend "W1" "$r$" radius
-            panel Jsd NoLegend "JSD, averaged" "$\\bar\\theta$" envelope
-            panel W1 NoLegend "W1, averaged" "$\\bar\\theta$" envelope
+            panel Jsd NoLegend "JSD, averaged" "largest $|\\bar\\theta|$" envelope
+            panel W1 NoLegend "W1, averaged" "largest $|\\bar\\theta|$" envelope
         ]
 
 let private outcomes (all: Played list) count : Table =
@@ -231,16 +232,20 @@ let private simultaneous (all: Played list) : Table =
 /// Relative difference of a measured value from the theory's.
 let private off measured theory = abs (measured / theory - 1.0)
 
+/// The largest amplitude of a limit cycle over the smallest, of all initialisations.
+let private spread (p: Played) = p.Value "amplitude.most" / p.Value "amplitude.least"
+
+let private hasCycle (p: Played) = (cycleAmplitude p.Game).IsSome
+
 let private guards count (all: Played list) (sideBySide: Played list) =
     let linear = all |> List.filter (fun p -> p.Game.Metric = W1 && (cycleAmplitude p.Game).IsNone)
     let r1 = all |> List.filter (fun p -> p.Predicted = Converges)
     let jsd = all |> List.filter (fun p -> p.Game.Metric = Jsd)
-    let penalised = all |> List.filter (fun p -> (cycleAmplitude p.Game).IsSome)
+    let penalised = List.filter hasCycle all
     let idle = all |> List.find (fun p -> p.Game = { Metric = W1; Penalty = NoPenalty })
     let rate (p: Played) = off (p.Value "rate") p.Spectrum.Modulus
     let turn (p: Played) = off (p.Value "period") (turns p)
     let amplitude (p: Played) = off (p.Value "amplitude") (cycleAmplitude p.Game).Value
-    let spread (p: Played) = p.Value "amplitude.most" / p.Value "amplitude.least"
     let gain = off (idle.Value "gain") (averagingGain idle.Game)
     let weak = sideBySide |> List.filter (fun p -> p.Game.Metric = W1 && coefficient p.Game.Penalty <= 0.01)
     let each f (games: Played list) = [ for p in games -> name p.Game, [ f p ] ]
@@ -293,6 +298,14 @@ let private report (results: Results) : Section =
                 Value.number "ift3.cycle-low" 2 (value W1 (Gp 0.01) "amplitude")
                 Value.number "ift3.cycle-high" 2 (value Jsd (Gp 0.1) "amplitude")
                 Value.number "ift3.gain" 3 (value W1 NoPenalty "gain")
+                Value.scientific "ift3.drift" 1 (value W1 NoPenalty "drift")
+                let widest = all |> List.filter hasCycle |> List.map spread |> List.max
+                Value.scientific "ift3.cycle-spread" 1 (widest - 1.0)
+                let slower (p: Played) = 100.0 * (p.Value "period" / turns p - 1.0)
+                Value.number
+                    "ift3.jsd-slower"
+                    1
+                    (all |> List.filter (fun p -> p.Game.Metric = Jsd) |> List.map slower |> List.max)
             ]
             Guards = guards count all sideBySide
     }

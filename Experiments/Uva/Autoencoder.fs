@@ -13,11 +13,8 @@ open Research.Experiments.Hw
 /// Draws whose distance from the data is measured, of which the first row is shown.
 let private draws, private columns = 500, 16
 
-/// Lines between the codes of neighbouring test images, and the points between the ends of each.
-let private lines, private steps = 3, 8
-
-/// So many of the lines are shown.
-let private shownLines = 2
+/// The classes whose first test images' codes are the ends of the lines shown, and the points between the ends.
+let private ends, private steps = [ 0, 1; 3, 7 ], 8
 
 /// The diagonal normal with the moments of the codes. `[N,L]`, result `[1,L]` each.
 let private fitted (codes: Tensor) : DiagNormal = {
@@ -82,7 +79,7 @@ let private noisy = [ autoencoder; vae ]
 let private distance (a: Tensor) (b: Tensor) = (a - b).square().mean([| -1L |]).sqrt().mean().ToDouble()
 
 /// What is measured of one model; its pictures are saved.
-let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train: Tensor) (test: Tensor) =
+let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train: Tensor) (test: Tensor) labels =
     let decode, encode = Vae.meanImage built.Vae, Vae.encode built.Vae
     let posterior, testCodes = encode train, (encode test).Mu
     let normal stream (like: Tensor) count =
@@ -90,7 +87,13 @@ let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train:
     let eps = normal "draws" testCodes (int64 draws)
     let standard, moments = decode eps, decode (DiagNormal.sample (fitted posterior.Mu) eps)
     let first (images: Tensor) = images.narrow (0L, 0L, int64 columns)
-    let between = Evaluation.lines built lines steps testCodes
+    let between =
+        let first (label: int) = labels |> Array.findIndex (fun known -> int known = label) |> int64
+        let rows = [|
+            for a, b in ends do
+                yield! [ first a; first b ]
+        |]
+        Evaluation.lines built ends.Length steps (Rows.pick testCodes rows)
     context.Keep("pictures", [ "standard", first standard; "fitted", first moments; "lines", between ])
     let pairs = testCodes.size 0 - 1L
     let halfway = 0.5 * (testCodes.narrow (0L, 0L, pairs) + testCodes.narrow (0L, 1L, pairs))
@@ -111,6 +114,7 @@ let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train:
         "fitted", fromData moments
         "halfway", fromData (decode halfway)
         "reconstructions", fromData (decode testCodes)
+        "test", fromData test
         "restored", distance (decode testCodes) test
         "disturbed", distance disturbed test
         "denoised", distance (decode (encode disturbed).Mu) test
@@ -122,9 +126,15 @@ let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train:
     ]
 
 let private request (plan: Plan) (kind: Kind) (trained: Trained) : RunRequest =
-    let configuration = [ "draws", string draws; "steps", string steps; "noise", inv noiseLevel ]
+    let configuration = [
+        "draws", string draws
+        "steps", string steps
+        "noise", inv noiseLevel
+        "ends", String.concat ", " [ for a, b in ends -> $"{a} to {b}" ]
+    ]
+    let labels = (plan.Data Digits.set).Test.Labels
     VaeTraining.measure plan $"uva1.1.{kind.Name}.seed{trained.Seed}.test" configuration trained (fun context built ->
-        explore kind context built (plan.Train Digits.set) (plan.Test Digits.set))
+        explore kind context built (plan.Train Digits.set) (plan.Test Digits.set) labels)
 
 let private runs (plan: Plan) = [
     for kind in kinds do
@@ -153,12 +163,12 @@ let private figures (results: Results) =
                         $"{kind.Short}, fitted", pictures kind "fitted"
             ]
         kinds
-        |> List.map (fun kind -> lines kind |> List.truncate shownLines |> List.map (fun images -> kind.Short, images))
+        |> List.map (fun kind -> List.map2 (fun (a, b) images -> $"{kind.Short}, {a} to {b}", images) ends (lines kind))
         |> List.transpose
         |> List.concat
         |> Pictures.rows
             "uva1.1.lines"
-            $"Digits: the decoder's mean along the segment between the codes of two test images, ends included, for {shownLines} pairs and each model{first}."
+            $"Digits: the decoder's mean along the segment between the codes of two test images, ends included, the first ones of their classes, for each model{first}."
     ]
 
 /// What is measured of the codes of a kind, and what Digits measures on its models.
@@ -184,6 +194,7 @@ let private table (results: Results) =
         "draws from a normal fitted to the codes", 2, ofCodes "fitted"
         "half-way between the codes of two test images", 2, ofCodes "halfway"
         "reconstructions of test images", 2, ofCodes "reconstructions"
+        "test images themselves", 2, ofCodes "test"
         "reconstruction, from the test image itself", 2, ofCodes "restored"
         "from noisy test images restored, from the clean ones", 2, ofCodes "denoised"
         "reconstruction of test images (nats)", 1, ofCodes "reconstruction.test"
@@ -226,6 +237,8 @@ let private report (results: Results) : Section =
                     Seeds.value $"uva1.1.{kind.Name}.restored" 2 (ofCodes "restored" results kind)
                     Seeds.value $"uva1.1.{kind.Name}.denoised" 2 (denoised kind)
                 Seeds.value "uva1.1.disturbed" 2 (disturbed vae)
+                Value.number "uva1.1.test" 2 (ofCodes "test" results vae).Head
+                Seeds.value "uva1.1.ae.train" 1 (ofCodes "reconstruction.train" results autoencoder)
                 Value.integer "uva1.1.added" (int noiseLevel)
                 Seeds.value "uva1.1.rate" 2 rate
                 Seeds.value "uva1.1.information" 2 (ofTrained Digits.information results vae)

@@ -84,7 +84,8 @@ module Certificate =
 
     /// A run `row.certificate.seedN` on a trained model: on generated images `simulated.is` (importance sampling with K
     /// samples), `simulated.lower`, `simulated.upper`, the standard error `error` of the mean gap between these two, and on so
-    /// many of the test images that `test` gives, `test.is` and `test.lower`.
+    /// many of the test images that `test` gives, `test.is`, `test.lower` and `test.missed.error`, the standard error of the mean
+    /// difference of these two.
     let request (plan: Plan) (row: string) (samples: int) (test: Trained -> Tensor) (trained: Trained) : RunRequest =
         let effort = effort plan
         let configuration = [
@@ -96,19 +97,20 @@ module Certificate =
         ]
         VaeTraining.measure plan $"{row}.certificate.seed{trained.Seed}" configuration trained (fun context built ->
             let model, noise = built.Model(), context.Noise
-            let importance x = Evaluation.logEvidence built x samples noise |> Array.averageBy float
+            let importance x = Evaluation.logEvidence built x samples noise |> Array.map float
             let z, simulated = simulate built effort.Images noise
             let real = Rows.sample (test trained) effort.Images
             let lower, upper = both effort model noise "simulated" simulated (Some z)
             let below, _ = both effort model noise "test" real None
-            let gaps = Array.map2 (-) upper lower
+            let gaps, sampled = Array.map2 (-) upper lower, importance real
             [
-                "simulated.is", importance simulated
+                "simulated.is", Array.average (importance simulated)
                 "simulated.lower", Array.average lower
                 "simulated.upper", Array.average upper
                 "error", Statistics.standardError gaps
-                "test.is", importance real
+                "test.is", Array.average sampled
                 "test.lower", Array.average below
+                "test.missed.error", Statistics.standardError (Array.map2 (-) below sampled)
             ])
 
     let private value name = Metric.value name "nats" 2 name
