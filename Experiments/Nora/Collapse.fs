@@ -77,13 +77,14 @@ let private table (results: Results) =
     measured results.Plan
     |> Table.over
         "nora4.table"
-        $"Digits, training images: the information of code and image, its two bounds (nats), the share of collapsed dimensions at $\\varepsilon=\\delta=0.01$, and the number of active units of {Digits.latent}."
+        $"Digits, training images: the information of code and image, its two bounds (nats), the share of collapsed dimensions at $\\varepsilon=\\delta=0.01$, the $\\varepsilon$ at which half of them have collapsed, and the number of active units of {Digits.latent}."
         [
             Column.text "$\\beta$" (fst >> inv)
             Column.metric results snd information
             Column.metric results snd rate
             Column.number limit.Title 3 (fun (_, runs) -> limit.Read results runs.Head)
             Column.metric results snd collapsed
+            Column.scientific "$\\varepsilon$ at one half" 1 (snd >> halfway results)
             Column.metric results snd active
         ]
 

@@ -141,6 +141,17 @@ let private report (results: Results) : Section =
     {
         Section.empty "nora2" (plan.Origin([ DataSetId.BinarizedMnist ], plan.Seeds.Length, shortened)) with
             Figures = figures results
+            Tables = [
+                [
+                    "algorithm 1 and the image that it was given", posterior
+                    "algorithm 2 and a test image", prior
+                    "two test images", other
+                ]
+                |> Table.over
+                    "nora2.table"
+                    $"Binarized MNIST: the share of pixels that two images have in common, in per cent, the mean over {compared} test images."
+                    [ Column.text "" fst; Column.right "Pixels in common" (snd >> Seeds.cell 1) ]
+            ]
             Values = [
                 Seeds.value "nora2.posterior" 1 posterior
                 Seeds.value "nora2.prior" 1 prior

@@ -149,6 +149,7 @@ let private report (results: Results) : Section =
                     (v / e.Exact n - 1.0) / e.Error n
     ]
     let furthest = deviations |> List.map abs |> List.max
+    let error = exact * logError / sqrt (float plan.Seeds.Length)
 
     {
         Section.empty "nora3" (plan.Origin([], plan.Seeds.Length, None)) with
@@ -157,7 +158,8 @@ let private report (results: Results) : Section =
             Values = [
                 Value.number "nora3.exact" 2 exact
                 Seeds.value "nora3.ratio" 0 ratios
-                Value.number "nora3.error" 0 (exact * logError / sqrt (float plan.Seeds.Length))
+                Value.number "nora3.error" 0 error
+                Value.number "nora3.away" 1 (abs (Seeds.mean ratios - exact) / error)
                 Value.integer "nora3.counts" sampleCounts.Length
                 Value.number "nora3.furthest" 1 furthest
             ]
