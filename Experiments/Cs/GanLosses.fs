@@ -63,7 +63,7 @@ let private figure losses =
             for _, _, exact, _ in losses do
                 Reference("", along fine exact)
         ]
-        |> Panel.withLegend NoLegend
+        |> Panel.withLegend SouthEast
         Panel.axes "" (Axis.linear "$D(G(z))$") (Axis.linear "loss") [
             for name, _, _, loss in losses -> Line(name, along shares loss, None)
         ]

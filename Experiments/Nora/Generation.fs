@@ -118,7 +118,7 @@ let private figures (results: Results) =
             ]
         Figure.grid
             "nora2.interpolation"
-            $"Binarized MNIST: the decoder's mean along the segment between two codes, both ends and {steps} points between them{seed}. Above, as in the slides' program, the ends are draws of the prior; below they are the posterior means of two test images, which stand outside, left and right."
+            $"Binarized MNIST: the decoder's mean along the segment between two codes, a pair of codes a row, both ends and {steps} points between them{seed}. Above, as in the slides' program, the ends are draws of the prior; below they are the posterior means of two test images, which stand outside, left and right."
             1
             [
                 Panel.images "between draws of the prior" (steps + 2) (pictures "prior lines")
@@ -128,7 +128,7 @@ let private figures (results: Results) =
         |> Panel.withCaptions [] (List.map fst arithmetic)
         |> Figure.single
             "nora2.arithmetic"
-            $"Binarized MNIST: arithmetic on two draws $z_a$, $z_b$ of the prior, decoded to means{seed}. In 100 dimensions a sum is longer than a draw by the factor $\\sqrt2$, and a mean shorter by it."
+            $"Binarized MNIST: arithmetic on pairs of draws $z_a$, $z_b$ of the prior, a pair a row, decoded to means{seed}. In 100 dimensions a sum is longer than a draw by the factor $\\sqrt2$, and a mean shorter by it."
     ]
 
 let private report (results: Results) : Section =
