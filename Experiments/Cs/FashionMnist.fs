@@ -84,7 +84,7 @@ let private figures (results: Results) =
     [
         Pictures.grid
             "cs2.2.samples"
-            $"Fashion-MNIST: what the generator makes of 100 fixed latents after {shown} steps (the source's fake_0900.png is that of step {fullShown}){firstOf results.Plan.Seeds}, in evaluation mode: with the averages over its training of the batch statistics. (The document does not say in which mode its image is made.)"
+            $"Fashion-MNIST: what the generator makes of 100 fixed latents after {shown} steps (the source's fake_0900.png is that of step {fullShown}){firstOf results.Plan.Seeds}, in evaluation mode: with the averages over its training of the batch statistics. The document does not say in which mode its image is made."
             10
             (images shown)
         [ for step in moments -> $"step {step}", (images step)[.. latents - 1] ]

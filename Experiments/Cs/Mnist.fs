@@ -153,11 +153,7 @@ let private report (results: Results) : Section =
                 |> Claim.judgedBy (NotJudged none) (of' reconstruction)
                 Certificate.claim results "CS P1" "cs1" "MNIST" certificates
             ]
-            Guards = [
-                Guard.that "cs1.around" "minus the ELBO is within five nats of 100 for every seed"
-                |> Guard.every (fun nats -> abs (nats - 100.0) <= 5.0) "nats" (of' nelbo)
-                Certificate.guard results "cs1" certificates
-            ]
+            Guards = [ Certificate.guard results "cs1" certificates ]
     }
 
 let experiment = Experiment.sampled "cs1" runs report sample

@@ -142,6 +142,11 @@ let private report (results: Results) : Section =
     let of' beta metric = Metric.each results metric (trainings results.Plan beta)
     let means metric = [ for _, trained in main results -> Metric.mean results metric trained ]
     let lost = keptBound |> Metric.minus "lost" bestBound
+    let annealed = annealed results.Plan
+    /// What annealing finds -log p(x) of beta = 1/2 to exceed that of beta = 1 by, of every image.
+    let halfAbove =
+        let above = annealed |> List.map (results.Numbers "images" "test.lower")
+        Array.map2 (-) above[1] above[0]
     /// What a metric of beta = 1/2 exceeds that of beta = 1 by, seed by seed.
     let ofHalf metric = List.map2 (-) (of' 0.5 metric) (of' 1.0 metric)
     let ordered compare (values: float list) = List.pairwise values |> List.forall (fun (a, b) -> compare a b)
@@ -164,10 +169,12 @@ let private report (results: Results) : Section =
                 Seeds.value "hw5.2.half.paid" 1 (ofHalf kl)
                 Seeds.value "hw5.2.half.surprise" 2 (of' 0.5 surprise)
                 Seeds.value "hw5.2.one.surprise" 2 (of' 1.0 surprise)
-                for name, run in List.zip [ "half"; "one" ] (annealed results.Plan) do
+                for name, run in List.zip [ "half"; "one" ] annealed do
                     Value.number $"hw5.2.{name}.annealed" 2 -(results.Value "test.lower" run)
                     Value.number $"hw5.2.{name}.sampled" 2 -(results.Value "test.is" run)
                 Value.integer "hw5.2.annealed.images" (Certificate.images results.Plan)
+                Value.number "hw5.2.annealed.difference" 2 (Array.average halfAbove)
+                Value.number "hw5.2.annealed.error" 2 (Statistics.standardError halfAbove)
             ]
             Claims = [
                 Claim.that "HW Q5" "hw5.2.beta10.kl" "digits, $\\beta=10$, divergence on the test images"
@@ -192,6 +199,14 @@ let private report (results: Results) : Section =
                 Guard.that "hw5.2.likelihood" "the mean likelihood of test images, too, is best at beta = 1"
                 |> Guard.holds (Seeds.mean (of' 1.0 surprise) = List.min (means surprise))
                 |> Guard.found [ "-log p", means surprise ]
+                Guard.that
+                    "hw5.2.reversed"
+                    "importance sampling has beta = 1 ahead of 1/2 in the mean, and annealing 1/2 by more than two standard errors over images"
+                |> Guard.holds (
+                    Seeds.mean (of' 1.0 surprise) < Seeds.mean (of' 0.5 surprise)
+                    && Array.average halfAbove < -2.0 * Statistics.standardError halfAbove
+                )
+                |> Guard.found [ "importance sampling", ofHalf surprise; "annealing", [ Array.average halfAbove ] ]
                 Guard.that
                     "hw5.2.half"
                     "for every seed beta = 1/2 reconstructs better than beta = 1 and pays more than that"

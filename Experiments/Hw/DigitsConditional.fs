@@ -171,7 +171,7 @@ let private byClass (results: Results) =
     "" :: [ for c in 0 .. classes - 1 -> $".{c}" ]
     |> Table.over
         "hw5.3.classes"
-        "Digits: the percentage of images that the classifier takes for their class: pixels drawn from the decoder and the decoder's means at draws of $z$ from the prior, pixels drawn at draws from the class's aggregated posterior of the training images, pixels drawn from the model with a learned normal prior of each class, pixels drawn at codes of test images, and the test images themselves."
+        $"Digits: the percentage of images that the classifier takes for their class, {imagesOfClass results.Plan} drawn of each class for each seed: pixels drawn from the decoder and the decoder's means at draws of $z$ from the prior, pixels drawn at draws from the class's aggregated posterior of the training images, pixels drawn from the model with a learned normal prior of each class, pixels drawn at codes of test images, and the test images themselves."
         [
             Column.text "Class" (fun suffix -> if suffix = "" then "all" else suffix[1..])
             share "Drawn images" measured "drawn"

@@ -31,23 +31,22 @@ let relativeCost (results: Results) choice =
     let time choice = results.Value choice.Id (cost results.Plan)
     time choice / time standard
 
-/// Which numbers of components change the bound, against the usual number, by more than the seeds of one prior do.
+/// Which numbers of components are worse than the best of their family by more than the seeds of one prior are apart.
 let private effects (results: Results) latent : string =
     let apart = seedsApart results latent
 
     let found = [
         for title, make in [ "mixture", mixtureOf; "VampPrior", vampOf ] do
-            let usually = mean results bound latent (make usual)
+            let bounds = [ for k in sweep results.Plan.Profile -> k, mean results bound latent (make k) ]
+            let best, least = List.minBy snd bounds
 
-            for k in sweep results.Plan.Profile do
-                let change = mean results bound latent (make k) - usually
-
-                if abs change > apart then
-                    $"$%+.2f{change}$ for the {title} with $K={k}$"
+            for k, nats in bounds do
+                if nats - least > apart then
+                    $"the {title} with $K={k}$ by ${nats - least:F2}$ against $K={best}$"
     ]
 
     let found = if found.IsEmpty then "none" else String.concat ", " found
-    $"Changes of the test $-$ELBO against $K={usual}$ by more than two seeds of one prior are apart: {found}."
+    $"Worse test $-$ELBO than with the best $K$ of the family by more than two seeds of one prior are apart: {found}."
 
 let table (results: Results) latent =
     let measured = Column.metric results (trainings results.Plan latent)

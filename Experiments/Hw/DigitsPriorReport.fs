@@ -27,7 +27,8 @@ let private report4 (results: Results) : Section =
     let learned = choices results.Plan.Profile |> List.except [ standard ]
     let marginal latent choice = mean results marginal latent choice
     let bound latent choice = mean results bound latent choice
-    let gain latent = bound latent standard - (learned |> List.map (bound latent) |> List.min)
+    /// By the differences of the tables, over the seeds that a prior and the standard one both have.
+    let gain latent = -(learned |> List.map (difference results latent >> Seeds.mean) |> List.min)
     let training latent choice = mean results trainingBound latent choice
     let most = List.last (sweep results.Plan.Profile)
     /// What the largest number of components changes against the smallest.

@@ -33,7 +33,7 @@ let private curve (results: Results) trained =
     Panel.axes "" (Axis.linear "epoch") (Axis.linear "$-$ELBO (nats)" |> Axis.between low high) [
         line "training" training
         line "validation" validation
-        Level("source, best validation", source)
+        Level("book's figure, best validation", source)
     ]
     |> Figure.single
         "hw5.1.curve"
@@ -67,7 +67,8 @@ let private table (results: Results) (models: Trained list) =
         row "$-\\log p(x)$, importance sampling" none surprise
         $"active units of {latent}", none, Seeds.counted (Metric.each results active models)
     ]
-    |> Table.besideSource
+    |> Table.beside
+        "Book's figure"
         "hw5.1.table"
         $"Digits, $L={latent}$: the best validation bound, and the test images under that model; $-\\log p(x)$ by importance sampling, an estimate from above, with $K={importanceSamples results.Plan.Profile}$ (nats per image)."
 

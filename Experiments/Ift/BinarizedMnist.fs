@@ -114,6 +114,9 @@ let private ift1 (results: Results) : Section =
                 |> Claim.noting "the rule is the source's requirement"
             ]
             Guards = [
+                Guard.that "ift1.last" "the mean validation bound after the last epoch is the best of all epochs"
+                |> Guard.holds (Seeds.mean last <= best)
+                |> Guard.found [ "last", last; "best", [ best ] ]
                 Guard.that
                     "ift1.falls"
                     "the mean validation bound after the last epoch is the best of all epochs but for half a nat"

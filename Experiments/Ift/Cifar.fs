@@ -148,13 +148,23 @@ let private report (results: Results) : Section =
     let worst = outcomes |> List.maxBy (fun o -> last o.Frechet)
     let ids ofConfiguration =
         outcomes |> List.sortBy ofConfiguration |> List.map _.Configuration.Id |> String.concat ", "
+    /// By IS; what the table shows alike is alike.
+    let inception =
+        outcomes
+        |> List.groupBy (fun o -> Markup.fixedPoint 2 (last o.Inception))
+        |> List.sortByDescending (snd >> List.head >> fun o -> last o.Inception)
+        |> List.map (snd >> List.map _.Configuration.Id >> String.concat " = ")
+        |> String.concat ", "
     let ours = outcomes |> List.map (fun o -> last o.Frechet)
     let theirs = outcomes |> List.map _.Configuration.SourceFrechet
     let tamed = outcomes |> List.filter (fun o -> penalty o.Configuration <> "none")
+    let countOf (agreeing: bool list) = $"{agreeing |> List.filter id |> List.length} of {agreeing.Length}"
+    let ofMetric (name: string) =
+        outcomes
+        |> List.filter (fun o -> o.Configuration.Id.StartsWith name)
+        |> List.collect together
+        |> countOf
     let agreeing kind = outcomes |> List.filter (fun o -> penalty o.Configuration = kind) |> List.collect together
-    let counted (o: Outcome) =
-        let agreeing = together o
-        $"{agreeing |> List.filter id |> List.length} of {agreeing.Length}"
     let free = outcomes |> List.find (fun o -> penalty o.Configuration = "none")
     let median = free.Metric |> Array.map snd |> Statistics.median
     let scores = outcomes |> List.map (fun o -> last o.Inception)
@@ -177,12 +187,11 @@ let private report (results: Results) : Section =
                 Value.number "ift4.datafid" 2 (results.Value "fid" setting.Reference)
                 Value.text "ift4.order" (ids (fun o -> last o.Frechet))
                 Value.text "ift4.sourceorder" (ids _.Configuration.SourceFrechet)
-                Value.text "ift4.isorder" (ids (fun o -> -last o.Inception))
+                Value.text "ift4.isorder" inception
                 Value.number "ift4.isleast" 2 (List.min scores)
                 Value.number "ift4.ismost" 2 (List.max scores)
                 Value.number "ift4.agreement" 2 (Statistics.rankCorrelation (List.toArray ours) (List.toArray theirs))
                 Value.text "ift4.best" best.Configuration.Id
-                Value.integer "ift4.intervals" (together best).Length
                 Value.number "ift4.bestfid" 2 (last best.Frechet)
                 Value.text "ift4.worst" worst.Configuration.Id
                 Value.number "ift4.worstfid" 2 (last worst.Frechet)
@@ -196,7 +205,9 @@ let private report (results: Results) : Section =
                 Value.number "ift4.freespread" 0 (100.0 * free.Spread)
                 Value.number "ift4.tamedspread" 0 (100.0 * (tamed |> List.map _.Spread |> List.min))
                 for o in outcomes do
-                    Value.text $"ift4.together.{o.Configuration.Id}" (counted o)
+                    Value.text $"ift4.together.{o.Configuration.Id}" (countOf (together o))
+                for metric in [ "jsd"; "w1" ] do
+                    Value.text $"ift4.together.{metric}" (ofMetric metric)
             ]
             Claims = List.collect claims outcomes
             Guards = [

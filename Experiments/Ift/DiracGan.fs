@@ -69,11 +69,14 @@ let private ofMetric metric = games |> List.filter (fun g -> g.Metric = metric)
 
 /// Whether a curve is more than a speck: what a game leaves that has converged is less.
 let private isSeen (farthest: float) series =
-    let shown = Series.shown series
-    let extent coordinate =
-        let values = Array.map coordinate shown
-        Array.max values - Array.min values
-    max (extent fst) (extent snd) > farthest / 50.0
+    match series with
+    | Scatter _ -> true
+    | _ ->
+        let shown = Series.shown series
+        let extent coordinate =
+            let values = Array.map coordinate shown
+            Array.max values - Array.min values
+        max (extent fst) (extent snd) > farthest / 50.0
 
 /// The plane of generator and critic around the solution, a unit as long on both axes.
 let private plane title horizontal series : Panel =
@@ -133,12 +136,13 @@ let private averageFigure results metric : Figure =
                 Trail(start 0, ending stride played)
                 yield! turnsOf metric "averaged, on its way" (averaged played)
                 Line("averaged, at the end", ending stride (averaged played), None)
+                Scatter("averaged, at the end", [| Array.last (averaged played) |])
             ]
     ]
     |> planes
         metric
         "average"
-        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (some of the turns, as in the figure of its orbits, so that what is drawn is not connected), the last 500 iterations (thick, of another colour), and the game itself over these (thin, blue)."
+        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (some of the turns, as in the figure of its orbits, so that what is drawn is not connected), the last 500 iterations (thick, of another colour) with a point for the last of them, and the game itself over these (thin, blue). What is smaller than a point is not drawn."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =

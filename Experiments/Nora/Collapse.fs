@@ -55,11 +55,20 @@ let private proportion epsilon =
 
 let private collapsed = { Metric.times 100.0 (proportion threshold) with Title = "Collapsed (%)"; Decimals = 0 }
 
-/// The threshold of the figure from which on half of the dimensions have collapsed, or the largest.
-let private halfway results runs : float =
-    thresholds
-    |> Array.tryFind (fun epsilon -> Metric.mean results (proportion epsilon) runs >= 0.5)
-    |> Option.defaultValue (Array.last thresholds)
+/// The least threshold at which half of the dimensions have collapsed, one a seed.
+let private halfway (results: Results) (runs: RunRequest list) : float list = [
+    for run in runs ->
+        use kl = results.Tensor "divergence" "kl" run
+        let reached epsilon = collapsedProportion epsilon delta kl >= 0.5
+        // Bisection of the exponent, to a thousandth.
+        let rec between low high =
+            if high - low < 1e-3 then
+                10.0 ** high
+            else
+                let middle = 0.5 * (low + high)
+                if reached (10.0 ** middle) then between low middle else between middle high
+        between -12.0 6.0
+]
 
 let private figure (results: Results) =
     let y = Axis.linear "proportion of dimensions" |> Axis.between -0.02 1.02
@@ -71,7 +80,7 @@ let private figure (results: Results) =
     |> Panel.withLegend Below
     |> Figure.single
         "nora4.collapse"
-        $"Digits, $L={Digits.latent}$: the proportion of latent dimensions collapsed at $(\\varepsilon, 0.01)$, those whose divergence from the prior is under $\\varepsilon$ on at least 99 of 100 training images, against $\\varepsilon$, for the models of each $\\beta$."
+        $"Digits, $L={Digits.latent}$: the proportion of latent dimensions collapsed at $(\\varepsilon, 0.01)$, those whose divergence from the prior is under $\\varepsilon$ on at least 99 of 100 training images, against $\\varepsilon$, for the models of each $\\beta${meanOver (results.Plan.SeedsOn Digits.set)}."
 
 let private table (results: Results) =
     measured results.Plan
@@ -84,7 +93,7 @@ let private table (results: Results) =
             Column.metric results snd rate
             Column.number limit.Title 3 (fun (_, runs) -> limit.Read results runs.Head)
             Column.metric results snd collapsed
-            Column.scientific "$\\varepsilon$ at one half" 1 (snd >> halfway results)
+            Column.scientific "$\\varepsilon$ at one half" 2 (snd >> halfway results >> Seeds.mean)
             Column.metric results snd active
         ]
 
@@ -97,7 +106,7 @@ let private report (results: Results) : Section =
         Metric.create "slack" "nats" 3 (fun results run ->
             min (rate.Read results run) (limit.Read results run) - information.Read results run)
     let slack = models |> List.collect (snd >> Metric.each results least)
-    let halves = [ for beta, runs in models -> beta, halfway results runs ]
+    let halves = [ for beta, runs in models -> beta, Seeds.mean (halfway results runs) ]
     let half beta = halves |> List.find (fst >> (=) beta) |> snd
 
     {

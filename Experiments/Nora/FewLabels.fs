@@ -46,6 +46,19 @@ let private pictures (results: Results) =
         "nora6.classes"
         $"MNIST, M2 with {few} labels{firstOf plan.Seeds}: the mean image of every class, left to right, for {styles} draws of $z$ from the prior, one a row."
 
+/// The error with 100 labels at the last measurement before the source's own objective takes over, one a seed.
+let private annealed (results: Results) : float list =
+    let plan = results.Plan
+    let steps = stages SemiSupervised 100 plan.Profile
+    let before = float (List.sum steps[..2])
+    [
+        for seed in plan.Seeds ->
+            results.Curve "test" "error" (training plan SemiSupervised 100 seed)
+            |> Array.filter (fun (step, _) -> step <= before)
+            |> Array.last
+            |> snd
+    ]
+
 let private table (results: Results) =
     labelCounts results.Plan.Profile
     |> Table.over
@@ -58,6 +71,11 @@ let private table (results: Results) =
             Column.right "Labels alone" (each results error Supervised >> Seeds.cell 2)
             Column.right "Difference" (gains results >> Seeds.cell 2)
         ]
+    |> Table.withNote (
+        let random, half =
+            Seeds.mean (each results error FromRandom 100), Seeds.mean (each results generative SemiSupervised 100)
+        $"With 100 labels: the objective alone from a random start {random:F2} after {List.last (stages FromRandom 100 results.Plan.Profile)} steps; along the path after its third part {Seeds.mean (annealed results):F2}; the generative half as a classifier {half:F2}"
+    )
 
 /// Passes of M2's objective through the data.
 let private passes (plan: Plan) labels =
@@ -94,15 +112,6 @@ let private report (results: Results) : Section =
     let of' metric method = each results metric method 100
     let ours, random, alone = of' error SemiSupervised, of' error FromRandom, of' error Supervised
     let teacher = of' generative SemiSupervised
-    /// At the last measurement before the source's own objective takes over.
-    let annealed = [
-        for seed in plan.Seeds ->
-            let before = float (List.sum steps[..2])
-            results.Curve "test" "error" (training plan SemiSupervised 100 seed)
-            |> Array.filter (fun (step, _) -> step <= before)
-            |> Array.last
-            |> snd
-    ]
     let beyond =
         labelCounts plan.Profile
         |> List.except [ 100 ]
@@ -132,16 +141,16 @@ let private report (results: Results) : Section =
                 Value.integer "nora6.many" (snd (batch Annealed))
                 Value.integer "nora6.exactmany" (snd (batch Everything))
                 Value.integer "nora6.alonesteps" (List.sum (stages Supervised 100 plan.Profile))
-                Seeds.value "nora6.annealed100" 2 annealed
+                Seeds.value "nora6.annealed100" 2 (annealed results)
+                let share = Seeds.mean ours / 100.0
+                let images = float (plan.Data set).Test.Count
+                Value.number "nora6.binomial" 2 (100.0 * sqrt (share * (1.0 - share) / images))
                 Value.number "nora6.morepasses" 1 (passes plan 600)
             ]
             Claims = claims results
             // Fewer passes are no advantage: the full run of this report may be held against the source's.
             JudgedFrom = if plan.Profile = Paper then { origin with Shortened = None } else origin
             Guards = [
-                Guard.that "nora6.reached" "with 100 labels M2's error meets the rule of its claim, at most 13 %"
-                |> Guard.holds (Seeds.mean ours <= allowed100)
-                |> Guard.found [ "M2", ours ]
                 Guard.that "nora6.gains" "with 100 labels the gain over the labels alone is at least 8 points"
                 |> Guard.holds (Seeds.mean (gains results 100) >= expectedGain)
                 |> Guard.found [ "points", gains results 100 ]

@@ -8,6 +8,7 @@ open Research.Host
 open Research.Models
 open Research.Report
 open Research.Experiments
+open Research.Experiments.Hw
 open Research.Experiments.Ift
 
 let private columns = 12
@@ -70,8 +71,15 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
             "arithmetic", mean (torch.stack (calculated, 0L))
         ]
     )
+    // Many pairs, by blocks of which memory stays small.
+    let half = x.size 0 / 2L
+    let a, b = prior.narrow (0L, 0L, half), prior.narrow (0L, half, half)
+    let away = [
+        for i, (_, operation) in List.indexed arithmetic ->
+            $"away.{i}", Digits.distanceFromData x (mean (operation a b))
+    ]
     let other = torch.cat ([| x.narrow (0L, 1L, x.size 0 - 1L); x.narrow (0L, 0L, 1L) |], 0L)
-    [ "posterior", share x again; "prior", share x fresh; "other", share x other ]
+    ("posterior", share x again) :: ("prior", share x fresh) :: ("other", share x other) :: away
 
 let private request (plan: Plan) (trained: Trained) : RunRequest =
     let configuration = [ "images", string compared; "steps", string steps ]
@@ -151,12 +159,23 @@ let private report (results: Results) : Section =
                     "nora2.table"
                     $"Binarized MNIST: the share of pixels that two images have in common, in per cent, the mean over {compared} test images."
                     [ Column.text "" fst; Column.right "Pixels in common" (snd >> Seeds.cell 1) ]
+                List.indexed arithmetic
+                |> Table.over
+                    "nora2.arithmetic.table"
+                    $"Binarized MNIST: how far the decoder's mean images at results of arithmetic are from the nearest of {compared} test images (root mean square over pixels between 0 and 1, mean over {compared / 2} pairs of draws of the prior)."
+                    [
+                        Column.text "Code" (snd >> fst)
+                        Column.right "Distance" (fun (i, _) ->
+                            requests plan |> List.map (results.Value $"away.{i}") |> Seeds.cell 3)
+                    ]
             ]
             Values = [
                 Seeds.value "nora2.posterior" 1 posterior
                 Seeds.value "nora2.prior" 1 prior
                 Seeds.value "nora2.other" 1 other
                 Value.integer "nora2.points" steps
+                Value.integer "nora2.compared" compared
+                Value.number "nora2.even" 0 (100.0 / float (steps + 1))
                 Seeds.value "nora2.largest" 0 (largest |> List.map ((*) 100.0))
             ]
             Guards = [

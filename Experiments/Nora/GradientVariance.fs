@@ -159,7 +159,7 @@ let private report (results: Results) : Section =
                 Value.number "nora3.exact" 2 exact
                 Seeds.value "nora3.ratio" 0 ratios
                 Value.number "nora3.error" 0 error
-                Value.number "nora3.away" 1 (abs (Seeds.mean ratios - exact) / error)
+                Value.number "nora3.away" 1 (abs (log (Seeds.mean ratios) - log exact) / (error / exact))
                 Value.integer "nora3.counts" sampleCounts.Length
                 Value.number "nora3.furthest" 1 furthest
             ]

@@ -138,14 +138,17 @@ module Table =
         Note = ""
     }
 
-    /// Quantities of a source beside ours: a title, the source's cell and our cell a row.
-    let besideSource id caption (rows: (string * Cell * Cell) list) : Table =
+    /// Quantities that are stated elsewhere beside ours: a title, the cell from there and our cell a row.
+    let beside elsewhere id caption (rows: (string * Cell * Cell) list) : Table =
         rows
         |> over id caption [
             Column.text "" (fun (title, _, _) -> title)
-            Column.right "Source" (fun (_, source, _) -> source)
+            Column.right elsewhere (fun (_, stated, _) -> stated)
             Column.right "Ours" (fun (_, _, ours) -> ours)
         ]
+
+    /// The same beside a source's.
+    let besideSource id caption rows : Table = beside "Source" id caption rows
 
     let withNote note (table: Table) = { table with Note = note }
 

@@ -236,6 +236,7 @@ let private report (results: Results) : Section =
                     Seeds.value $"uva1.1.{kind.Name}.unseen" 1 (unseen results kind)
                     Seeds.value $"uva1.1.{kind.Name}.restored" 2 (ofCodes "restored" results kind)
                     Seeds.value $"uva1.1.{kind.Name}.denoised" 2 (denoised kind)
+                Seeds.value "uva1.1.vae.draws" 2 (standard vae)
                 Seeds.value "uva1.1.disturbed" 2 (disturbed vae)
                 Value.number "uva1.1.test" 2 (ofCodes "test" results vae).Head
                 Seeds.value "uva1.1.ae.train" 1 (ofCodes "reconstruction.train" results autoencoder)

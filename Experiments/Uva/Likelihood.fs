@@ -97,7 +97,7 @@ let private figure (results: Results) =
     ]
     |> Figure.grid
         "uva1.4.error"
-        $"Two estimates of $\\log p(x)$. Above, the root mean square error over {LinearLikelihood.points profile} draws of $x$ from a linear-Gaussian model, where $\\log p(x)$ is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ from $2$ on at $K={samples}$ (at $L=1$ the proposal is the posterior). Below, on two trained VAEs, by how much the mean of either estimate over {images profile} test images lies below that of importance sampling with $K={List.last (importanceCounts profile)}$; colours and marks as above."
+        $"Two estimates of $\\log p(x)$. Above, the root mean square error over {LinearLikelihood.points profile} draws of $x$ from a linear-Gaussian model, where $\\log p(x)$ is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ from $2$ on at $K={samples}$ (at $L=1$ the proposal is the posterior). Below, on two trained VAEs, by how much the mean of either estimate over {images profile} test images lies below that of importance sampling with $K={List.last (importanceCounts profile)}$, drawn where it does; colours and marks as above."
         2
 
 let private table (results: Results) =

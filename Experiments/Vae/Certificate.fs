@@ -103,6 +103,8 @@ module Certificate =
             let lower, upper = both effort model noise "simulated" simulated (Some z)
             let below, _ = both effort model noise "test" real None
             let gaps, sampled = Array.map2 (-) upper lower, importance real
+            // Differences of models are taken image by image.
+            context.Keep("images", [ "test.lower", torch.tensor below ])
             [
                 "simulated.is", Array.average (importance simulated)
                 "simulated.lower", Array.average lower
