@@ -143,6 +143,8 @@ let private report (results: Results) : Section =
             Tables = [ table results ]
             Values = [
                 Value.integer "uva1.4.largest" largest
+                Value.integer "uva1.4.dimension" (int LinearLikelihood.dataDimension)
+                Value.number "uva1.4.sigma" 1 LinearLikelihood.sigma
                 Value.integer "uva1.4.samples" samples
                 Seeds.value "uva1.4.naive" 1 naive
                 Seeds.value "uva1.4.importance" 3 importance

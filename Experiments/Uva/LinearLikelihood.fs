@@ -6,8 +6,8 @@ open Research.Core
 open Research.Host
 open Research.Experiments
 
-let private dataDimension = 128L
-let private sigma = 0.7
+let dataDimension = 128L
+let sigma = 0.7
 
 let latents profile = Profile.pick profile [ 1; 4 ] [ 1; 2; 4; 8; 16; 32 ] [ 1; 2; 4; 8; 16; 32 ]
 
