@@ -180,6 +180,56 @@ let private behaviour = [
             Expect.isTrue (values together = values apart) "The same bits as one by one"
             Expect.isTrue (together |> List.forall (fun (_, p) -> p.requires_grad)) "Parameters stay leaves")
 
+    for name, setting in settings do
+        testCase $"optimiser/{name}/state" (fun () ->
+            use _ = torch.NewDisposeScope()
+
+            let states = [
+                for fused in [ true; false ] do
+                    let named = parameters torch.float32
+                    let optimiser = Optimiser.Create(setting, pairs named, fused)
+                    advance optimiser named 1 10
+                    [ for struct (name, tensor) in optimiser.State -> name, tensor ]
+            ]
+
+            for (name, ours), (_, theirs) in Seq.zip states[0] states[1] do
+                let error = (ours - theirs).abs().max().ToDouble()
+                Expect.isLessThanOrEqual error (rounding torch.float32) $"{name} is that of the operators")
+
+    testCase "optimiser/half-precision" (fun () ->
+        use _ = torch.NewDisposeScope()
+
+        let after fused =
+            let named = parameters torch.float16
+
+            advance
+                (Optimiser.Create(OptimiserSettings.Sgd(0.01, Momentum = 0.9), pairs named, fused))
+                named
+                1
+                5
+
+            values named
+
+        Expect.isTrue (after true = after false) "Through operators, whether or not fused is asked for")
+
+    // A scope frees the tensors that are made in it; the state outlives the one that it is made in.
+    for fused, form in [ true, "fused"; false, "operators" ] do
+        testCase $"optimiser/scope/{form}" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let inside, outside = parameters torch.float32, parameters torch.float32
+
+            let optimiser =
+                use _ = torch.NewDisposeScope()
+                Optimiser.Create(adam, pairs inside, fused)
+
+            let expected = Optimiser.Create(adam, pairs outside, fused)
+            advance optimiser inside 1 3
+            advance expected outside 1 3
+            Expect.isTrue (values inside = values outside) "The same steps"
+
+            for struct (name, ours), struct (_, theirs) in Seq.zip optimiser.State expected.State do
+                Expect.isTrue (values [ name, ours ] = values [ name, theirs ]) $"{name} is the same")
+
     testCase "optimiser/transposed-gradient" (fun () ->
         use _ = torch.NewDisposeScope()
         let straight, turned = parameters torch.float32, parameters torch.float32
@@ -214,7 +264,16 @@ let private behaviour = [
                 [| torch.ones ([| 3L; 3L |]) |]
                 [| torch.ones ([| 3L; 3L |]); torch.ones ([| 9L |]) |]
             ] do
-            Expect.throwsT<ArgumentException> (fun () -> optimiser.Step wrong) "Gradients that do not fit")
+            Expect.throwsT<ArgumentException> (fun () -> optimiser.Step wrong) "Gradients that do not fit"
+
+        for dtype, fused in [ torch.float16, true; torch.float64, true; torch.float32, false ] do
+            Expect.throwsT<InvalidOperationException>
+                (fun () -> Optimiser.Create(adam, pairs (parameters dtype), fused).Begin() |> ignore)
+                $"Pieces of {dtype}, fused: {fused}"
+
+        Expect.throwsC
+            (fun () -> Optimiser.Create(adam, pairs [ "w", torch.zeros(3L, 2L).t() ]) |> ignore)
+            (fun e -> Expect.stringContains e.Message "'w' is not contiguous" "A transposed parameter"))
 ]
 
 [<Tests>]

@@ -19,11 +19,22 @@ type private Case = {
 
 let private standardNormal (z: Tensor) = (logStandardNormal z).neg()
 
+/// |x| + |y|, without a gradient on the axes.
+let private taxicab = {
+    new IPlaneEnergy with
+        member _.Evaluate(x, y, value, gradientX, gradientY) =
+            for i in 0 .. x.Length - 1 do
+                value[i] <- abs x[i] + abs y[i]
+                gradientX[i] <- x[i] / abs x[i]
+                gradientY[i] <- y[i] / abs y[i]
+}
+
 let private energies: Map<string, IPlaneEnergy * (Tensor -> Tensor)> =
     Map.ofList [
         "normal", (PlaneEnergies.StandardNormal, standardNormal)
         "arcs", (PlaneEnergies.Arcs, energyArcs)
         "sine", (PlaneEnergies.Sine, energySine)
+        "taxicab", (taxicab, (fun z -> z.abs().sum(-1L)))
     ]
 
 /// Parameters of a scale; `slope` turns every u so that w.u has that value.
@@ -49,6 +60,30 @@ let private case (seed: int64) layers batch (scale: float) (offset: float) (slop
             Offset = offset
         }
         Points = 2.0 * normal "points" [| int64 batch; 2L |]
+    }
+
+/// Layers that move one coordinate each, from its index, w.u and b, with w a unit vector: where b is 0, a coordinate of
+/// 0 stays 0.
+let private alongAxes energy (points: Tensor) (layers: (int * float * float) list) =
+    let rows (size: float -> float) =
+        torch.tensor (
+            array2D [
+                for axis, slope, _ in layers ->
+                    [ for i in 0..1 -> if i = axis then float32 (size slope) else 0f ]
+            ]
+        )
+
+    {
+        Layers = layers.Length
+        Batch = int (points.size 0)
+        Energy = energy
+        Chain = {
+            U = rows id
+            W = rows (fun _ -> 1.0)
+            B = torch.tensor [| for _, _, b in layers -> float32 b |]
+            Offset = 0.0
+        }
+        Points = points
     }
 
 let private fused (case: Case) =
@@ -130,6 +165,36 @@ let tests =
             for seed in 1L .. 5L do
                 agree false (case seed 40 24 0.3 0.0 (Some -5.0) "sine"))
 
+        testCase "equals autograd where single determinants nearly leave float's range" (fun () ->
+            use _ = torch.NewDisposeScope()
+            let normal: Tensor = Noise(6L).Normal("points", 0L, [| 8L; 2L |])
+            let onAxis = normal * torch.tensor [| 1.0f; 0.0f |]
+
+            // At y = 0 the determinant of a layer along y is its softplus; that of a layer along x is 1, so large is b.
+            for layers in
+                [
+                    List.replicate 4 (1, -44.0 * log 2.0, 0.0)
+                    List.replicate 4 (1, 1e14, 0.0)
+                    List.replicate 170 (0, 1.1178, 50.0) @ List.replicate 40 (1, -5.0, 0.0)
+                    List.replicate 120 (0, -5.0, 500.0) @ List.replicate 40 (1, 10.0, 0.0)
+                ] do
+                agree false (alongAxes "normal" onAxis layers)
+
+            // Where softplus vanishes the determinant is tanh^2.
+            agree
+                false
+                (alongAxes "normal" (1e-12 * torch.ones_like normal) [ 0, -80.0, 0.0; 1, -80.0, 0.0 ]))
+
+        testCase "equals autograd whatever is left of the last vector" (fun () ->
+            for batch in [ 1; 7; 8; 9; 15; 16; 17 ] do
+                agree true (case 6L 3 batch 0.5 0.0 None "arcs"))
+
+        testCase "what pads the last vector meets no singularity" (fun () ->
+            for batch in [ 1; 5 ] do
+                use _ = torch.NewDisposeScope()
+                let points: Tensor = Noise(6L).Normal("points", 0L, [| int64 batch; 2L |])
+                agree true (alongAxes "taxicab" points [ 0, 0.5, 0.0; 1, 0.5, 0.0 ]))
+
         testCase "rows of all points are a batch" (fun () ->
             use _ = torch.NewDisposeScope()
             let case = case 4L 5 7 0.5 0.0 None "normal"
@@ -145,6 +210,9 @@ let tests =
                 kernel.ValueAndGradient(ReadOnlySpan points, ReadOnlySpan rows, fst energies["normal"], sink)
 
             Expect.equal again loss "the loss"
+            let once = GradientTensors [ chain.U; chain.W; chain.B ]
+            let third = kernel.ValueAndGradient(picked.Points, fst energies["normal"], once)
+            Expect.equal third loss "nothing is left over from the batch before"
 
             for a, b in Seq.zip sink.Tensors gradients do
                 Expect.equal (a.data<float32>().ToArray()) (b.data<float32>().ToArray()) "a gradient"

@@ -20,7 +20,7 @@ let private kinds = [
     "classes behind the data", case 4L plain 3 1.0 6 1.0
     "no divergence", case 5L plain 0 0.0 6 1.0
     "planar maps", case 6L plain 0 0.7 11 1.0 |> withMaps 3
-    "autoregressive steps", case 7L plain 0 0.7 11 1.0 |> withSteps 3 8
+    "autoregressive steps", case 7L plain 0 0.7 11 1.0 |> withSteps 4 8
 ]
 
 /// The same parameters under another description of the model.
@@ -182,7 +182,7 @@ let tests =
                     $"batch {batch}")
 
         scoped "an odd number of outputs" (fun () ->
-            let case = case 8L plain 0 1.0 9 1.0
+            let case = case 8L { plain with Hidden = [ 5; 4 ] } 0 1.0 9 1.0
             let last = List.last case.Vae.Encoder.Layers
             let odd (t: Tensor) = t.narrow(0L, 0L, t.size 0 - 1L).contiguous()
 
@@ -217,33 +217,44 @@ let tests =
         scoped "autoregressive" (fun () ->
             flows (fun random -> withSteps (random.Next(1, 4)) (random.Next(1, 40))))
 
-        scoped "batches" (fun () ->
-            // A short last batch after a full one, and the full one again: nothing is left over from the other.
-            let full = case 1L plain 0 1.0 50 1.0 |> withMaps 2
-            let kernel = FusedVae.kernel full.Parameters full.Parameters.All full.Vae full.Posterior 1.0
+        scoped "autoregressive, wider than a piece" (fun () ->
+            // The last layer's 40 outputs, masked from row to row, come in three pieces.
+            case 9L { plain with Latent = 20 } 0 1.0 3 1.0
+            |> withSteps 1 2000
+            |> asGoodAsFloat32 "2000 hidden units")
 
-            let gradients (rows: int64) =
-                let sink = GradientTensors(learned full)
+        for flow, withFlow in [ "planar", withMaps 2; "autoregressive", withSteps 2 8 ] do
+            scoped $"batches, {flow}" (fun () ->
+                // A short last batch after a full one, and the full one again: nothing is left over from the other.
+                let full = case 1L plain 0 1.0 50 1.0 |> withFlow
+                let kernel = FusedVae.kernel full.Parameters full.Parameters.All full.Vae full.Posterior 1.0
 
-                kernel.ValueAndGradient(full.X.narrow (0L, 0L, rows), full.Eps.narrow (0L, 0L, rows), sink)
-                |> ignore
+                let gradients (rows: int64) =
+                    let sink = GradientTensors(learned full)
 
-                [ for t in sink.Tensors -> t.data<float32>().ToArray() ]
+                    kernel.ValueAndGradient(
+                        full.X.narrow (0L, 0L, rows),
+                        full.Eps.narrow (0L, 0L, rows),
+                        sink
+                    )
+                    |> ignore
 
-            let first = gradients 50L
-            let short = gradients 13L
-            Expect.equal (gradients 50L) first "the same bits"
+                    [ for t in sink.Tensors -> t.data<float32>().ToArray() ]
 
-            let alone = {
-                full with
-                    X = full.X.narrow (0L, 0L, 13L)
-                    Eps = full.Eps.narrow (0L, 0L, 13L)
-            }
+                let first = gradients 50L
+                let short = gradients 13L
+                Expect.equal (gradients 50L) first "the same bits"
 
-            Expect.equal
-                [ for t in (fused alone).Gradients -> t.data<float32>().ToArray() ]
-                short
-                "as a kernel of its own")
+                let alone = {
+                    full with
+                        X = full.X.narrow (0L, 0L, 13L)
+                        Eps = full.Eps.narrow (0L, 0L, 13L)
+                }
+
+                Expect.equal
+                    [ for t in (fused alone).Gradients -> t.data<float32>().ToArray() ]
+                    short
+                    "as a kernel of its own")
 
         scoped "held" (fun () ->
             let case = case 1L plain 0 1.0 8 1.0
@@ -344,7 +355,21 @@ let tests =
             Expect.throwsT<ArgumentException>
                 (fun () ->
                     FusedVae.kernel right.Parameters right.Parameters.All torn right.Posterior 1.0 |> ignore)
-                "a decoder without its first layer")
+                "a decoder without its first layer"
+
+            for wrong in [ 1; 2 ] do
+                let narrow (l: Linear) = { l with Weight = l.Weight.narrow(1L, 0L, 4L).contiguous() }
+
+                let layers =
+                    right.Vae.Decoder.Layers |> List.mapi (fun i l -> if i = wrong then narrow l else l)
+
+                let vae = { right.Vae with Decoder = { right.Vae.Decoder with Layers = layers } }
+
+                Expect.throwsC (fun () -> fused { right with Vae = vae } |> ignore) (fun e ->
+                    Expect.stringStarts
+                        e.Message
+                        $"the decoder's layer {wrong + 1} reads 4 numbers, the layer before it gives 5"
+                        "which layer does not fit"))
 
         testCase "vae-kernel/path" (fun () ->
             let path beta samples prior posterior =
