@@ -38,7 +38,8 @@ let data (likelihood: Likelihood) (noise: Noise) (shape: int64[]) : Tensor =
 /// A model of a shape from a seed, its parameters `scale` times what a training starts from.
 let case seed (shape: VaeShape) classes beta batch (scale: float) : Case =
     let noise = Noise seed
-    use generator = noise.For("initialisation", 0L)
+    // Not disposed of here: a flow behind the posterior draws from it later.
+    let generator = noise.For("initialisation", 0L)
     let parameters = Parameters(generator, torch.CPU)
     let vae = (ConditionalVae.create parameters shape classes).Networks
 
