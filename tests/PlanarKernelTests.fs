@@ -176,6 +176,8 @@ let tests =
                     // 2^-44 and 2^44, with which sums in doubles are exact.
                     List.replicate 4 (1, -44.0 * log 2.0, 0.0)
                     List.replicate 4 (1, 2.0 ** 44.0, 0.0)
+                    // 1 + e^-55 is 1 in doubles.
+                    List.replicate 4 (1, -55.0, 0.0)
                     List.replicate 170 (0, 1.1178, 50.0) @ List.replicate 40 (1, -5.0, 0.0)
                     List.replicate 120 (0, -5.0, 500.0) @ List.replicate 40 (1, 10.0, 0.0)
                 ] do

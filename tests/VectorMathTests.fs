@@ -38,9 +38,9 @@ let private sigmoid x = 1.0 / (1.0 + exp -x)
 let private sech2 x = 1.0 / (cosh x * cosh x)
 
 let private ofNegative x = fst (VectorMath.ExpOfNegative x), snd (VectorMath.ExpOfNegative x)
-let private ofSoftplus x = let s, _, _ = VectorMath.Softplus x in s
-let private ofSigmoid x = let _, s, _ = VectorMath.Softplus x in s
-let private ofComplement x = let _, _, c = VectorMath.Softplus x in c
+let private ofSoftplus (x: Vector<float32>) = let s, _, _ = VectorMath.Softplus x in s
+let private ofSigmoid (x: Vector<float32>) = let _, s, _ = VectorMath.Softplus x in s
+let private ofComplement (x: Vector<float32>) = let _, _, c = VectorMath.Softplus x in c
 
 let private from low high = Array.init 50_000 (fun i -> float32 (low + (high - low) * float i / 49_999.0))
 
@@ -52,6 +52,9 @@ let private small = [|
         MathF.ScaleB(-1.0f, exponent)
 |]
 
+/// Up to half of ln 2 the polynomial of an exponential is all there is, and at these ends its last term counts most.
+let private around = from -0.346 0.346
+
 let private claims = [
     let claim name ours exact units points = {
         Name = name
@@ -61,8 +64,6 @@ let private claims = [
         Units = units
     }
 
-    // Up to half of ln 2 the polynomial is all there is, and at these ends its last term counts most.
-    let around = from -0.346 0.346
     let negative = Array.filter (fun x -> x <= 0.0f) small
     let positive = Array.filter (fun x -> x >= 0.0f) small
     claim "exp" VectorMath.Exp exp 1.25 [ from -86.98 88.72; small ]
@@ -120,6 +121,14 @@ let tests =
                 Expect.isLessThanOrEqual largest claim.Units $"Units in the last place, at {point}"
                 // Rounding falls to both sides of the exact value, a coefficient that is a little off to one.
                 Expect.isLessThan (abs (Array.average errors)) 0.15 "Mean error in units in the last place")
+
+        testCase "softplus of one number" (fun () ->
+            for x in
+                Array.concat [ from -87.6 200.0; around; small ]
+                |> Array.map float
+                |> Array.append [| -700.0; 700.0 |] do
+                let exact = softplus x
+                Expect.isLessThan (abs (VectorMath.Softplus x - exact)) (2e-8 * exact) $"at {x}")
 
         testCase "ends" (fun () ->
             for name, f, points in ends do

@@ -117,7 +117,7 @@ public sealed class PlanarKernel
             var argument = a + offset;
             var norm2 = wx * wx + wy * wy;
             var exp = Math.Exp(-Math.Abs(argument));
-            var softplus = Math.Max(argument, 0) + double.LogP1(exp);
+            var softplus = VectorMath.Softplus(argument);
             var sigmoid = (argument < 0 ? exp : 1) / (1 + exp);
             return new(ux, uy, wx, wy, b, softplus, sigmoid, (softplus - 1 - a) / norm2, norm2);
         }

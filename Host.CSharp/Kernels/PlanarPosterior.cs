@@ -149,9 +149,7 @@ internal sealed class PlanarPosterior : IFlowPosterior
         Span<float> excess = stackalloc float[Vector<float>.Count];
         for (var i = 0; i < excess.Length; i++)
         {
-            var argument = a[i] + offset;
-            var softplus = Math.Max(argument, 0) + double.LogP1(Math.Exp(-Math.Abs(argument)));
-            excess[i] = (float)(softplus - 1 - a[i]);
+            excess[i] = (float)(VectorMath.Softplus(a[i] + offset) - 1 - a[i]);
         }
         return new(excess);
     }

@@ -71,6 +71,14 @@ internal static class VectorMath
         complement = Vector.ConditionalSelect(isNegative, large, small);
     }
 
+    /// <summary>softplus(x) = log(1 + e^x), to its own size where it is small.</summary>
+    public static double Softplus(double x)
+    {
+        // .NET's LogP1(e) is log(1 + e): below 1e-16 it would be 0, and the loss of a product of determinants infinite.
+        var e = Math.Exp(-Math.Abs(x));
+        return Math.Max(x, 0) + (e < 1e-8 ? e : Math.Log(1 + e));
+    }
+
     /// <summary>
     /// tanh x and sech^2 x = 1 - tanh^2 x, both to a few units in the last place of their own size: neither is a
     /// difference of nearly equal numbers, at x near 0 or far from it.
