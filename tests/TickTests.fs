@@ -51,6 +51,19 @@ let tests =
             Expect.equal (labels log [ 1.0; 100.0 ]) [ "$1$"; "$10$"; "$100$" ] "Powers of ten"
 
             Expect.equal
+                (values log [ 16.0; 1.0; 64.0; 4.0; 1.0 ])
+                [ 1.0; 4.0; 16.0; 64.0 ]
+                "A few whole numbers mark themselves"
+
+            Expect.equal (values log [ 1.0; 2.5; 10.0; 100.0 ]) [ 1.0; 10.0; 100.0 ] "Others do not"
+            Expect.equal (values log (List.map float [ 1..10 ])) [ 1.0; 10.0 ] "nor do many"
+
+            Expect.equal
+                (values (log |> Axis.between 1.0 100.0) [ 1.0; 30.0; 200.0 ])
+                [ 1.0; 10.0; 100.0 ]
+                "nor where the range is given"
+
+            Expect.equal
                 (labels log [ 1.0; 1e4 ] |> List.last)
                 "$10^{4}$"
                 "Written as powers where they are long"

@@ -117,6 +117,18 @@ let private logarithmic (low: float) (high: float) =
         @ (evenly low high |> List.filter (fun ticks -> ticks.Length < 7))
         @ List.rev choices
 
+/// The values themselves where they are a few numbers of components, labels or samples.
+let private chosen (axis: Axis) (shown: float list) =
+    match List.distinct shown |> List.sort with
+    | few when
+        axis.Range.IsNone
+        && few.Length >= 3
+        && few.Length <= 6
+        && few |> List.forall (fun value -> value = round value)
+          ->
+          [ plainTicks few ]
+    | _ -> []
+
 /// The ticks of an axis over the values that its series need it to show: the first choice that fits. Empty where
 /// nothing spans an axis, so that the renderer decides.
 let ofAxis (room: Room) (axis: Axis) (shown: float seq) : Tick list =
@@ -142,7 +154,7 @@ let ofAxis (room: Room) (axis: Axis) (shown: float seq) : Tick list =
     | Some(low, high), Logarithmic when low > 0.0 && high > low * (1.0 + 1e-4) ->
         let position value = log (value / low) / log (high / low)
 
-        logarithmic low high
+        chosen axis (shown |> Seq.filter drawn |> List.ofSeq) @ logarithmic low high
         |> List.tryFind (fun ticks -> ticks.Length >= 2 && fits room position ticks)
         |> Option.defaultValue []
     | _ -> []
