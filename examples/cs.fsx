@@ -30,7 +30,11 @@ printfn $"N(1, 4) has mean {shown (z.mean ())} and standard deviation {shown (z.
 
 /// z ~ N(0,1), x ~ N(z,1) and its exact posterior N(x/2, 1/2), with which the bound is -log N(x; 0, 2): 1.52 at x = 1.
 let linear: LatentModel = {
-    Encode = fun x -> { Base = { Mu = 0.5 * x; LogVar = torch.full_like (x, scalar (log 0.5)) }; Flow = None }
+    Encode =
+        fun x -> {
+            Base = { Mu = 0.5 * x; LogVar = torch.full_like (x, scalar (log 0.5)) }
+            Flow = None
+        }
     LogLikelihood = fun x z -> DiagNormal.logProb { Mu = z; LogVar = torch.zeros_like z } x
     Prior = Prior.standard
 }
