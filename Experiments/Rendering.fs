@@ -2,6 +2,8 @@
 module Research.Experiments.Rendering
 
 open System
+open System.ComponentModel
+open System.Diagnostics
 open System.IO
 open System.Text.RegularExpressions
 open Research.Host
@@ -28,6 +30,44 @@ let private deviceName (plan: Plan) =
     else
         Devices.Describe plan.Device
 
+let private machineName () =
+    let host = HostInfo.Current
+    $"{host.Processor}, {host.Cores} cores, {host.System}, {host.Runtime}, libtorch {TorchSharp.torch.__version__}"
+
+/// Whether files here are not those of the commit. False where there is no repository, or no git.
+let private hasChanges (folder: string) =
+    try
+        let info = ProcessStartInfo("git", [ "-C"; folder; "status"; "--porcelain" ])
+        info.RedirectStandardOutput <- true
+        info.RedirectStandardError <- true
+        use git = Process.Start info |> nonNull
+        let changes = git.StandardOutput.ReadToEnd()
+        git.WaitForExit()
+        changes <> ""
+    with :? Win32Exception ->
+        false
+
+/// Twelve digits of a commit name it well enough for a title page.
+let private revision (places: Places) =
+    let commit = HostInfo.Revision[.. min 11 (HostInfo.Revision.Length - 1)]
+
+    if hasChanges places.Paper then
+        $"{commit}, with changes that are not committed"
+    else
+        commit
+
+/// How many runs stand behind these rows, and how long they took.
+let private work (store: RunStore) (experiments: Experiment list) (plan: Plan) =
+    let keys =
+        experiments
+        |> List.collect (fun e -> e.Runs plan)
+        |> List.map _.Key
+        |> List.distinctBy _.Id
+
+    let seconds = keys |> List.sumBy (fun key -> (store.Require key).Record.Seconds)
+    let time = TimeSpan.FromSeconds seconds
+    $"{keys.Length} runs, which took {int time.TotalHours} hours and {time.Minutes} minutes, added up"
+
 /// Gathers what the finished runs of the selected rows say.
 let report (places: Places) (plan: Plan) (ids: string list) : Report =
     let store = RunStore places.Results
@@ -36,10 +76,8 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
     let idle = notRun |> List.map fst |> Set.ofList
     let results = Results(plan, store)
 
-    let sections =
-        computed selected
-        |> List.filter (fun e -> not (idle.Contains e.Row))
-        |> List.map (fun e -> e.Report results)
+    let experiments = computed selected |> List.filter (fun e -> not (idle.Contains e.Row))
+    let sections = experiments |> List.map (fun e -> e.Report results)
 
     {
         Profile = Profile.name plan.Profile
@@ -52,7 +90,9 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
             |> List.distinct
             |> String.concat "; "
         Device = deviceName plan
-        Revision = HostInfo.Revision
+        Machine = machineName ()
+        Work = work store experiments plan
+        Revision = revision places
         Sections = sections
         Questions = [ for row in Registry.rows -> { Row = row.Id; Source = row.Source; Text = row.Question } ]
         NotRun = notRun

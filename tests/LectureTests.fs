@@ -32,6 +32,21 @@ let private exactKl =
                 let value = float (FloatingPoint.exactKl 0.0 logVar)
                 Expect.isTrue (relative value expected <= 1e-13) $"log-variance {logVar}: {value}")
 
+        testCase "uva1.5/exact/examples" (fun () ->
+            // The numbers in the doubles, summed to 60 digits elsewhere.
+            for mean, logVar, exact in
+                [
+                    1e5, 23.02587092984046, 10000099988.4870682284845396m
+                    1e-5, 1.999990000066666e-05, 1.49999666669166642099932e-10m
+                    2.0 ** -13.0, 2.0 ** -13.0, 1.117602248246207988483e-8m
+                ] do
+                let value = FloatingPoint.exactKl mean logVar
+
+                Expect.isLessThan
+                    (abs (value / exact - 1.0m))
+                    1e-16m
+                    $"mean {mean}, log-variance {logVar}: {value}")
+
         testCase "uva1.5/exact/refuses" (fun () ->
             Expect.throwsT<System.ArgumentException>
                 (fun () -> FloatingPoint.exactKl 0.0 -1.0 |> ignore)

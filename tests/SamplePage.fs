@@ -81,6 +81,8 @@ let report: Report = {
     Profile = "paper"
     Data = "MNIST"
     Device = "CPU"
+    Machine = "a processor"
+    Work = "1 run"
     Revision = "r1"
     Sections = [
         {

@@ -118,6 +118,14 @@ let private report (results: Results) : Section =
     let early = [
         for curve in losses "generator" -> curve |> Array.filter (fun (step, _) -> step <= 100.0) |> Array.averageBy snd
     ]
+    /// The largest mean of the generator's loss over a hundred steps.
+    let surest = [
+        for curve in losses "generator" ->
+            curve
+            |> Array.groupBy (fun (step, _) -> int (step - 1.0) / 100)
+            |> Array.map (snd >> Array.averageBy snd)
+            |> Array.max
+    ]
     let of' name = runs |> List.map (nearest plan >> results.Value name)
     let distances = List.map2 (/) (of' "distance") (of' "real")
 
@@ -131,11 +139,16 @@ let private report (results: Results) : Section =
                 Seeds.value "cs2.2.generator" 2 generator
                 Seeds.value "cs2.2.early" 2 early
                 Value.number "cs2.2.earlyshare" 2 (exp -(Seeds.mean early))
+                Value.number "cs2.2.surest" 2 (List.max surest)
                 Value.number "cs2.2.divergence" 2 ((log 4.0 - Seeds.mean critic) / 2.0)
                 Seeds.value "cs2.2.classes" 0 (of' "classes")
                 Seeds.value "cs2.2.distance" 2 distances
             ]
             Guards = [
+                Guard.that
+                    "cs2.2.unsure"
+                    "in no hundred steps is the generator's mean loss 10 nats or more, for every seed"
+                |> Guard.every (fun loss -> loss < 10.0) "largest mean" surest
                 Guard.that
                     "cs2.2.garments"
                     "the nearest training images are of at least five classes and less than 1.5 times as far as those of test images, for every seed"

@@ -63,14 +63,14 @@ let private figure losses =
             for _, _, exact, _ in losses do
                 Reference("", along fine exact)
         ]
-        |> Panel.withLegend SouthEast
+        |> Panel.withLegend Below
         Panel.axes "" (Axis.linear "$D(G(z))$") (Axis.linear "loss") [
             for name, _, _, loss in losses -> Line(name, along shares loss, None)
         ]
     ]
     |> Figure.grid
         "cs2.1.gradients"
-        "The generator's two losses. Left: the size of the gradient relative to that of the logit $h$ of one generated image; dashed: in closed form, $\\sigma(h)$ and $\\sigma(-h)$; points: over all weights of the generator of CS P2.2, by automatic differentiation. Right: the losses themselves against $D(G(z))=\\sigma(h)$, in the same colours."
+        "The generator's two losses. Left: the size of the gradient relative to that of the logit $h$ of one generated image; dashed: in closed form, $\\sigma(h)$ and $\\sigma(-h)$; points: over all weights of an untrained generator of the shape of CS P2.2, by automatic differentiation. Right: the losses themselves against $D(G(z))=\\sigma(h)$, in the same colours."
         2
 
 let private report (results: Results) : Section =

@@ -185,7 +185,7 @@ let keptWith (patience: int) (byEpoch: float[]) : int =
     go 1 0
 
 /// The epoch, from 1, of the model that a training by minus the ELBO left behind.
-let private keptEpoch (results: Results) (trained: Trained) : int =
+let keptEpoch (results: Results) (trained: Trained) : int =
     let bound = byEpoch results "nelbo" trained
     match trained.Run.Length with
     | EarlyStop(_, patience) -> keptWith patience bound

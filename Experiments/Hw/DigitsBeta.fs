@@ -172,6 +172,8 @@ let private report (results: Results) : Section =
                 for name, run in List.zip [ "half"; "one" ] annealed do
                     Value.number $"hw5.2.{name}.annealed" 2 -(results.Value "test.lower" run)
                     Value.number $"hw5.2.{name}.sampled" 2 -(results.Value "test.is" run)
+                    let between = results.Value "simulated.upper" run - results.Value "simulated.lower" run
+                    Value.number $"hw5.2.{name}.gap" 2 between
                 Value.integer "hw5.2.annealed.images" (Certificate.images results.Plan)
                 Value.number "hw5.2.annealed.difference" 2 (Array.average halfAbove)
                 Value.number "hw5.2.annealed.error" 2 (Statistics.standardError halfAbove)

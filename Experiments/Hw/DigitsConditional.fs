@@ -240,6 +240,8 @@ let private report (results: Results) : Section =
                 Seeds.value "hw5.3.ofclass.bound" 2 (List.map2 (-) (ofClass "bound" results) (measured "bound" results))
                 Seeds.value "hw5.3.redrawn" 1 (percent (measured "redrawn" results))
                 Seeds.value "hw5.3.accuracy" 1 (percent (judged "accuracy" results))
+                let judge = DigitsClassifier.training results.Plan results.Plan.Seeds.Head
+                Value.text "hw5.3.patience" (string (judge.Key.Configuration "patience"))
                 Seeds.value "hw5.3.again" 1 (percent again)
                 Seeds.value "hw5.3.ofclass.again" 1 (percent learnedAgain)
                 Seeds.value "hw5.3.accuracy.again" 1 (percent (judgedAgain "accuracy" results))

@@ -17,6 +17,12 @@ let difference results latent choice =
     let ours, standard = measured results bound latent choice, measured results bound latent standard
     List.map2 (-) ours (List.truncate ours.Length standard)
 
+/// The mean over those seeds that all numbers of components of a family have, which alone compare them.
+let ofSweep (results: Results) metric latent make : (int * float) list =
+    let measured = [ for k in sweep results.Plan.Profile -> k, measured results metric latent (make k) ]
+    let common = measured |> List.map (snd >> List.length) |> List.min
+    [ for k, values in measured -> k, Seeds.mean (List.truncate common values) ]
+
 /// How far the test -ELBOs of the seeds of one prior are apart at most: a difference between priors of that size says
 /// nothing.
 let seedsApart (results: Results) latent =
@@ -37,7 +43,7 @@ let private effects (results: Results) latent : string =
 
     let found = [
         for title, make in [ "mixture", mixtureOf; "VampPrior", vampOf ] do
-            let bounds = [ for k in sweep results.Plan.Profile -> k, mean results bound latent (make k) ]
+            let bounds = ofSweep results bound latent make
             let best, least = List.minBy snd bounds
 
             for k, nats in bounds do
@@ -45,8 +51,14 @@ let private effects (results: Results) latent : string =
                     $"the {title} with $K={k}$ by ${nats - least:F2}$ against $K={best}$"
     ]
 
+    let commonly =
+        if (trainings results.Plan 2 (mixtureOf 1)).Length < (trainings results.Plan 2 (mixtureOf usual)).Length then
+            ", on the first seed, which all $K$ have"
+        else
+            ""
+
     let found = if found.IsEmpty then "none" else String.concat ", " found
-    $"Worse test $-$ELBO than with the best $K$ of the family by more than two seeds of one prior are apart: {found}."
+    $"Worse test $-$ELBO than with the best $K$ of the family by more than two seeds of one prior are apart{commonly}: {found}."
 
 let table (results: Results) latent =
     let measured = Column.metric results (trainings results.Plan latent)
@@ -55,12 +67,16 @@ let table (results: Results) latent =
     choices results.Plan.Profile
     |> Table.over
         $"hw5.4.table{latent}"
-        $"Digits, $L={latent}$: test images under each prior (nats per image; likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$), the training $-$ELBO over the epoch of the model kept, the difference of the test $-$ELBO to the standard prior seed by seed, and the divergence of the aggregated posterior of the training images from the prior. A row with an error is a mean over seeds, one without comes from one seed."
+        $"Digits, $L={latent}$: test images under each prior (nats per image; likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$), the epoch of the model kept, one a seed, the training $-$ELBO over it, the difference of the test $-$ELBO to the standard prior seed by seed, and the divergence of the aggregated posterior of the training images from the prior. A row with an error is a mean over seeds, one without comes from one seed."
         [
             Column.text "Prior" _.Family
             Column.right "K" (fun choice -> Text choice.Components)
             measured { reconstruction with Title = "Recon." }
             measured kl
+            Column.right "Epoch" (fun choice ->
+                [ for trained in trainings results.Plan latent choice -> string (keptEpoch results trained) ]
+                |> String.concat ", "
+                |> Text)
             measured { trainingBound with Title = "Training" }
             measured { bound with Title = "Test $-$ELBO" }
             Column.right "Difference" (fun choice ->
@@ -79,15 +95,30 @@ let table (results: Results) latent =
 let sweepFigure (results: Results) =
     let sweep = sweep results.Plan.Profile
     let panel latent =
-        let curve name make = name, [ for k in sweep -> float k, measured results bound latent (make k) ]
-        let curves = [ curve "mixture" mixtureOf; curve "VampPrior" vampOf ]
+        let families = [ "mixture", mixtureOf; "VampPrior", vampOf ]
+        let values make k = measured results bound latent (make k)
+        let common make = sweep |> List.map (values make >> List.length) |> List.min
+        let curves = [
+            for name, make in families ->
+                name, [ for k in sweep -> float k, List.truncate (common make) (values make k) ]
+        ]
+        let others = [
+            for name, make in families do
+                let points = [|
+                    for k in sweep do
+                        for nats in List.skip (common make) (values make k) -> float k, nats
+                |]
+                if points.Length > 0 then
+                    Scatter($"{name}, second seed", points)
+        ]
         let standard = mean results bound latent standard
         // The dotted line of the standard prior must be in view.
-        let all = standard :: (curves |> List.collect (snd >> List.map (snd >> Seeds.mean)))
+        let all = standard :: List.collect (fun (_, make) -> List.collect (values make) sweep) families
         let y = Axis.linear "test $-$ELBO (nats)" |> Axis.between (List.min all - 0.5) (List.max all + 0.5)
         Panel.axes $"$L={latent}$" (Axis.log "components $K$") y [
             for name, points in curves do
                 Seeds.line name points
+            yield! others
             Level("standard", standard)
         ]
         |> Panel.withLegend Below
@@ -100,7 +131,7 @@ let sweepFigure (results: Results) =
             "one seed at each"
         else
             let named = several |> List.map string |> String.concat ", "
-            $"{seeds several.Head} seeds and one standard error at $K={named}$, one seed at the others"
+            $"the first seed, which all have, and the second one where there is one, at $K={named}$"
     dimensions
     |> List.map panel
     |> Figure.grid

@@ -15,7 +15,7 @@ let private close = 1.0
 let private tuning (results: Results) : Value list = [
     for name, make in [ "mog", mixtureOf; "vamp", vampOf ] do
         for latent in dimensions do
-            let bounds = [ for k in sweep results.Plan.Profile -> k, mean results bound latent (make k) ]
+            let bounds = ofSweep results bound latent make
             let best, least = List.minBy snd bounds
             Value.integer $"hw5.4.{name}.best{latent}" best
             Value.number $"hw5.4.{name}.range{latent}" 2 ((bounds |> List.map snd |> List.max) - least)
@@ -29,14 +29,15 @@ let private report4 (results: Results) : Section =
     let bound latent choice = mean results bound latent choice
     /// By the differences of the tables, over the seeds that a prior and the standard one both have.
     let gain latent = -(learned |> List.map (difference results latent >> Seeds.mean) |> List.min)
-    let training latent choice = mean results trainingBound latent choice
     let most = List.last (sweep results.Plan.Profile)
     /// What the largest number of components changes against the smallest.
     let change metric latent make =
-        mean results metric latent (make most)
-        - mean results metric latent (make (sweep results.Plan.Profile).Head)
+        let values = ofSweep results metric latent make
+        snd (List.last values) - snd values.Head
     let families = [ "mog", mixtureOf; "vamp", vampOf ]
-    let trainingOf latent make = [ for k in sweep results.Plan.Profile -> training latent (make k) ]
+    let trainingOf latent make = ofSweep results trainingBound latent make |> List.map snd
+    /// How far the prior is from its own codes, by the number of components, with 16 latents.
+    let fits make = ofSweep results Digits.marginal 16 make |> List.map snd
 
     {
         Section.empty "hw5.4" (origin results.Plan) with
@@ -73,6 +74,8 @@ let private report4 (results: Results) : Section =
                 for name, make in families do
                     Value.number $"hw5.4.{name}.trained16" 2 (change trainingBound 16 make)
                     Value.number $"hw5.4.{name}.tested16" 2 (change Digits.bound 16 make)
+                    Value.number $"hw5.4.{name}.apart.one" 2 (fits make).Head
+                    Value.number $"hw5.4.{name}.apart.most" 2 (List.last (fits make))
                 yield! tuning results
             ]
             Claims = [
@@ -111,6 +114,14 @@ let private report4 (results: Results) : Section =
                 |> Guard.holds (change trainingBound 16 mixtureOf > 0.0 && change Digits.bound 16 mixtureOf > 0.0)
                 |> Guard.found [ "training", trainingOf 16 mixtureOf ]
                 Guard.that
+                    "hw5.4.nearer"
+                    "with 16 latents the VampPrior's divergence from its aggregated posterior falls from each K to the next"
+                |> Guard.ordered (>) "VampPrior" (fits vampOf)
+                Guard.that
+                    "hw5.4.farther"
+                    "with 16 latents the mixture's divergence from its aggregated posterior rises from each K to the next"
+                |> Guard.ordered (<) "mixture" (fits mixtureOf)
+                Guard.that
                     "hw5.4.fits"
                     "in both dimensions VampPrior (16) and flow prior are nearer to the aggregated posterior than the standard one"
                 |> Guard.holds (
@@ -141,6 +152,10 @@ let private report5 (results: Results) : Section =
                 Value.number "hw5.5.marginal2" 2 (mean results Digits.marginal 2 realNvp)
                 Value.number "hw5.5.marginal16" 2 (mean results Digits.marginal 16 realNvp)
                 Value.number "hw5.5.cost" 2 (relativeCost results realNvp)
+                for name, choice in [ "flow", realNvp; "standard", standard ] do
+                    [ for trained in trainings results.Plan 2 choice -> string (Digits.keptEpoch results trained) ]
+                    |> String.concat " and "
+                    |> Value.text $"hw5.5.{name}.epochs"
                 Seeds.value "hw5.5.trained2" 2 (measured results trainingBound 2 realNvp)
                 Seeds.value "hw5.5.trained16" 2 (measured results trainingBound 16 realNvp)
                 Seeds.value "hw5.5.standard2" 2 (measured results trainingBound 2 standard)

@@ -97,6 +97,8 @@ let private report (results: Results) : Section =
                     Seeds.value $"hw4.2.{method.Key}.distance" 2 (of' distance method)
                 Seeds.value "hw4.2.test.distance" 2 (of' testDistance elbo)
                 Value.number "hw4.2.limit" 2 limit
+                let measurement = measurement plan elbo plan.Seeds.Head
+                Value.text "hw4.2.judgesteps" (string (measurement.Key.Configuration "discriminator steps"))
                 Value.number "hw4.2.mmd.cost" 2 (max (cost rbf) (cost imq))
                 Value.number "hw4.2.adversarial.cost" 2 (cost adversarial)
             ]

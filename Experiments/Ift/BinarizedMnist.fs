@@ -191,7 +191,6 @@ let private ift2 (results: Results) : Section =
                 Claim.that "IFT P1.2" "ift2.logp" "$\\log p(x)$ of the test images, $K=200$"
                 |> Claim.beside sourceLogP
                 |> Claim.judgedBy (Within(1.0, sourceLogP)) logP
-                |> Claim.noting "one nat covers the spread between seeds of a model of this size"
                 Certificate.claim results "IFT P1.2" "ift2" "binarized MNIST" certificates
             ]
             Guards = [

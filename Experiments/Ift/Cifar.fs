@@ -41,9 +41,10 @@ let private outcome (results: Results) (runs: Runs) : Outcome =
         Spread = spread samples / spread (data.narrow (0L, 0L, samples.size 0) / 127.5)
     }
 
-/// The metric's mean over the steps since the evaluation before, at every evaluation but the one at step 0.
+/// The metric's mean over the steps since the evaluation before, at every evaluation but those at step 0 and after the
+/// first interval, in which the critic begins.
 let private metricAtEvaluations (o: Outcome) =
-    o.Frechet
+    o.Frechet[1..]
     |> Array.pairwise
     |> Array.map (fun ((before, _), (now, _)) ->
         o.Metric |> Array.filter (fun (step, _) -> step > before && step <= now) |> Array.averageBy snd)
@@ -51,7 +52,7 @@ let private metricAtEvaluations (o: Outcome) =
 /// For every two evaluations in a row whether the critic's metric and FID move in the same direction.
 let private together (o: Outcome) : bool list =
     let signs values = values |> Array.pairwise |> Array.map (fun (a: float, b) -> sign (b - a))
-    Array.map2 (=) (signs (metricAtEvaluations o)) (signs (o.Frechet[1..] |> Array.map snd))
+    Array.map2 (=) (signs (metricAtEvaluations o)) (signs (o.Frechet[2..] |> Array.map snd))
     |> List.ofArray
 
 let private last (curve: (float * float)[]) = snd curve[curve.Length - 1]
@@ -159,8 +160,9 @@ let private report (results: Results) : Section =
     let theirs = outcomes |> List.map _.Configuration.SourceFrechet
     let tamed = outcomes |> List.filter (fun o -> penalty o.Configuration <> "none")
     let countOf (agreeing: bool list) = $"{agreeing |> List.filter id |> List.length} of {agreeing.Length}"
+    /// With a tamed critic: only such a pair of configurations is alike but for the metric.
     let ofMetric (name: string) =
-        outcomes
+        tamed
         |> List.filter (fun o -> o.Configuration.Id.StartsWith name)
         |> List.collect together
         |> countOf

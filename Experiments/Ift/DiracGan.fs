@@ -136,7 +136,7 @@ let private averageFigure results metric : Figure =
                 Trail(start 0, ending stride played)
                 yield! turnsOf metric "averaged, on its way" (averaged played)
                 Line("averaged, at the end", ending stride (averaged played), None)
-                Scatter("averaged, at the end", [| Array.last (averaged played) |])
+                Scatter("", [| Array.last (averaged played) |])
             ]
     ]
     |> planes
@@ -167,7 +167,7 @@ let private timeFigure results : Figure =
         "The twenty Dirac-GANs over all iterations, first initialisation: above the radius $r=\\sqrt{\\theta^2+\\psi_0^2}$ of the game, below the largest $\\abs{\\bar\\theta}$ of the averaged generator during the last turn."
         2
         [
-            panel Jsd SouthEast "JSD" "$r$" radius
+            panel Jsd Below "JSD" "$r$" radius
             panel W1 NoLegend "W1" "$r$" radius
             panel Jsd NoLegend "JSD, averaged" "largest $|\\bar\\theta|$" envelope
             panel W1 NoLegend "W1, averaged" "largest $|\\bar\\theta|$" envelope

@@ -196,7 +196,8 @@ let private figure (results: Results) =
         2
 
 let private table (results: Results) =
-    let measured = Column.metric results (fun (setting, posterior) -> measured results.Plan setting posterior)
+    let evaluationsOf = measured results.Plan
+    let measured = Column.metric results (fun (setting, posterior) -> evaluationsOf setting posterior)
 
     [
         for setting in settings do
@@ -204,7 +205,7 @@ let private table (results: Results) =
     ]
     |> Table.over
         "ift9.table"
-        $"Diagonal and flow posteriors on {images results.Plan.Profile} test images of binarized MNIST, with the decoder of IFT P1.1 held or trained together with a decoder{firstOf results.Plan.Seeds}, and of the digits, these also with Sylvester maps and couplings of splines: ELBO, the importance-sampling estimate of $\\log p(x)$ with $K={samples results.Plan.Profile}$, the gap between both (nats; for the held decoder, whose $\\log p(x)$ is one and the same, from the largest of its estimates, since each is a lower bound in the mean), and the median time of a training step by tensor operators on binarized MNIST."
+        $"Diagonal and flow posteriors on {images results.Plan.Profile} test images of binarized MNIST, with the decoder of IFT P1.1 held or trained together with a decoder{firstOf results.Plan.Seeds}, and of the digits, these also with Sylvester maps and couplings of splines: ELBO, the importance-sampling estimate of $\\log p(x)$ with $K={samples results.Plan.Profile}$, the gap between both (nats; for the held decoder, whose $\\log p(x)$ is one and the same, from the largest of its estimates, since each is a lower bound in the mean) and its standard error over the images, and the median time of a training step by tensor operators on binarized MNIST."
         [
             Column.text "Data" (fst >> names >> snd)
             Column.text "Posterior" (fun (_, posterior) -> posterior.Label)
@@ -212,6 +213,11 @@ let private table (results: Results) =
             measured logP
             Column.right gap.Title (fun (setting, posterior) ->
                 Seeds.cell gap.Decimals (gaps results setting posterior))
+            Column.right "Error" (fun (setting, posterior) ->
+                evaluationsOf setting posterior
+                |> List.map (results.Value "gap.error")
+                |> Seeds.mean
+                |> fun error -> Number(error, 2))
             Column.right "Step (ms)" (function
                 | Together, posterior -> Number(milliseconds results posterior, 1)
                 | _ -> Missing "timed in the second block only")
@@ -220,16 +226,26 @@ let private table (results: Results) =
 let private report (results: Results) : Section =
     let plan = results.Plan
     let data = settings |> List.map (fun setting -> (vae setting plan.Profile).Data) |> List.distinct
-    let origin =
-        plan.Origin(
-            data,
-            plan.Seeds.Length,
-            shortened "epochs of joint training" (togetherEpochs plan.Profile) fullEpochs
-        )
+    let capped =
+        match (vae Digits plan.Profile).Length with
+        | EarlyStop(epochs, _) when epochs < 1000 -> [ $"{epochs} epochs at most on the digits" ]
+        | _ -> []
+    let cuts =
+        Option.toList (shortened "epochs of joint training" (togetherEpochs plan.Profile) fullEpochs)
+        @ Option.toList (shortened "with the decoder held" (heldEpochs plan.Profile) (heldEpochs Paper))
+        @ capped
+    let cut = if cuts.IsEmpty then None else Some(String.concat ", " cuts)
+    let origin = plan.Origin(data, plan.Seeds.Length, cut)
     let of' metric setting posterior = Metric.each results metric (measured plan setting posterior)
     let together posterior = Seeds.mean (of' elbo Together posterior)
     let gained posterior = gains results posterior |> List.map Array.average
     let digits posterior = Seeds.mean (gaps results Digits posterior)
+    /// By how many standard errors over the images, which are the same for all, a posterior's gap is narrower than the
+    /// diagonal one's, for each seed.
+    let narrower posterior =
+        let gaps posterior = measured plan Digits posterior |> List.map (results.Numbers "images" "gap")
+        List.map2 (Array.map2 (-)) (gaps diagonal) (gaps posterior)
+        |> List.map (fun differences -> Array.average differences / Statistics.standardError differences)
     let narrowest = comparedOn Digits |> List.minBy digits
     let cost posterior = milliseconds results posterior / milliseconds results diagonal
     let found metric setting = [ for posterior in posteriors -> posterior.Key, of' metric setting posterior ]
@@ -269,9 +285,12 @@ let private report (results: Results) : Section =
                 |> Guard.every (fun nats -> nats > 0.05) "gained" (gained iaf)
                 Guard.that
                     "ift9.digits"
-                    "on the digits every flow posterior has a smaller gap than the diagonal one, in the mean over seeds"
-                |> Guard.holds (comparedOn Digits |> List.forall (fun p -> p = diagonal || digits p < digits diagonal))
-                |> Guard.found [ for p in comparedOn Digits -> p.Key, gaps results Digits p ]
+                    "on the digits every flow posterior has a smaller gap than the diagonal one, by two standard errors over the images, for every seed"
+                |> Guard.all (fun errors -> errors >= 2.0) [
+                    for p in comparedOn Digits do
+                        if p <> diagonal then
+                            p.Key, narrower p
+                ]
             ]
     }
 

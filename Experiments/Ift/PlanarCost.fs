@@ -127,6 +127,10 @@ let private report (results: Results) : Section =
                 Value.number "ift6.dense-slope" 1 denseSlope
                 Value.number "ift6.closed-slope" 1 closedSlope
                 Value.scientific "ift6.difference" 1 difference
+                Value.integer "ift6.depth" (List.last depths)
+                for name in [ "closed"; "dense" ] do
+                    let last, first = value $"{name}.depth.{List.last depths}", value $"{name}.depth.{depths.Head}"
+                    Value.number $"ift6.{name}-depth" 0 (last / first)
             ]
             Guards = [
                 Guard.that "ift6.equal" "the largest difference of the two log-determinants is below 1e-9"

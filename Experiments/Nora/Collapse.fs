@@ -93,7 +93,8 @@ let private table (results: Results) =
             Column.metric results snd rate
             Column.number limit.Title 3 (fun (_, runs) -> limit.Read results runs.Head)
             Column.metric results snd collapsed
-            Column.scientific "$\\varepsilon$ at one half" 2 (snd >> halfway results >> Seeds.mean)
+            Column.text "$\\varepsilon$ at one half, by seed" (fun (_, runs) ->
+                String.concat ", " [ for half in halfway results runs -> $"${Markup.readable 2 half}$" ])
             Column.metric results snd active
         ]
 

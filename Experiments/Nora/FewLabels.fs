@@ -31,6 +31,7 @@ let private curves (results: Results) =
         for step in meet do
             Reference("", [| float step, Array.min errors; float step, Array.max errors |])
     ]
+    |> Panel.withLegend Below
     |> Figure.single
         "nora6.curve"
         $"MNIST, 100 labels: the test error of M2's classifier during training along the path of four parts, which meet at the dashed lines, and from random parameters, which has {List.last (stages FromRandom 100 plan.Profile)} steps{meanOver plan.Seeds}; dotted: the final error of the same network trained on the labels alone."
@@ -77,11 +78,14 @@ let private table (results: Results) =
         $"With 100 labels: the objective alone from a random start {random:F2} after {List.last (stages FromRandom 100 results.Plan.Profile)} steps; along the path after its third part {Seeds.mean (annealed results):F2}; the generative half as a classifier {half:F2}"
     )
 
+/// Passes of so many unlabelled images through the data.
+let private passesOf (plan: Plan) images = float images / float (plan.Data set).Train.Count
+
 /// Passes of M2's objective through the data.
 let private passes (plan: Plan) labels =
     let steps = stages SemiSupervised labels plan.Profile
     let images = steps[2] * snd (batch Annealed) + steps[3] * snd (batch Everything)
-    float images / float (plan.Data set).Train.Count
+    passesOf plan images
 
 let private origin (plan: Plan) =
     let more = (labelCounts plan.Profile).Length > 1
@@ -140,6 +144,11 @@ let private report (results: Results) : Section =
                 Value.integer "nora6.few" (fst (batch Annealed))
                 Value.integer "nora6.many" (snd (batch Annealed))
                 Value.integer "nora6.exactmany" (snd (batch Everything))
+                Value.integer "nora6.generatorfew" (fst (batch Generator))
+                Value.integer "nora6.generatormany" (snd (batch Generator))
+                Value.number "nora6.generatorpasses" 1 (passesOf plan (steps[1] * snd (batch Generator)))
+                let fromRandom = List.last (stages FromRandom 100 plan.Profile)
+                Value.number "nora6.randompasses" 1 (passesOf plan (fromRandom * snd (batch Everything)))
                 Value.integer "nora6.alonesteps" (List.sum (stages Supervised 100 plan.Profile))
                 Seeds.value "nora6.annealed100" 2 (annealed results)
                 let share = Seeds.mean ours / 100.0

@@ -74,9 +74,17 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
     // Many pairs, by blocks of which memory stays small.
     let half = x.size 0 / 2L
     let a, b = prior.narrow (0L, 0L, half), prior.narrow (0L, half, half)
+    /// Mean and standard error of distances over all pixels, a pixel's share.
+    let summary name (distances: Tensor) = [
+        let each = distances.double () / sqrt (float (x.size 1))
+        name, each.mean().ToDouble()
+        $"{name}.error", each.std().ToDouble() / sqrt (float (each.size 0))
+    ]
     let away = [
-        for i, (_, operation) in List.indexed arithmetic ->
-            $"away.{i}", Digits.distanceFromData x (mean (operation a b))
+        for i, (_, operation) in List.indexed arithmetic do
+            yield! summary $"away.{i}" (fst (Rows.nearest x (mean (operation a b))))
+        // What a test image itself has to the nearest other one.
+        yield! summary "away.test" ((torch.cdist (x, x) + 1e9 * torch.eye (x.size 0, device = x.device)).amin 1L)
     ]
     let other = torch.cat ([| x.narrow (0L, 1L, x.size 0 - 1L); x.narrow (0L, 0L, 1L) |], 0L)
     ("posterior", share x again) :: ("prior", share x fresh) :: ("other", share x other) :: away
@@ -144,6 +152,15 @@ let private report (results: Results) : Section =
     let shortened = BinarizedMnist.shortenedBy "epochs" plan.Profile
     let percent name = requests plan |> List.map (fun run -> 100.0 * results.Value name run)
     let largest = requests plan |> List.map (largestStep results)
+    let ofEach name = requests plan |> List.map (results.Value name)
+    let operation name = $"away.{arithmetic |> List.findIndex (fst >> (=) name)}"
+    // Both have the law of a draw of the prior times the square root of two.
+    let sum, difference = ofEach (operation "$z_a+z_b$"), ofEach (operation "$z_a-z_b$")
+    let typical = List.map2 (fun a b -> (a + b) / 2.0) (ofEach (operation "$z_a$")) (ofEach (operation "$z_b$"))
+    let doubled, fromOther = ofEach (operation "$2z_a$"), Seeds.mean (ofEach "away.test")
+    let ofLaw name = (ofEach $"{operation name}.error").Head
+    // Of the difference of two means over the same pairs: at most the sum of both errors.
+    let bothErrors = ofLaw "$2z_a$" + (ofLaw "$z_a$" + ofLaw "$z_b$") / 2.0
     let posterior, prior, other = percent "posterior", percent "prior", percent "other"
 
     {
@@ -162,12 +179,13 @@ let private report (results: Results) : Section =
                 List.indexed arithmetic
                 |> Table.over
                     "nora2.arithmetic.table"
-                    $"Binarized MNIST: how far the decoder's mean images at results of arithmetic are from the nearest of {compared} test images (root mean square over pixels between 0 and 1, mean over {compared / 2} pairs of draws of the prior)."
+                    $"Binarized MNIST: how far the decoder's mean images at results of arithmetic are from the nearest of {compared} test images (root mean square over pixels between 0 and 1, mean over {compared / 2} pairs of draws of the prior, with its standard error over the pairs)."
                     [
                         Column.text "Code" (snd >> fst)
-                        Column.right "Distance" (fun (i, _) ->
-                            requests plan |> List.map (results.Value $"away.{i}") |> Seeds.cell 3)
+                        Column.right "Distance" (fun (i, _) -> Seeds.cell 3 (ofEach $"away.{i}"))
+                        Column.right "Error" (fun (i, _) -> Number(Seeds.mean (ofEach $"away.{i}.error"), 3))
                     ]
+                |> Table.withNote $"A test image, of pixels 0 and 1, is {fromOther:F3} from the nearest other one"
             ]
             Values = [
                 Seeds.value "nora2.posterior" 1 posterior
@@ -177,6 +195,10 @@ let private report (results: Results) : Section =
                 Value.integer "nora2.compared" compared
                 Value.number "nora2.even" 0 (100.0 / float (steps + 1))
                 Seeds.value "nora2.largest" 0 (largest |> List.map ((*) 100.0))
+                Value.integer "nora2.lines" lines
+                Seeds.value "nora2.away.typical" 3 typical
+                Seeds.value "nora2.away.longer" 3 (List.map2 (fun a b -> (a + b) / 2.0) sum difference)
+                Seeds.value "nora2.away.doubled" 3 doubled
             ]
             Guards = [
                 Guard.that
@@ -184,6 +206,10 @@ let private report (results: Results) : Section =
                     "for every seed, a draw of algorithm 1 shares more pixels with its image than one of algorithm 2 and than another test image"
                 |> Guard.holds (List.forall2 (>) posterior (List.map2 max prior other))
                 |> Guard.found [ "posterior", posterior; "prior", prior; "other", other ]
+                Guard.that
+                    "nora2.further"
+                    "for every seed, at the double of a draw the mean image is further from the data than at a draw, by more than the sum of the standard errors"
+                |> Guard.pairs (fun twice once -> twice - once > bothErrors) ("double", doubled) ("draws", typical)
                 Guard.that "nora2.gradual" "no step between neighbours is more than a third of the way, for every seed"
                 |> Guard.every (fun share -> share < 1.0 / 3.0) "largest step over the whole" largest
             ]

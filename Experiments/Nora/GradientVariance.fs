@@ -99,7 +99,7 @@ let private figure (results: Results) =
     let seeds = sqrt (float results.Plan.Seeds.Length)
     let line e = Line(e.Title.ToLowerInvariant(), points (mean results e), None)
     let relative e =
-        let errors = [| for n in sampleCounts -> mean results e n / e.Exact n * e.Error n / seeds |]
+        let errors = [| for n in sampleCounts -> e.Error n / seeds |]
         ErrorBars(e.Title.ToLowerInvariant(), points (fun n -> mean results e n / e.Exact n), errors)
     let n = Axis.log "number of samples $N$"
 
@@ -159,7 +159,7 @@ let private report (results: Results) : Section =
                 Value.number "nora3.exact" 2 exact
                 Seeds.value "nora3.ratio" 0 ratios
                 Value.number "nora3.error" 0 error
-                Value.number "nora3.away" 1 (abs (log (Seeds.mean ratios) - log exact) / (error / exact))
+                Value.number "nora3.away" 1 (abs (Seeds.mean ratios - exact) / error)
                 Value.integer "nora3.counts" sampleCounts.Length
                 Value.number "nora3.furthest" 1 furthest
             ]

@@ -206,7 +206,7 @@ let private overview (content: Content) context =
 
     [
         $"<h1>{title}</h1>"
-        $"<p class=muted>Profile {Html.encode report.Profile}. Data: {Markup.html report.Data}. Device: {Markup.html report.Device}. Revision: {Html.encode report.Revision[..11]}.{pdf}</p>"
+        $"<p class=muted>Profile {Html.encode report.Profile}. Data: {Markup.html report.Data}. Device: {Markup.html report.Device}. Revision: {Html.encode report.Revision}.{pdf}</p>"
         if not claims.IsEmpty then
             $"<div class=verdicts>{Html.verdicts claims}</div>"
         findings context content.Paper

@@ -56,7 +56,11 @@ type Report = {
     /// The data sets in use, as the title page names them.
     Data: string
     Device: string
-    /// Revision of the sources, e.g. a commit.
+    /// Processor, system and versions.
+    Machine: string
+    /// How many runs stand behind the report, and how long they took, added up.
+    Work: string
+    /// Revision of the sources as a title page names it, e.g. a commit.
     Revision: string
     Sections: Section list
     /// What each row asks, in the order of the sources.
@@ -82,8 +86,9 @@ module Render =
             "profile", report.Profile
             "data", (if report.Data = "" then "none" else report.Data)
             "device", report.Device
-            // Twelve digits of a commit name it well enough for a title page.
-            "revision", report.Revision[.. min 11 (report.Revision.Length - 1)]
+            "machine", report.Machine
+            "work", report.Work
+            "revision", report.Revision
             "reproduced", count Reproduced ofSources
             "differs", count Differs ofSources
             "not-comparable", count NotComparable ofSources

@@ -123,6 +123,9 @@ let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train:
         "spread", posterior.Mu.std([| 0L |]).mean().ToDouble()
         if kind.IsNoisy then
             "noise", ((0.5 * posterior.LogVar).exp()).mean().ToDouble()
+        "reconstruction.mean", (Vae.logLikelihood built.Vae test testCodes).mean().ToDouble() * -1.0
+        let size = testCodes.abs ()
+        "small", size.lt(0.01 * size.mean ()).``to``(torch.float64).mean().ToDouble()
     ]
 
 let private request (plan: Plan) (kind: Kind) (trained: Trained) : RunRequest =
@@ -177,6 +180,10 @@ let private ofCodes name (results: Results) kind =
 
 let private ofTrained metric (results: Results) kind = kind.Trainings results.Plan |> Metric.each results metric
 
+/// The rate on training images: what the code tells and what its aggregate is away from the prior.
+let private rate (results: Results) kind =
+    List.map2 (+) (ofTrained Digits.information results kind) (ofTrained Digits.marginal results kind)
+
 /// How much more a test image costs to reconstruct than a training image.
 let private unseen (results: Results) kind =
     List.map2 (-) (ofCodes "reconstruction.test" results kind) (ofCodes "reconstruction.train" results kind)
@@ -185,7 +192,9 @@ let private table (results: Results) =
     let column kind =
         Column.right kind.Title (fun (_, decimals, of') ->
             match of' results kind with
-            | [] -> Missing "its code is one point, so it has neither a bound nor a spread"
+            | [] ->
+                Missing
+                    "its code is one point: it has neither a bound nor a spread, and tells all of log N where no two codes agree"
             | values -> Seeds.cell decimals values)
     let ifNoisy of' results kind = if kind.IsNoisy then of' results kind else []
 
@@ -197,17 +206,20 @@ let private table (results: Results) =
         "test images themselves", 2, ofCodes "test"
         "reconstruction, from the test image itself", 2, ofCodes "restored"
         "from noisy test images restored, from the clean ones", 2, ofCodes "denoised"
-        "reconstruction of test images (nats)", 1, ofCodes "reconstruction.test"
+        "reconstruction of test images, $-\\log p(x|z)$ (nats)", 1, ofCodes "reconstruction.test"
         "the same of training images (nats)", 1, ofCodes "reconstruction.train"
+        "the same of test images at the mean code (nats)", 1, ofCodes "reconstruction.mean"
         "$-$ELBO with $N(0,I)$ as prior (nats)", 1, ifNoisy (ofTrained Digits.bound)
-        "information of the code (nats)", 2, ifNoisy (ofTrained Digits.information)
+        "rate on training images (nats)", 2, ifNoisy rate
+        "information of the code on training images (nats)", 2, ifNoisy (ofTrained Digits.information)
         "standard deviation of the codes", 2, ofCodes "spread"
         "standard deviation of $q(z|x)$", 3, ifNoisy (ofCodes "noise")
     ]
     |> Table.over
         "uva1.1.table"
-        $"Digits, two autoencoders and a VAE. Above, distances as the root mean square over pixels, in grey levels of 16: of decoded images from the nearest training image (means over {draws} draws or all test images), and of restored images from what they restore. Below, nats an image and the scale of the codes."
+        $"Digits, two autoencoders and a VAE. Above, distances as the root mean square over pixels, in grey levels of 16: of decoded images from the nearest training image (means over {draws} draws or all test images), and of restored images from what they restore. Below, nats an image (at the code of the first autoencoder, at a draw of the code of the others) and the scale of the codes."
         (Column.text "" (fun (title, _, _) -> title) :: List.map column kinds)
+    |> Table.withNote (Digits.patienceNote results "The VAE")
 
 let private report (results: Results) : Section =
     let reconstruction = ofCodes "reconstruction.test" results
@@ -223,7 +235,7 @@ let private report (results: Results) : Section =
             ("VAE", List.collect (fun _ -> of' vae) autoencoders)
     /// What the values of both autoencoders exceed the VAE's by, seed by seed.
     let beyondVae of' = autoencoders |> List.collect (fun kind -> List.map2 (-) (of' kind) (standard vae))
-    let rate = List.map2 (+) (ofTrained Digits.information results vae) (ofTrained Digits.marginal results vae)
+    let rate = rate results vae
     let limit = log (float (results.Plan.Data Digits.set).Train.Count)
 
     {
@@ -241,6 +253,8 @@ let private report (results: Results) : Section =
                 Value.number "uva1.1.test" 2 (ofCodes "test" results vae).Head
                 Seeds.value "uva1.1.ae.train" 1 (ofCodes "reconstruction.train" results autoencoder)
                 Value.integer "uva1.1.added" (int noiseLevel)
+                Seeds.value "uva1.1.vae.atmean" 1 (ofCodes "reconstruction.mean" results vae)
+                Seeds.value "uva1.1.sparse.small" 1 (ofCodes "small" results plainAutoencoder |> List.map ((*) 100.0))
                 Seeds.value "uva1.1.rate" 2 rate
                 Seeds.value "uva1.1.information" 2 (ofTrained Digits.information results vae)
                 Seeds.value "uva1.1.ae.information" 2 (ofTrained Digits.information results autoencoder)

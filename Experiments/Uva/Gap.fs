@@ -83,14 +83,14 @@ let private figure (results: Results) =
     ]
     |> Figure.grid
         "uva1.6.gap"
-        $"Digits, $L={Digits.latent}$: the ELBO and $\\log p(x)$ by importance sampling with $K={samples results.Plan.Profile}$ on test images (left), and their difference on training and test images (right), against the epochs of training."
+        $"Digits, $L={Digits.latent}$: the ELBO and $\\log p(x)$ by importance sampling with $K={samples results.Plan.Profile}$ on the first {images results.Plan.Profile} test images (left), and their difference on training and test images (right), against the epochs of training."
         2
 
 let private table (results: Results) =
     measured results.Plan
     |> Table.over
         "uva1.6.table"
-        "Digits: the bound, $\\log p(x)$ by importance sampling, the gap and the rate (the encoder's mean divergence from the prior) over training (nats)."
+        $"Digits, the first {images results.Plan.Profile} training and test images: the bound, $\\log p(x)$ by importance sampling, the gap and the rate (the encoder's mean divergence from the prior) over training (nats)."
         [
             Column.number "Epochs" 0 (fst >> float)
             for metric in [ elbo "test"; logP "test"; gap "test"; rate; elbo "train"; logP "train"; gap "train" ] do
@@ -115,10 +115,11 @@ let private report (results: Results) : Section =
             (fun few many -> results.Value "logp" many - few)
             (Metric.each results (logP "test") runs)
             (List.map (remeasure plan) trained)
+    let cut = shortened "epochs" (fst last) (List.last (epochs Paper))
     let raisedFirst, raisedLast = raised first (fst (ends plan)), raised last (snd (ends plan))
 
     {
-        Section.empty "uva1.6" (plan.Origin([ Digits.set ], (plan.SeedsOn Digits.set).Length, None)) with
+        Section.empty "uva1.6" (plan.Origin([ Digits.set ], (plan.SeedsOn Digits.set).Length, cut)) with
             Figures = [ figure results ]
             Tables = [ table results ]
             Values = [
@@ -130,6 +131,7 @@ let private report (results: Results) : Section =
                 Seeds.value "uva1.6.least" 2 (of' (gap "test") least)
                 Seeds.value "uva1.6.last" 2 (of' (gap "test") last)
                 Value.integer "uva1.6.samples" (samples plan.Profile)
+                Value.integer "uva1.6.images" (images plan.Profile)
                 Value.integer "uva1.6.many" (manySamples plan.Profile)
                 Seeds.value "uva1.6.raised.first" 2 raisedFirst
                 Seeds.value "uva1.6.raised.last" 2 raisedLast

@@ -70,14 +70,22 @@ let private figure (results: Results) =
     let linear = mean results linear
     let samplesAxis, errorAxis = Axis.log "number of samples $K$", Axis.log "error (nats)"
     // Below importance sampling with the most samples, which both approach: the estimates themselves all lie along the top.
+    let best runs = mean results runs $"importance.{List.last (importanceCounts profile)}"
     let onVae title runs =
-        let best = mean results runs $"importance.{List.last (importanceCounts profile)}"
+        let best = best runs
         Panel.axes title samplesAxis (Axis.log "below the best (nats)") [
             for (name, label), counts in List.zip estimators [ priorCounts profile; importanceCounts profile ] ->
                 let below = [| for k in counts -> float k, best - mean results runs $"{name}.{k}" |]
                 Line(label, below |> Array.filter (fun (_, nats) -> nats > 0.0), None)
         ]
         |> Panel.withLegend NoLegend
+    let above =
+        [
+            for runs in [ digits; mnist ] do
+                for name, counts in [ "prior", priorCounts profile; "importance", importanceCounts profile ] do
+                    for k in counts -> mean results runs $"{name}.{k}" - best runs
+        ]
+        |> List.max
     let errors (points: string -> (float * float)[]) = [
         for name, label in estimators -> Line(label, points name, None)
     ]
@@ -97,7 +105,7 @@ let private figure (results: Results) =
     ]
     |> Figure.grid
         "uva1.4.error"
-        $"Two estimates of $\\log p(x)$. Above, the root mean square error over {LinearLikelihood.points profile} draws of $x$ from a linear-Gaussian model, where $\\log p(x)$ is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ from $2$ on at $K={samples}$ (at $L=1$ the proposal is the posterior). Below, on two trained VAEs, by how much the mean of either estimate over {images profile} test images lies below that of importance sampling with $K={List.last (importanceCounts profile)}$, drawn where it does; colours and marks as above."
+        $"Two estimates of $\\log p(x)$. Above, the root mean square error over {LinearLikelihood.points profile} draws of $x$ from a linear-Gaussian model, where $\\log p(x)$ is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ from $2$ on at $K={samples}$ (at $L=1$ the proposal is the posterior). Below, on two trained VAEs, by how much the mean of either estimate over {images profile} test images lies below that of importance sampling with $K={List.last (importanceCounts profile)}$. An estimate that lies above that one, which noise allows and which happens by ${Markup.fixedPoint 2 above}$ nats at most, is not drawn, and differences below so much are noise; colours and marks as above."
         2
 
 let private table (results: Results) =
@@ -109,7 +117,7 @@ let private table (results: Results) =
     LinearLikelihood.latents results.Plan.Profile
     |> Table.over
         "uva1.4.table"
-        "Linear-Gaussian model: the divergence of the posterior from the prior, and the root mean square errors of two estimates of $\\log p(x)$ with $K$ samples (nats)."
+        $"Linear-Gaussian model: the divergence of the posterior from the prior, and the root mean square errors of two estimates of $\\log p(x)$ with $K$ samples, over {LinearLikelihood.points results.Plan.Profile} draws of $x$ (nats)."
         [
             Column.number "$L$" 0 float
             column "Divergence" 1 (fun latent -> $"kl.{latent}")
@@ -126,8 +134,8 @@ let private report (results: Results) : Section =
     let cut = BinarizedMnist.shortenedBy "epochs on binarized MNIST" profile
     let latents, counts = LinearLikelihood.latents profile, LinearLikelihood.sampleCounts profile
     let easy, largest, most, samples = latents[1], List.last latents, List.last counts, snd (shown profile)
-    let error name = each results linear $"{name}.{largest}.{samples}"
-    let naive, importance = error "prior", error "importance"
+    let error = each results linear
+    let naive, importance = error $"prior.{largest}.{samples}", error $"importance.{largest}.{samples}"
     // A hundredfold number of samples should divide the error by ten.
     let gain name = mean results linear $"{name}.{easy}.{most / 100}" / mean results linear $"{name}.{easy}.{most}"
     let gains = estimators |> List.map (fst >> gain)
@@ -146,8 +154,15 @@ let private report (results: Results) : Section =
                 Value.integer "uva1.4.dimension" (int LinearLikelihood.dataDimension)
                 Value.number "uva1.4.sigma" 1 LinearLikelihood.sigma
                 Value.integer "uva1.4.samples" samples
+                Value.integer "uva1.4.points" (LinearLikelihood.points profile)
+                for (name, _), gain in List.zip estimators gains do
+                    Value.number $"uva1.4.gain.{name}" 1 gain
                 Seeds.value "uva1.4.naive" 1 naive
                 Seeds.value "uva1.4.importance" 3 importance
+                // Over draws of x, of the first seed; over seeds there is none where there is one.
+                let ofFirst name = (error $"{name}.{largest}.{samples}.error").Head
+                Value.number "uva1.4.naive.error" 1 (ofFirst "prior")
+                Value.number "uva1.4.importance.error" 3 (ofFirst "importance")
                 Value.integer "uva1.4.most" mostPrior
                 Value.integer "uva1.4.images" (images profile)
                 Seeds.value "uva1.4.digits.prior" 2 (each results digits $"prior.{mostPrior}")

@@ -4,6 +4,7 @@ module Research.Experiments.Uva.LinearLikelihood
 open TorchSharp
 open Research.Core
 open Research.Host
+open Research.Report
 open Research.Experiments
 
 let dataDimension = 128L
@@ -65,7 +66,8 @@ let private errorsAt (m: LinearGaussian) (counts: int list) (draw: string -> int
     ],
     klPosterior mean covariance
 
-/// Values `prior.L.K` and `importance.L.K`, root mean square errors of log p(x) in nats over data drawn from the model;
+/// Values `prior.L.K` and `importance.L.K`, root mean square errors of log p(x) in nats over data drawn from the model, with
+/// their standard errors `.error`, those of the mean squares over twice the root;
 /// `kl.L`, the mean divergence of the posterior from the prior; `margin.L`.
 let private measure (profile: Profile) (context: RunContext) = [
     let noise = context.Noise
@@ -82,7 +84,11 @@ let private measure (profile: Profile) (context: RunContext) = [
             ]
             |> List.unzip
         for name, errors in errors |> List.concat |> List.groupBy fst do
-            name, errors |> List.averageBy (fun (_, e) -> e * e) |> sqrt
+            let squares = errors |> List.map (fun (_, e) -> e * e)
+            let rms = sqrt (List.average squares)
+            name, rms
+            let _, se = Seeds.meanSe squares
+            $"{name}.error", (if rms > 0.0 then se / (2.0 * rms) else 0.0)
         let nowhere = torch.zeros ([| 1L; dataDimension |], torch.float64)
         $"kl.{latent}", List.average divergences
         $"margin.{latent}", margin (snd (LinearGaussian.posterior m nowhere))
