@@ -102,15 +102,11 @@ let sweepFigure (results: Results) =
             for name, make in families ->
                 name, [ for k in sweep -> float k, List.truncate (common make) (values make k) ]
         ]
-        let others = [
-            for name, make in families do
-                let points = [|
-                    for k in sweep do
-                        for nats in List.skip (common make) (values make k) -> float k, nats
-                |]
-                if points.Length > 0 then
-                    Scatter($"{name}, second seed", points)
-        ]
+        let others = [|
+            for _, make in families do
+                for k in sweep do
+                    for nats in List.skip (common make) (values make k) -> float k, nats
+        |]
         let standard = mean results bound latent standard
         // The dotted line of the standard prior must be in view.
         let all = standard :: List.collect (fun (_, make) -> List.collect (values make) sweep) families
@@ -118,7 +114,8 @@ let sweepFigure (results: Results) =
         Panel.axes $"$L={latent}$" (Axis.log "components $K$") y [
             for name, points in curves do
                 Seeds.line name points
-            yield! others
+            if others.Length > 0 then
+                Scatter("second seed", others)
             Level("standard", standard)
         ]
         |> Panel.withLegend Below

@@ -92,11 +92,11 @@ let private start i = $"start {i + 1}"
 let private names =
     [ for i in 0 .. DiracRuns.kept - 1 -> start i ] @ [ "averaged, on its way"; "averaged, at the end" ]
 
-let private planes metric kind caption panels : Figure =
+let private planes metric kind columns caption panels : Figure =
     Figure.grid
         $"ift3.{(metricName metric).ToLowerInvariant()}-{kind}"
         $"Dirac-GAN with the {metricName metric} metric: {caption}"
-        3
+        columns
         panels
     |> Figure.naming names
 
@@ -123,6 +123,7 @@ let private phaseFigure results metric : Figure =
     |> planes
         metric
         "phase"
+        3
         $"one orbit until it is within a hundredth of its largest radius or {DiracRuns.iterations} iterations are over (thin; of more than {few} turns about ten, evenly), and the last 500 iterations from three initialisations (thick, a colour and a dash each), without averaging. Where a game converges they shrink to the origin, and what is smaller than a point is not drawn; on a common cycle they cover each other. The last panel shows, for comparison, the whole orbit, up to a radius of {inv farthest}, when both players move on the old state."
 
 let private averageFigure results metric : Figure =
@@ -142,6 +143,7 @@ let private averageFigure results metric : Figure =
     |> planes
         metric
         "average"
+        5
         $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (some of the turns, as in the figure of its orbits, so that what is drawn is not connected), the last 500 iterations (thick, of another colour) with a point for the last of them, and the game itself over these (thin, blue). What is smaller than a point is not drawn."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
@@ -168,9 +170,9 @@ let private timeFigure results : Figure =
         2
         [
             panel Jsd Below "JSD" "$r$" radius
-            panel W1 NoLegend "W1" "$r$" radius
-            panel Jsd NoLegend "JSD, averaged" "largest $|\\bar\\theta|$" envelope
-            panel W1 NoLegend "W1, averaged" "largest $|\\bar\\theta|$" envelope
+            panel W1 Below "W1" "$r$" radius
+            panel Jsd NoLegend "JSD, averaged" "largest average" envelope
+            panel W1 NoLegend "W1, averaged" "largest average" envelope
         ]
 
 let private outcomes (all: Played list) count : Table =

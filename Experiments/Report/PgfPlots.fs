@@ -87,6 +87,18 @@ let private shownRange (isSquare: bool) (axis: Axis) (shown: float[]) : Axis =
             axis |> Axis.between (low - slack) (high + slack)
     | _ -> axis
 
+/// Entries of a legend to a row: all of them (-1), or half where a row of all would be wider than the panel's room in
+/// millimetres, which would push the figure's panels below each other.
+let private legendColumns (room: float) (panel: AxesPanel) =
+    let names =
+        panel.Series
+        |> List.filter (Series.isLone >> not)
+        |> List.map Series.name
+        |> List.filter ((<>) "")
+    // A footnote's letters, and a piece of the line with its margins.
+    let width = names |> List.sumBy (fun name -> 1.6 * float (Markup.plain name).Length + 9.0)
+    if width <= room then -1 else (names.Length + 1) / 2
+
 /// A panel; where another one of its row has a title it keeps room for one, so that the frames of a row are level.
 let private axesPanel
     (path: int -> string)
@@ -114,7 +126,10 @@ let private axesPanel
         | SouthEast -> [ "legend pos=south east" ]
         | SouthWest -> [ "legend pos=south west" ]
         // Room for tick and axis labels, whatever the panel's height.
-        | Below -> [ "legend columns=-1"; "legend style={at={(0.5,0)}, yshift=-11mm, anchor=north}" ]
+        | Below -> [
+            $"legend columns={legendColumns (textWidth / float columns) panel}"
+            "legend style={at={(0.5,0)}, yshift=-11mm, anchor=north}"
+          ]
         | NoLegend -> []
 
     let shown = panel.Series |> List.toArray |> Array.collect Series.shown
