@@ -143,7 +143,7 @@ let private averageFigure results metric : Figure =
     |> planes
         metric
         "average"
-        5
+        4
         $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (some of the turns, as in the figure of its orbits, so that what is drawn is not connected), the last 500 iterations (thick, of another colour) with a point for the last of them, and the game itself over these (thin, blue). What is smaller than a point is not drawn."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
