@@ -36,6 +36,7 @@ let silent =
         "noindent"
         "par"
         "smallskip"
+        "FloatBarrier"
         "medskip"
         "centering"
         "small"
