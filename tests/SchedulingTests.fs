@@ -99,12 +99,21 @@ let private scheduling =
             let items = [| item "first" [] 1 obey; item "second" [] 1 ignore |]
             let outcomes = Scheduler(1, board).Run(items, source.Token)
 
-            Expect.all
-                outcomes
-                (fun o -> o.Status = WorkStatus.Cancelled)
+            Expect.sequenceEqual
+                [ for o in outcomes -> o.Status ]
+                [ WorkStatus.Cancelled; WorkStatus.Waiting ]
                 "nothing starts after an interruption"
 
-            Expect.equal (RunSummary(outcomes, 0).ExitCode) 130 "exit code of an interrupted command")
+            let summary = RunSummary(outcomes, 0)
+            Expect.equal summary.ExitCode 130 "exit code of an interrupted command"
+
+            Expect.sequenceEqual
+                (summary.Lines())
+                [
+                    "1 cancelled, 1 waiting, 0 cached"
+                    "  first: interrupted; it resumes where it stopped"
+                ]
+                "What has not begun is counted and not listed")
 
         testCase "host/schedule/mistakes" (fun () ->
             for items in

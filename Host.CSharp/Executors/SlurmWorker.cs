@@ -35,7 +35,7 @@ public sealed class SlurmWorker(RunStore store, torch.Device device, int jobs, I
         var summary = runner.Run(requests, signals.Token);
         foreach (var line in summary.Lines())
             board.Say(line);
-        if (signals.IsOutOfTime && summary.Outcomes.Any(outcome => outcome.Status == WorkStatus.Cancelled))
+        if (signals.IsOutOfTime && summary.IsInterrupted)
             QueueUpAgain(requests, $"{tasks}.{index}.limit");
         return summary.ExitCode;
     }

@@ -10,11 +10,15 @@ public sealed record RunSummary(IReadOnlyList<WorkOutcome> Outcomes, int Cached)
     /// <summary>Whether the results of all requested runs can be used.</summary>
     public bool IsComplete => Outcomes.All(outcome => outcome.Status == WorkStatus.Done);
 
+    /// <summary>Whether an interruption ended or kept back any.</summary>
+    public bool IsInterrupted =>
+        Outcomes.Any(outcome => outcome.Status is WorkStatus.Cancelled or WorkStatus.Waiting);
+
     /// <summary>
     /// 0 when all are done or submitted, 1 when one failed, 130 (as shells count it) when the user interrupted.
     /// </summary>
     public int ExitCode =>
-        Outcomes.Any(outcome => outcome.Status == WorkStatus.Cancelled) ? Interrupted
+        IsInterrupted ? Interrupted
         : Outcomes.All(outcome => outcome.Status is WorkStatus.Done or WorkStatus.Submitted) ? 0
         : ResearchException.RunFailed;
 
@@ -23,7 +27,9 @@ public sealed record RunSummary(IReadOnlyList<WorkOutcome> Outcomes, int Cached)
     {
         var counts = Outcomes.CountBy(outcome => outcome.Status)
             .Select(pair => $"{pair.Value} {pair.Key.ToString().ToLowerInvariant()}");
-        var others = Outcomes.Where(outcome => outcome.Status is not (WorkStatus.Done or WorkStatus.Submitted))
+        // What waits for the next command has nothing to tell.
+        var others = Outcomes
+            .Where(outcome => outcome.Status is not (WorkStatus.Done or WorkStatus.Submitted or WorkStatus.Waiting))
             .OrderBy(outcome => outcome.Status != WorkStatus.Failed).ToList();
         var more = others.Count - MostReasons;
         return

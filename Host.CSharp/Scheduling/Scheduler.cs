@@ -63,7 +63,7 @@ public sealed class Scheduler(
                 while (true)
                 {
                     if (cancellation.IsCancellationRequested)
-                        Show(graph.CancelAllBut(running.Keys.ToHashSet()));
+                        graph.CancelAllBut(running.Keys.ToHashSet());
                     var wakeUp = graph.Resume(Environment.TickCount64);
                     if (graph.Take(free) is { } index)
                         return index;

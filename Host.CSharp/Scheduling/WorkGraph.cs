@@ -94,21 +94,17 @@ internal sealed class WorkGraph
         return ended;
     }
 
-    /// <summary>Ends all that has not started, in the order given.</summary>
-    public IReadOnlyList<WorkOutcome> CancelAllBut(IReadOnlySet<int> running)
+    /// <summary>Ends all that has not started, after an interruption.</summary>
+    public void CancelAllBut(IReadOnlySet<int> running)
     {
         ready.Clear();
         deferred.Clear();
-        var ended = new List<WorkOutcome>();
         for (var index = 0; index < items.Count; index++)
             if (outcomes[index] is null && !running.Contains(index))
             {
-                var outcome = new WorkOutcome(items[index].Id, WorkStatus.Cancelled, "interrupted before it started");
-                outcomes[index] = outcome;
+                outcomes[index] = new(items[index].Id, WorkStatus.Waiting, "interrupted before it started");
                 Settled++;
-                ended.Add(outcome);
             }
-        return ended;
     }
 
     private void Connect()

@@ -50,8 +50,11 @@ public enum WorkStatus
     /// <summary>Not started, because an item that it depends on is not done.</summary>
     Skipped,
 
-    /// <summary>Interrupted, or not started because of an interruption.</summary>
+    /// <summary>Interrupted.</summary>
     Cancelled,
+
+    /// <summary>Not started because of an interruption.</summary>
+    Waiting,
 
     /// <summary>Handed to others, who may not have begun.</summary>
     Submitted,
