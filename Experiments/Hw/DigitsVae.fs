@@ -56,7 +56,7 @@ let private figures results trained = [
 ]
 
 let private table (results: Results) (models: Trained list) =
-    let none = Missing "the source states only the validation bound"
+    let none = Missing "the book states only the validation bound"
     let row title source metric = title, source, Metric.cell results metric models
 
     [
@@ -103,10 +103,10 @@ let private report (results: Results) : Section =
                 Value.integer "hw5.1.samples" (importanceSamples plan.Profile)
             ]
             Claims = [
-                Claim.that "HW Q5" "hw5.1.elbo" "digits, best validation $-$ELBO, $L=16$"
+                Claim.that "Tomczak (HW Q5)" "hw5.1.elbo" "digits, best validation $-$ELBO, $L=16$"
                 |> Claim.besideCited source
                 |> Claim.judgedBy (AtMost required) (of' best)
-                |> Claim.noting "the source's value is read off its figure; one nat covers the spread between seeds"
+                |> Claim.noting "the book's value is read off its figure; one nat covers the spread between seeds"
                 Certificate.claim results "HW Q5" "hw5.1" "digits" certificates
             ]
             Guards = [

@@ -58,7 +58,7 @@ let private figure (results: Results) =
     panels half (fun cell -> Scatter("", samples cell |> Array.filter isInside))
     |> Figure.grid
         "ift8.samples"
-        $"The targets $\\exp(-U)$ (left) and {shown} samples of the planar flows with $k$ layers fitted to them{firstOf (PlanarFit.seeds results.Plan)}, on $[-{inv half},{inv half}]^2$; {outside}."
+        $"The targets (left: $\\exp(-U)$ over its integral for arcs, and for sine over that of the strip $|z_1|\\le5$, drawn beyond it as well) and {shown} samples of the planar flows with $k$ layers fitted to them{firstOf (PlanarFit.seeds results.Plan)}, on $[-{inv half},{inv half}]^2$; {outside}."
         4
 
 /// How far the mean loss is above its infimum.

@@ -71,7 +71,7 @@ let private table (results: Results) =
     all ()
     |> Table.over
         "ift7.table"
-        "Negative log-likelihood of planar flows fitted to samples (nats): training loss, mean over the last 200 of the iterations, and held-out samples. The entropy is the floor of the expectation of both."
+        "Negative log-likelihood of planar flows fitted to samples (nats): training loss, mean over the last 200 of the iterations, and held-out samples. The entropy is the floor of the expectation of the latter; a training loss below it would be overfitting."
         [
             Column.text "Target" _.Target.Name
             Column.right "$k$" (fun cell -> Text(string cell.Layers))

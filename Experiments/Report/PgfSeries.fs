@@ -13,7 +13,7 @@ let maxPoints = 240
 let private maxTrail = 1200
 
 /// Points of one cloud that TeX gets at most.
-let private maxScatter = 400
+let private maxScatter = 500
 
 let private coordinates (points: (float * float)[]) =
     points

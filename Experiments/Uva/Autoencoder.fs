@@ -217,7 +217,7 @@ let private table (results: Results) =
     ]
     |> Table.over
         "uva1.1.table"
-        $"Digits, two autoencoders and a VAE. Above, distances as the root mean square over pixels, in grey levels of 16: of decoded images from the nearest training image (means over {draws} draws or all test images), and of restored images from what they restore. Below, nats an image (at the code of the first autoencoder, at a draw of the code of the others) and the scale of the codes."
+        $"Digits, two autoencoders and a VAE. Above, distances as the root mean square over pixels, in grey levels of 16, codes at their means: of decoded images from the nearest training image (means over {draws} draws or all test images), and of restored images from what they restore. Below, nats an image (at the code of the first autoencoder, at a draw of the code of the others) and the scale of the codes."
         (Column.text "" (fun (title, _, _) -> title) :: List.map column kinds)
     |> Table.withNote (Digits.patienceNote results "The VAE")
 

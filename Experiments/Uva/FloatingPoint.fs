@@ -109,37 +109,28 @@ let private error results example formula precision =
 
 let private table (results: Results) =
     let precisions = List.map fst precisions
-    let first, exactly = precisions.Head, "exact"
-    /// What it is stands beside the exact value, its parameters and what the source prints of it below.
-    let name example precision =
+    /// What an example is stands in its first row.
+    let inFirst of' (example, precision) = if precision = precisions.Head then of' example else Text ""
+    let printed example =
         match example.Printed with
-        | _ when precision = exactly -> example.What
-        | _ when precision = first -> example.Parameters
-        | Some(mantissa, power) -> $"printed ${mantissa}\\cdot10^{{{power}}}$"
-        | None -> ""
-    let value formula (example, precision) =
-        if precision <> exactly then
-            Scientific(computed results example formula precision, 5)
-        elif formula = fst formulas.Head then
-            Scientific(exact example, 5)
-        else
-            Text ""
-    let errorOf formula (example, precision) =
-        if precision = exactly then
-            Text ""
-        else
-            Scientific(error results example formula precision, 1)
+        | Some(mantissa, power) -> Text $"${mantissa}\\cdot10^{{{power}}}$"
+        | None -> Text ""
 
-    List.allPairs examples (exactly :: precisions)
+    List.allPairs examples precisions
     |> Table.over
         "uva1.5.table"
-        "$\\mathrm{KL}(q\\|p)$ of a normal $q$ and $p$ the standard normal, in nats: the exact value (a series in decimal arithmetic of 28 digits), and two formulas in two precisions with their relative errors."
+        "$\\mathrm{KL}(q\\|p)$ of a normal $q$ and $p$ the standard normal, in nats: what the source prints, the exact value (a series in decimal arithmetic of 28 digits), and two formulas in two precisions with their relative errors."
         [
-            Column.text "$q$" (fun (example, precision) -> name example precision)
+            Column.text "$q$" (fun (example, precision) ->
+                if precision = precisions.Head then example.What else example.Parameters)
+            Column.right "Printed" (inFirst printed)
+            Column.right "Exact" (inFirst (fun example -> Scientific(exact example, 5)))
             Column.text "" snd
             for formula, _ in formulas do
-                Column.right formula (value formula)
-                Column.right "error" (errorOf formula)
+                Column.right formula (fun (example, precision) ->
+                    Scientific(computed results example formula precision, 5))
+                Column.right "error" (fun (example, precision) ->
+                    Scientific(error results example formula precision, 1))
         ]
 
 /// In units that leave digits before the point. Ours must round to the digits that the source prints.

@@ -105,26 +105,30 @@ let private figure (results: Results) =
     ]
     |> Figure.grid
         "uva1.4.error"
-        $"Two estimates of $\\log p(x)$. Above, the root mean square error over {LinearLikelihood.points profile} draws of $x$ from a linear-Gaussian model, where $\\log p(x)$ is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ from $2$ on at $K={samples}$ (at $L=1$ the proposal is the posterior). Below, on two trained VAEs, by how much the mean of either estimate over {images profile} test images lies below that of importance sampling with $K={List.last (importanceCounts profile)}$. An estimate that lies above that one, which noise allows and which happens by ${Markup.fixedPoint 2 above}$ nats at most, is not drawn, and differences below so much are noise; colours and marks as above."
+        $"Two estimates of $\\log p(x)$. Above, the root mean square error over {LinearLikelihood.points profile} draws of $x$ from a linear-Gaussian model, where $\\log p(x)$ is exact: against the number $K$ of samples at $L={latent}$, and against the dimension $L$ of $z$ from $2$ on at $K={samples}$ (at $L=1$ the proposal is the posterior). Below, on two trained VAEs, by how much the mean of either estimate over {images profile} test images lies below that of importance sampling with $K={List.last (importanceCounts profile)}$. An estimate that lies above that one, by ${Markup.fixedPoint 2 above}$ nats at most, is not drawn; colours and marks as above."
         2
 
 let private table (results: Results) =
     let counts = LinearLikelihood.sampleCounts results.Plan.Profile
-    let several = counts[counts.Length - 3 ..]
+    let several = counts[counts.Length - 2 ..]
+    let runs = (linear results.Plan).Length
     let column header decimals (name: int -> string) =
         Column.right header (fun latent -> Seeds.cell decimals (each results linear (name latent)))
 
     LinearLikelihood.latents results.Plan.Profile
     |> Table.over
         "uva1.4.table"
-        $"Linear-Gaussian model: the divergence of the posterior from the prior, and the root mean square errors of two estimates of $\\log p(x)$ with $K$ samples, over {LinearLikelihood.points results.Plan.Profile} draws of $x$ (nats)."
+        $"Linear-Gaussian model: the divergence of the posterior from the prior, and the root mean square errors of two estimates of $\\log p(x)$ with $K$ samples, over {LinearLikelihood.points results.Plan.Profile} draws of $x$ for each seed, with standard errors over these (nats)."
         [
             Column.number "$L$" 0 float
             column "Divergence" 1 (fun latent -> $"kl.{latent}")
             for name, title in [ "prior", "Prior"; "importance", "Importance" ] do
                 for k in several do
                     let header = if k = several.Head then $"{title}, $K={k}$" else $"$K={k}$"
-                    column header 4 (fun latent -> $"{name}.{latent}.{k}")
+                    Column.right header (fun latent ->
+                        // The seeds' draws of x are all different.
+                        let error = mean results linear $"{name}.{latent}.{k}.error" / sqrt (float runs)
+                        MeanSe(mean results linear $"{name}.{latent}.{k}", error, 4))
         ]
     |> Table.withNote "With one dimension the proposal is the posterior itself, and a single sample is exact."
 
@@ -163,6 +167,13 @@ let private report (results: Results) : Section =
                 let ofFirst name = (error $"{name}.{largest}.{samples}.error").Head
                 Value.number "uva1.4.naive.error" 1 (ofFirst "prior")
                 Value.number "uva1.4.importance.error" 3 (ofFirst "importance")
+                // The one before the largest, with the most samples.
+                let hard = latents[latents.Length - 2]
+                Value.integer "uva1.4.hard" hard
+                Value.number "uva1.4.hard.kl" 1 (mean results linear $"kl.{hard}")
+                Value.scientific "uva1.4.hard.needed" 1 (exp (mean results linear $"kl.{hard}"))
+                Value.integer "uva1.4.hard.draws" most
+                Value.number "uva1.4.hard.error" 2 (mean results linear $"prior.{hard}.{most}")
                 Value.integer "uva1.4.most" mostPrior
                 Value.integer "uva1.4.images" (images profile)
                 Seeds.value "uva1.4.digits.prior" 2 (each results digits $"prior.{mostPrior}")
