@@ -37,6 +37,7 @@ let silent =
         "par"
         "smallskip"
         "FloatBarrier"
+        "phantomsection"
         "medskip"
         "centering"
         "small"
