@@ -5,7 +5,7 @@ module Research.Report.ClaimTable
 let rec private letter i = (if i < 26 then "" else letter (i / 26 - 1)) + string (char (int 'a' + i % 26))
 
 /// Claims that a table shows in one row: neighbours about the same thing, none of which is judged. Their ids differ
-/// in the last part only.
+/// in the last part only. Two values with their errors are too wide to stand side by side.
 let private grouped (judgements: Judgement list) : Judgement list list =
     let stem judged = judged.Claim.Id[.. judged.Claim.Id.LastIndexOf '.' - 1]
 
@@ -14,6 +14,7 @@ let private grouped (judgements: Judgement list) : Judgement list list =
         && a.Note = b.Note
         && a.Claim.Rule.IsNotJudged
         && a.Claim.Rule = b.Claim.Rule
+        && List.forall (fun judged -> System.Double.IsNaN judged.Se) [ a; b ]
 
     List.foldBack
         (fun judged groups ->
