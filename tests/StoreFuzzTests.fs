@@ -40,7 +40,7 @@ let private shown (root: string) =
     [
         for file in Render.generated Set.empty report do
             file.Path, Encoding.Latin1.GetString file.Bytes
-        "claims.json", report.Sections |> List.collect Section.judgements |> Claim.json
+        "claims.json", report.Sections |> List.collect Section.judgements |> Claim.json report.Revision
     ]
 
 /// One to three changes to files of the store.

@@ -106,11 +106,12 @@ let private claims =
                 |> Claim.judgedBy (Within(1.0, 25.0)) [ 25.5 ]
                 |> Claim.judge origin
 
-            use json = JsonDocument.Parse(Claim.json [ claim ])
+            use json = JsonDocument.Parse(Claim.json "r1" [ claim ])
             let first = json.RootElement[0]
             Expect.equal (first.GetProperty("id").GetString()) "cs1.kl" "Id"
             Expect.equal (first.GetProperty("reference").ValueKind) JsonValueKind.Null "No reference"
             Expect.equal (first.GetProperty("se").ValueKind) JsonValueKind.Null "One seed has no error"
+            Expect.equal (first.GetProperty("revision").GetString()) "r1" "Revision"
             Expect.equal (first.GetProperty("verdict").GetString()) "as expected" "Verdict")
     ]
 

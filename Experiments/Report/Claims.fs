@@ -211,8 +211,8 @@ module Claim =
         ]
         |> String.concat "; "
 
-    /// The array of claims.json. Numbers that JSON cannot hold are null.
-    let json (judgements: Judgement list) =
+    /// The array of claims.json, each claim with the revision that made it. Numbers that JSON cannot hold are null.
+    let json (revision: string) (judgements: Judgement list) =
         use buffer = new MemoryStream()
 
         do
@@ -242,6 +242,7 @@ module Claim =
                 writer.WriteString("profile", judged.Origin.Profile)
                 writer.WriteString("data", judged.Origin.Data)
                 writer.WriteString("device", judged.Origin.Device)
+                writer.WriteString("revision", revision)
                 writer.WriteString("note", Markup.plain judged.Note)
                 writer.WriteEndObject()
 
