@@ -209,5 +209,8 @@ module Render =
         for file in files do
             replace (Path.Combine(directory, file.Path)) file.Bytes
 
-        replace (Path.Combine(resultsDirectory, "claims.json")) (utf8 (Claim.json report.Revision (allClaims report)))
+        replace
+            (Path.Combine(resultsDirectory, "claims.json"))
+            (utf8 (Claim.json report.Revision (allClaims report)))
+
         files, check sources report
