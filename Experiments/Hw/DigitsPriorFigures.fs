@@ -17,11 +17,16 @@ let difference results latent choice =
     let ours, standard = measured results bound latent choice, measured results bound latent standard
     List.map2 (-) ours (List.truncate ours.Length standard)
 
-/// The mean over those seeds that all numbers of components of a family have, which alone compare them.
-let ofSweep (results: Results) metric latent make : (int * float) list =
+/// A family's values by the number of components, of the seeds that all numbers have, and of those that some have beside.
+let private bySweep (results: Results) metric latent make : (int * (float list * float list)) list =
     let measured = [ for k in sweep results.Plan.Profile -> k, measured results metric latent (make k) ]
     let common = measured |> List.map (snd >> List.length) |> List.min
-    [ for k, values in measured -> k, Seeds.mean (List.truncate common values) ]
+    [ for k, values in measured -> k, List.splitAt common values ]
+
+/// The mean over the seeds that all numbers of components have, which alone compare them.
+let ofSweep (results: Results) metric latent make : (int * float) list = [
+    for k, (common, _) in bySweep results metric latent make -> k, Seeds.mean common
+]
 
 /// How far the test -ELBOs of the seeds of one prior are apart at most: a difference between priors of that size says
 /// nothing.
@@ -95,21 +100,24 @@ let table (results: Results) latent =
 let sweepFigure (results: Results) =
     let sweep = sweep results.Plan.Profile
     let panel latent =
-        let families = [ "mixture", mixtureOf; "VampPrior", vampOf ]
-        let values make k = measured results bound latent (make k)
-        let common make = sweep |> List.map (values make >> List.length) |> List.min
-        let curves = [
-            for name, make in families ->
-                name, [ for k in sweep -> float k, List.truncate (common make) (values make k) ]
+        let families = [
+            for name, make in [ "mixture", mixtureOf; "VampPrior", vampOf ] -> name, bySweep results bound latent make
         ]
+        let curves = [ for name, values in families -> name, [ for k, (common, _) in values -> float k, common ] ]
         let others = [|
-            for _, make in families do
-                for k in sweep do
-                    for nats in List.skip (common make) (values make k) -> float k, nats
+            for _, values in families do
+                for k, (_, others) in values do
+                    for nats in others -> float k, nats
         |]
         let standard = mean results bound latent standard
         // The dotted line of the standard prior must be in view.
-        let all = standard :: List.collect (fun (_, make) -> List.collect (values make) sweep) families
+        let all =
+            standard
+            :: [
+                for _, values in families do
+                    for _, (common, others) in values do
+                        yield! common @ others
+            ]
         let y = Axis.linear "test $-$ELBO (nats)" |> Axis.between (List.min all - 0.5) (List.max all + 0.5)
         Panel.axes $"$L={latent}$" (Axis.log "components $K$") y [
             for name, points in curves do

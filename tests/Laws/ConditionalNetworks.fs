@@ -8,12 +8,6 @@ open Research.Models
 open Research.Tests.Laws.Shared
 open Research.Tests.Laws.State
 
-let private within (body: unit -> unit) () =
-    use _ = torch.NewDisposeScope()
-    body ()
-
-let private normals seed shape = (gaussian seed shape).float()
-
 let private shape: VaeShape = {
     Data = 6
     Latent = 2

@@ -7,13 +7,9 @@ open Research.Core
 open Research.Models
 open Research.Tests.Laws.Shared
 open Research.Tests.Laws.State
-open Research.Tests.Laws.Networks
+open Research.Tests.Laws.ConvolutionalNetworks
 
-let private normals seed shape = (gaussian seed shape).float()
 let private leaky (slope: float) (x: Tensor) : Tensor = x.clamp_min 0.0 + slope * x.clamp_max 0.0
-
-let private layer (s: Map<string, Tensor>) key (x: Tensor) : Tensor =
-    x.matmul (s[$"{key}.weight"].t()) + s[$"{key}.bias"]
 
 let private square (n: int64) = [| n; n |]
 
@@ -47,10 +43,6 @@ let private shuffled (x: Tensor) : Tensor =
     let b, c, h, w = x.size 0, x.size 1 / 4L, x.size 2, x.size 3
 
     (x.reshape [| b; c; 2L; 2L; h; w |]).permute(0L, 1L, 4L, 2L, 5L, 3L).reshape [| b; c; 2L * h; 2L * w |]
-
-let private within (body: unit -> unit) () =
-    use _ = torch.NewDisposeScope()
-    body ()
 
 /// Running statistics that are not where they start.
 let private moveStatistics (parameters: Parameters) =

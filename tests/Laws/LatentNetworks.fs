@@ -8,15 +8,6 @@ open Research.Models
 open Research.Tests.Laws.Shared
 open Research.Tests.Laws.State
 
-let private normals seed shape = (gaussian seed shape).float()
-
-let private within (body: unit -> unit) () =
-    use _ = torch.NewDisposeScope()
-    body ()
-
-let private layer (s: Map<string, Tensor>) key (x: Tensor) : Tensor =
-    x.matmul (s[$"{key}.weight"].t()) + s[$"{key}.bias"]
-
 /// log N(z; mu, diag exp logVar).
 let private logNormal (mu: Tensor) (logVar: Tensor) (z: Tensor) : Tensor =
     -0.5 * ((z - mu).square() / logVar.exp () + logVar + log (2.0 * System.Math.PI)).sum -1L

@@ -8,17 +8,9 @@ open Research.Models
 open Research.Tests.Laws.Shared
 open Research.Tests.Laws.State
 
-let private within (body: unit -> unit) () =
-    use _ = torch.NewDisposeScope()
-    body ()
-
-let private normals seed shape = (gaussian seed shape).float()
 let private shape: M2Shape = { Data = 6; Classes = 3; Latent = 2; Hidden = 5 }
 let private create p = M2.create p shape
 let private batch = 4L
-
-let private layer (s: Map<string, Tensor>) key (x: Tensor) : Tensor =
-    x.matmul (s[$"{key}.weight"].t()) + s[$"{key}.bias"]
 
 let private log1pExp (x: Tensor) = (1.0 + x.exp ()).log()
 

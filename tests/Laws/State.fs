@@ -22,6 +22,17 @@ type Start =
 
 type Entry = { Key: string; Shape: int list; Start: Start; Learned: bool }
 
+/// A test whose tensors go with it.
+let within (body: unit -> unit) () =
+    use _ = torch.NewDisposeScope()
+    body ()
+
+let normals seed shape = (gaussian seed shape).float()
+
+/// x W' + b.
+let layer (s: Map<string, Tensor>) key (x: Tensor) : Tensor =
+    x.matmul (s[$"{key}.weight"].t()) + s[$"{key}.bias"]
+
 let private learned key shape start = { Key = key; Shape = shape; Start = start; Learned = true }
 let buffer key shape start = { Key = key; Shape = shape; Start = start; Learned = false }
 let one key shape start = [ learned key shape start ]
