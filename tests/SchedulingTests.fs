@@ -26,10 +26,11 @@ let private scheduling =
             let mutable cores = 0
             let mutable highest = 0
             let gate = obj ()
-            let threads = ConcurrentDictionary<int, unit>()
+            // The threads themselves: .NET gives the number of one that has ended to the next.
+            let threads = ConcurrentDictionary<Thread, unit>()
 
             let work (at: WorkContext) =
-                threads[Environment.CurrentManagedThreadId] <- ()
+                threads[Thread.CurrentThread] <- ()
 
                 lock gate (fun () ->
                     cores <- cores + at.Threads
