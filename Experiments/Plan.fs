@@ -55,6 +55,12 @@ module Text =
     /// The same of what is a mean.
     let meanOver (seeds: 'seed list) = if seeds.Length > 1 then " (mean over seeds)" else ""
 
+/// Requests that differ in what decides no result.
+[<RequireQualifiedAccess>]
+module RunRequest =
+    /// It measures time: nothing else of the command runs beside it.
+    let alone (request: RunRequest) = RunRequest(request.Key, request.Threads, request.Work, IsAlone = true)
+
 /// What a run leaves behind, as lists.
 [<AutoOpen>]
 module Saving =

@@ -1,5 +1,8 @@
 namespace Research.Experiments
 
+open TorchSharp
+open Research.Core
+
 /// Statistics of plain numbers.
 [<RequireQualifiedAccess>]
 module Statistics =
@@ -7,6 +10,12 @@ module Statistics =
     let variance (values: float[]) : float =
         let mean = Array.average values
         (values |> Array.sumBy (fun v -> (v - mean) * (v - mean))) / float (values.Length - 1)
+
+    /// The mean of the largest absolute value of n standard normal numbers: the integral of 1 - P(|z| <= x)^n.
+    let largestOfNormals (n: int) : float =
+        use _ = torch.NewDisposeScope()
+        let x = torch.linspace (0.0, 10.0, 10_001L, dtype = torch.float64)
+        torch.trapezoid(1.0 - (x / sqrt 2.0).erf().pow(scalar (float n)), x).ToDouble()
 
     /// Of the mean.
     let standardError (values: float[]) : float = sqrt (variance values / float values.Length)

@@ -51,6 +51,31 @@ let private scheduling =
                 (fun o -> o.Status = WorkStatus.Done)
                 "a wide run fits one core")
 
+        testCase "host/schedule/alone" (fun () ->
+            let mutable running, others, threads = 0, 0, 0
+
+            let other (_: WorkContext) =
+                Interlocked.Increment &running |> ignore
+                Thread.Sleep 5
+                Interlocked.Decrement &running |> ignore
+
+            let timing (at: WorkContext) =
+                threads <- at.Threads
+
+                for _ in 1..20 do
+                    others <- max others (Volatile.Read &running)
+                    Thread.Sleep 1
+
+            let items = [
+                for i in 1..6 -> item $"other {i}" [] 1 other
+                yield WorkItem("timing", [||], 1, timing, IsAlone = true)
+                for i in 7..12 -> item $"other {i}" [] 1 other
+            ]
+
+            Expect.all (run 3 items) (fun o -> o.Status = WorkStatus.Done) "all are done"
+            Expect.equal others 0 "nothing runs beside what measures time"
+            Expect.equal threads 1 "and it computes with one thread all the same")
+
         testCase "host/schedule/failure" (fun () ->
             let order = ConcurrentQueue<string>()
             let note id = fun (_: WorkContext) -> order.Enqueue id

@@ -118,13 +118,11 @@ let private report (results: Results) : Section =
     let early = [
         for curve in losses "generator" -> curve |> Array.filter (fun (step, _) -> step <= 100.0) |> Array.averageBy snd
     ]
-    /// The largest mean of the generator's loss over a hundred steps.
+    /// The largest mean of the generator's loss over a hundred steps in a row, wherever these begin.
     let surest = [
         for curve in losses "generator" ->
-            curve
-            |> Array.groupBy (fun (step, _) -> int (step - 1.0) / 100)
-            |> Array.map (snd >> Array.averageBy snd)
-            |> Array.max
+            let hundred = curve |> Array.filter (fun (step, _) -> step <= 100.0) |> Array.length
+            curve |> Array.map snd |> Array.windowed hundred |> Array.map Array.average |> Array.max
     ]
     let of' name = runs |> List.map (nearest plan >> results.Value name)
     let distances = List.map2 (/) (of' "distance") (of' "real")

@@ -184,13 +184,19 @@ let keptWith (patience: int) (byEpoch: float[]) : int =
         else go (next + 1) best
     go 1 0
 
-/// The epoch, from 1, of the model that a training by minus the ELBO left behind.
+/// What early stopping watches, after each epoch: the loss where that is not minus the ELBO. A training of a fixed length
+/// (profile smoke) records no loss of its own.
+let watchedByEpoch (results: Results) (trained: Trained) : float[] =
+    let loss = byEpoch results "loss" trained
+    if loss.Length = 0 then byEpoch results "nelbo" trained else loss
+
+/// The epoch, from 1, of the model that a training left behind.
 let keptEpoch (results: Results) (trained: Trained) : int =
-    let bound = byEpoch results "nelbo" trained
+    let watched = watchedByEpoch results trained
     match trained.Run.Length with
-    | EarlyStop(_, patience) -> keptWith patience bound
+    | EarlyStop(_, patience) -> keptWith patience watched
     | Epochs _
-    | Steps _ -> bound.Length
+    | Steps _ -> watched.Length
 
 /// Minus the ELBO of the training images, the mean over the epoch after which the model was kept.
 let trainingBound: Metric<Trained> =

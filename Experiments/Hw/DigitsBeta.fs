@@ -49,10 +49,7 @@ let private label (beta: float, _) = $"$\\beta={inv beta}$"
 
 /// Where a training was stopped, by its own loss, and where its bound was best: the epochs, from 1.
 let private stop (results: Results) (trained: Trained) =
-    let bound = byEpoch results "nelbo" trained
-    // With beta = 1 the bound is the loss; a training of a fixed length (profile smoke) records no loss of its own.
-    let loss = byEpoch results "loss" trained
-    let watched = if loss.Length = 0 then bound else loss
+    let bound, watched = byEpoch results "nelbo" trained, watchedByEpoch results trained
     let indexOfLeast values = values |> Array.indexed |> Array.minBy snd |> fst
     {| Watched = watched; Bound = bound; Kept = indexOfLeast watched; Best = indexOfLeast bound |}
 
@@ -198,6 +195,12 @@ let private report (results: Results) : Section =
                 Guard.that "hw5.2.best" "the mean test bound is best at beta = 1"
                 |> Guard.holds (Seeds.mean (of' 1.0 bound) = List.min (means bound))
                 |> Guard.found [ "bounds", means bound ]
+                let kept = [ for beta, trained in models results -> beta, Metric.mean results keptBound trained ]
+                Guard.that
+                    "hw5.2.validation"
+                    "among all weights the mean validation bound of the model kept is best at beta = 1"
+                |> Guard.holds (fst (List.minBy snd kept) = 1.0)
+                |> Guard.found [ for beta, nats in kept -> $"beta {inv beta}", [ nats ] ]
                 Guard.that "hw5.2.likelihood" "the mean likelihood of test images, too, is best at beta = 1"
                 |> Guard.holds (Seeds.mean (of' 1.0 surprise) = List.min (means surprise))
                 |> Guard.found [ "-log p", means surprise ]

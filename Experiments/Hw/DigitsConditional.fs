@@ -222,6 +222,8 @@ let private report (results: Results) : Section =
     let again, learnedAgain = judgedAgain "standard" results, judgedAgain "ofclass" results
     let plain = Metric.each results surprise (plainTrainings results.Plan)
     let gain = List.map2 (+) (measured "logp" results) plain
+    /// What its divergence from the prior is lower by.
+    let saved = List.map2 (-) (Metric.each results kl (plainTrainings results.Plan)) (measured "kl" results)
     let claim id prior =
         Claim.that
             "HW Q5"
@@ -246,6 +248,7 @@ let private report (results: Results) : Section =
                 Seeds.value "hw5.3.ofclass.again" 1 (percent learnedAgain)
                 Seeds.value "hw5.3.accuracy.again" 1 (percent (judgedAgain "accuracy" results))
                 Seeds.value "hw5.3.gain" 2 gain
+                Seeds.value "hw5.3.saved" 2 saved
                 Seeds.value "hw5.3.marginal" 2 (measured "marginal" results)
             ]
             Claims = [
@@ -283,6 +286,10 @@ let private report (results: Results) : Section =
                     "hw5.3.cheaper"
                     "the likelihood of an image given its class exceeds that of the image for every seed"
                 |> Guard.every (fun g -> g > 0.0) "gains" gain
+                Guard.that
+                    "hw5.3.beyond"
+                    "for every seed the divergence of the conditional model is lower by more than log 10 nats"
+                |> Guard.every (fun nats -> nats > log 10.0) "saved" saved
             ]
     }
 

@@ -12,10 +12,13 @@ let measured (results: Results) metric latent choice =
 
 let mean results metric latent choice = Seeds.mean (measured results metric latent choice)
 
-/// Test -ELBO less that of the standard prior, seed by seed, over the seeds that both have.
-let difference results latent choice =
-    let ours, standard = measured results bound latent choice, measured results bound latent standard
+/// A quantity less that under the standard prior, seed by seed, over the seeds that both have.
+let differenceOf metric results latent choice =
+    let ours, standard = measured results metric latent choice, measured results metric latent standard
     List.map2 (-) ours (List.truncate ours.Length standard)
+
+/// The test -ELBO's.
+let difference results latent choice = differenceOf bound results latent choice
 
 /// A family's values by the number of components, of the seeds that all numbers have, and of those that some have beside.
 let private bySweep (results: Results) metric latent make : (int * (float list * float list)) list =

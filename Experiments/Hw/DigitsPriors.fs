@@ -99,7 +99,7 @@ let cost (plan: Plan) : RunRequest =
                 name, Timing.median times
                 name + ".spread", Timing.spread times
         ]
-    plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, work)
+    plan.Run("hw5.4.cost", [ "rounds", string rounds ], 1L, Some set, work) |> RunRequest.alone
 
 /// All runs of the study.
 let runs (plan: Plan) : RunRequest list = [

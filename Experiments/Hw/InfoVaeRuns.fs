@@ -213,6 +213,7 @@ let timing (plan: Plan) : RunRequest =
         context.Save(Timing.medians rounds steps [ for m in methods -> m.Key, stepper m ])
 
     plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, work)
+    |> RunRequest.alone
 
 let runs (plan: Plan) : RunRequest list = [
     for method in methods do

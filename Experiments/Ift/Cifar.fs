@@ -61,6 +61,17 @@ let private last (curve: (float * float)[]) = snd curve[curve.Length - 1]
 let private peak (o: Outcome) = Array.maxBy snd o.Metric
 let private late (o: Outcome) = Array.last (metricAtEvaluations o)
 
+/// The first and the last of the most logged steps in a row at which the metric is above a level; zeros where there is none.
+let private plateau (level: float) (o: Outcome) =
+    (((0.0, 0.0), None), o.Metric)
+    ||> Array.fold (fun ((first, last), since) (step, value) ->
+        if value > level then
+            let start = since |> Option.defaultValue step
+            (if step - start > last - first then (start, step) else (first, last)), Some start
+        else
+            (first, last), None)
+    |> fst
+
 /// A curve on its own scale, from 0 at its least value to 1 at its largest.
 let private scaled (curve: (float * float)[]) =
     let values = curve |> Array.map snd
@@ -169,6 +180,15 @@ let private report (results: Results) : Section =
     let agreeing kind = outcomes |> List.filter (fun o -> penalty o.Configuration = kind) |> List.collect together
     let free = outcomes |> List.find (fun o -> penalty o.Configuration = "none")
     let median = free.Metric |> Array.map snd |> Statistics.median
+    let saturatedFrom, saturatedTo = plateau (0.95 * log 2.0) free
+    let dip = Array.minBy snd free.Metric
+    /// The evaluation before which the free critic's metric is least in the mean: its step, that mean, and its FID.
+    let bottom =
+        Array.zip (metricAtEvaluations free) free.Frechet[2..]
+        |> Array.minBy fst
+        |> fun (mean, (step, frechet)) -> {| Step = step; Mean = mean; Frechet = frechet |}
+    let isSaturated = median > 0.9 * log 2.0
+    let hasPlateau = saturatedTo - saturatedFrom >= float scale.Steps / 10.0
     let scores = outcomes |> List.map (fun o -> last o.Inception)
     let lowest = Array.minBy snd free.Frechet
 
@@ -199,6 +219,14 @@ let private report (results: Results) : Section =
                 Value.number "ift4.worstfid" 2 (last worst.Frechet)
                 Value.number "ift4.untrained" 2 (snd free.Frechet[0])
                 Value.number "ift4.median" 2 median
+                Value.integer "ift4.plateau.from" (int saturatedFrom)
+                Value.integer "ift4.plateau.to" (int saturatedTo)
+                Value.number "ift4.dip" 2 (snd dip)
+                Value.integer "ift4.dip.step" (int (fst dip))
+                Value.integer "ift4.bottom.step" (int bottom.Step)
+                Value.number "ift4.bottom" 2 bottom.Mean
+                Value.number "ift4.bottom.fid" 2 bottom.Frechet
+                Value.number "ift4.freelate" 2 (late free)
                 Value.number "ift4.freefid" 2 (last free.Frechet)
                 Value.number "ift4.freeleast" 2 (snd lowest)
                 Value.integer "ift4.freeleaststep" (int (fst lowest))
@@ -230,7 +258,24 @@ let private report (results: Results) : Section =
                 Guard.that
                     "ift4.saturated"
                     "with nothing to tame the critic the median of JSD over the training is above 0.9 log 2"
-                |> Guard.every (fun m -> m > 0.9 * log 2.0) "median" [ median ]
+                |> Guard.holds isSaturated
+                |> Guard.found [ "median", [ median ] ]
+                Guard.that
+                    "ift4.plateau"
+                    "with nothing to tame the critic JSD stays above 0.95 log 2 for at least a tenth of the steps"
+                |> Guard.holds hasPlateau
+                |> Guard.found [ "steps", [ saturatedFrom; saturatedTo ] ]
+                Guard.that "ift4.briefly" "it does so, and yet its median over the training is not above 0.9 log 2"
+                |> Guard.holds (hasPlateau && not isSaturated)
+                |> Guard.found [ "steps", [ saturatedFrom; saturatedTo ]; "median", [ median ] ]
+                Guard.that "ift4.negative" "with nothing to tame the critic JSD is negative somewhere"
+                |> Guard.holds (snd dip < 0.0)
+                |> Guard.found [ "least", [ snd dip ] ]
+                Guard.that
+                    "ift4.against"
+                    "with nothing to tame the critic the metric ends above its least mean between evaluations, and FID below what it was there"
+                |> Guard.holds (late free > bottom.Mean && last free.Frechet < bottom.Frechet)
+                |> Guard.found [ "metric", [ bottom.Mean; late free ]; "FID", [ bottom.Frechet; last free.Frechet ] ]
                 Guard.that
                     "ift4.rise"
                     "every tamed metric is largest in the first half of the steps and ends below two thirds of that"

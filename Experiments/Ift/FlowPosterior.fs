@@ -144,6 +144,7 @@ let private timing (plan: Plan) : RunRequest =
             posterior.Key, VaeTraining.stepper run context x eps
         context.Save(Timing.medians rounds steps (List.map stepper posteriors))
     plan.Run("ift9.time", [ "rounds", string rounds; "steps", string steps ], 1L, None, work)
+    |> RunRequest.alone
 
 let private runs (plan: Plan) : RunRequest list = [
     for setting in settings do
@@ -237,7 +238,8 @@ let private report (results: Results) : Section =
     let cut = if cuts.IsEmpty then None else Some(String.concat ", " cuts)
     let origin = plan.Origin(data, plan.Seeds.Length, cut)
     let of' metric setting posterior = Metric.each results metric (measured plan setting posterior)
-    let together posterior = Seeds.mean (of' elbo Together posterior)
+    /// What a posterior's bound has more than the diagonal one's where each is trained with a decoder of its own.
+    let ahead posterior = Seeds.mean (of' elbo Together posterior) - Seeds.mean (of' elbo Together diagonal)
     let gained posterior = gains results posterior |> List.map Array.average
     let digits posterior = Seeds.mean (gaps results Digits posterior)
     /// By how many standard errors over the images, which are the same for all, a posterior's gap is narrower than the
@@ -257,14 +259,18 @@ let private report (results: Results) : Section =
             Values = [
                 for posterior in posteriors do
                     Seeds.value $"ift9.{posterior.Key}.together" 2 (of' elbo Together posterior)
+                    Seeds.value $"ift9.{posterior.Key}.togethergap" 2 (gaps results Together posterior)
                 for posterior in [ planar; iaf ] do
+                    Value.number $"ift9.{posterior.Key}.ahead" 2 (ahead posterior)
                     Seeds.value $"ift9.{posterior.Key}.gained" 2 (gained posterior)
                     let overImages = gains results posterior |> List.averageBy Statistics.standardError
                     Value.number $"ift9.{posterior.Key}.error" 3 overImages
                 Seeds.value "ift9.diagonal.elbo" 2 (of' elbo HeldDecoder diagonal)
                 Seeds.value "ift9.diagonal.gap" 2 (gaps results HeldDecoder diagonal)
-                Value.number "ift9.digits.diagonal" 2 (digits diagonal)
-                Value.number "ift9.digits.least" 2 (digits narrowest)
+                for posterior in [ diagonal; iaf ] do
+                    Seeds.value $"ift9.{posterior.Key}.digits" 2 (of' elbo Digits posterior)
+                Seeds.value "ift9.digits.diagonal" 2 (gaps results Digits diagonal)
+                Seeds.value "ift9.digits.least" 2 (gaps results Digits narrowest)
                 Value.text "ift9.digits.narrowest" narrowest.Label
                 Value.integer "ift9.epochs" (heldEpochs plan.Profile)
                 Value.integer "ift9.togetherepochs" (togetherEpochs plan.Profile)
@@ -274,8 +280,8 @@ let private report (results: Results) : Section =
             Guards = [
                 Guard.that
                     "ift9.together"
-                    "trained together, the planar flow's test ELBO is below the diagonal posterior's and the IAF's within a nat of it"
-                |> Guard.holds (together planar < together diagonal && abs (together iaf - together diagonal) < 1.0)
+                    "trained together, no flow's test ELBO is more than 0.05 nats above the diagonal posterior's"
+                |> Guard.holds ([ planar; iaf ] |> List.forall (fun flow -> ahead flow <= 0.05))
                 |> Guard.found (found elbo Together)
                 Guard.that
                     "ift9.planar"

@@ -74,6 +74,7 @@ let private run (plan: Plan) : RunRequest =
         "depths", String.Join(" ", depths)
     ]
     plan.Measure($"ift6.{Profile.name plan.Profile}", configuration, 1L, None, measure plan.Profile)
+    |> RunRequest.alone
 
 let private largestDense, private largestClosed = List.last denseDimensions, List.last closedDimensions
 
@@ -117,6 +118,7 @@ let private report (results: Results) : Section =
     let ratio = value $"dense.{largestDense}" / value $"closed.{largestDense}"
     let denseSlope, closedSlope = exponent "dense" largestDense, exponent "closed" largestClosed
     let difference = value "difference"
+    let growth name = value $"{name}.depth.{List.last depths}" / value $"{name}.depth.{depths.Head}"
 
     {
         Section.empty "ift6" (results.Plan.Origin([], 0, None)) with
@@ -129,16 +131,21 @@ let private report (results: Results) : Section =
                 Value.scientific "ift6.difference" 1 difference
                 Value.integer "ift6.depth" (List.last depths)
                 for name in [ "closed"; "dense" ] do
-                    let last, first = value $"{name}.depth.{List.last depths}", value $"{name}.depth.{depths.Head}"
-                    Value.number $"ift6.{name}-depth" 0 (last / first)
+                    Value.number $"ift6.{name}-depth" 0 (growth name)
             ]
             Guards = [
                 Guard.that "ift6.equal" "the largest difference of the two log-determinants is below 1e-9"
                 |> Guard.every (fun difference -> difference < 1e-9) "difference" [ difference ]
                 Guard.that
+                    "ift6.linear"
+                    "from one layer to the most, either time grows at most one and a half times as much as the number of layers"
+                |> Guard.all (fun growth -> growth <= 1.5 * float (List.last depths)) [
+                    for name in [ "closed"; "dense" ] -> name, [ growth name ]
+                ]
+                Guard.that
                     "ift6.orders"
-                    "over the last factor of sixteen in D the dense time grows with an exponent above 2, the lemma's with one below 1.5, and the lemma is at least 50 times faster at the largest dense D"
-                |> Guard.holds (denseSlope > 2.0 && closedSlope < 1.5 && ratio > 50.0)
+                    "over the last factor of sixteen in D the dense time grows with an exponent that is larger than the lemma's by a half or more, and the lemma is at least 50 times faster at the largest dense D"
+                |> Guard.holds (denseSlope >= closedSlope + 0.5 && ratio > 50.0)
                 |> Guard.found [ "exponents", [ denseSlope; closedSlope ]; "ratio", [ ratio ] ]
             ]
     }

@@ -47,8 +47,8 @@ let private pictures (results: Results) =
         "nora6.classes"
         $"MNIST, M2 with {few} labels{firstOf plan.Seeds}: the mean image of every class, left to right, for {styles} draws of $z$ from the prior, one a row."
 
-/// The error with 100 labels at the last measurement before the source's own objective takes over, one a seed.
-let private annealed (results: Results) : float list =
+/// The last measurement with 100 labels before the source's own objective takes over: (step, error), one a seed.
+let private annealed (results: Results) : (float * float) list =
     let plan = results.Plan
     let steps = stages SemiSupervised 100 plan.Profile
     let before = float (List.sum steps[..2])
@@ -57,7 +57,6 @@ let private annealed (results: Results) : float list =
             results.Curve "test" "error" (training plan SemiSupervised 100 seed)
             |> Array.filter (fun (step, _) -> step <= before)
             |> Array.last
-            |> snd
     ]
 
 let private table (results: Results) =
@@ -75,7 +74,7 @@ let private table (results: Results) =
     |> Table.withNote (
         let random, half =
             Seeds.mean (each results error FromRandom 100), Seeds.mean (each results generative SemiSupervised 100)
-        $"With 100 labels: the objective alone from a random start {random:F2} after {List.last (stages FromRandom 100 results.Plan.Profile)} steps; along the path after its third part {Seeds.mean (annealed results):F2}; the generative half as a classifier {half:F2}"
+        $"With 100 labels: the objective alone from a random start {random:F2} after {List.last (stages FromRandom 100 results.Plan.Profile)} steps; along the path near the end of its third part {Seeds.mean (annealed results |> List.map snd):F2}; the generative half as a classifier, on the first {GenerativeImages} test images, {half:F2}"
     )
 
 /// Passes of so many unlabelled images through the data.
@@ -131,6 +130,7 @@ let private report (results: Results) : Section =
                 Seeds.value "nora6.gain100" 2 (gains results 100)
                 Seeds.value "nora6.random100" 2 random
                 Seeds.value "nora6.generative100" 2 teacher
+                Value.integer "nora6.generativeimages" (int GenerativeImages)
                 Value.integer "nora6.warm" steps[0]
                 Value.integer "nora6.generator" steps[1]
                 Value.integer "nora6.annealed" steps[2]
@@ -150,15 +150,16 @@ let private report (results: Results) : Section =
                 let fromRandom = List.last (stages FromRandom 100 plan.Profile)
                 Value.number "nora6.randompasses" 1 (passesOf plan (fromRandom * snd (batch Everything)))
                 Value.integer "nora6.alonesteps" (List.sum (stages Supervised 100 plan.Profile))
-                Seeds.value "nora6.annealed100" 2 (annealed results)
+                Seeds.value "nora6.annealed100" 2 (annealed results |> List.map snd)
+                Value.integer "nora6.annealedstep" (int (fst (annealed results).Head))
+                Value.integer "nora6.annealedend" (List.sum steps[..2])
+                Value.integer "nora6.annealedmore" (List.item 2 (stages SemiSupervised 1000 plan.Profile))
                 let share = Seeds.mean ours / 100.0
                 let images = float (plan.Data set).Test.Count
                 Value.number "nora6.binomial" 2 (100.0 * sqrt (share * (1.0 - share) / images))
                 Value.number "nora6.morepasses" 1 (passes plan 600)
             ]
             Claims = claims results
-            // Fewer passes are no advantage: the full run of this report may be held against the source's.
-            JudgedFrom = if plan.Profile = Paper then { origin with Shortened = None } else origin
             Guards = [
                 Guard.that "nora6.gains" "with 100 labels the gain over the labels alone is at least 8 points"
                 |> Guard.holds (Seeds.mean (gains results 100) >= expectedGain)

@@ -168,14 +168,15 @@ let private report (results: Results) : Section =
             Figures = figures results
             Tables = [
                 [
-                    "algorithm 1 and the image that it was given", posterior
-                    "algorithm 2 and a test image", prior
-                    "two test images", other
+                    "algorithm 1 and the image that it was given", Seeds.cell 2 posterior
+                    "algorithm 2 and a test image", Seeds.cell 2 prior
+                    // No model has a part in it: it is the same for every seed.
+                    "two test images", Number(other.Head, 2)
                 ]
                 |> Table.over
                     "nora2.table"
                     $"Binarized MNIST: the share of pixels that two images have in common, in per cent, the mean over {compared} test images."
-                    [ Column.text "" fst; Column.right "Pixels in common" (snd >> Seeds.cell 1) ]
+                    [ Column.text "" fst; Column.right "Pixels in common" snd ]
                 List.indexed arithmetic
                 |> Table.over
                     "nora2.arithmetic.table"
@@ -188,15 +189,16 @@ let private report (results: Results) : Section =
                 |> Table.withNote $"A test image, of pixels 0 and 1, is {fromOther:F3} from the nearest other one"
             ]
             Values = [
-                Seeds.value "nora2.posterior" 1 posterior
-                Seeds.value "nora2.prior" 1 prior
-                Seeds.value "nora2.other" 1 other
+                Seeds.value "nora2.posterior" 2 posterior
+                Seeds.value "nora2.prior" 2 prior
+                Value.number "nora2.other" 2 other.Head
                 Value.integer "nora2.points" steps
                 Value.integer "nora2.compared" compared
                 Value.number "nora2.even" 0 (100.0 / float (steps + 1))
                 Seeds.value "nora2.largest" 0 (largest |> List.map ((*) 100.0))
                 Value.integer "nora2.lines" lines
                 Seeds.value "nora2.away.typical" 3 typical
+                Seeds.value "nora2.away.mean" 3 (ofEach (operation "mean"))
                 Seeds.value "nora2.away.longer" 3 (List.map2 (fun a b -> (a + b) / 2.0) sum difference)
                 Seeds.value "nora2.away.doubled" 3 doubled
             ]

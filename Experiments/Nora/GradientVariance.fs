@@ -87,7 +87,6 @@ let private logError =
     let variances = sampleCounts |> List.sumBy (fun n -> score.Error n ** 2.0 + pathwise.Error n ** 2.0)
     sqrt variances / float sampleCounts.Length
 
-let private tolerance = 3.0 * logError
 
 let private value (results: Results) estimator (n: int) run = results.Value $"{estimator.Key}.{n}" run
 let private each (results: Results) estimator n = runs results.Plan |> List.map (value results estimator n)
@@ -115,7 +114,7 @@ let private figure (results: Results) =
     ]
     |> Figure.grid
         "nora3.variance"
-        $"Variance of the score and of the reparameterised estimate of the gradient of $\\E[(\\theta+\\varepsilon)^2]$ at $\\theta=10$ against the number $N$ of samples in each estimate: measured from {repetitions} estimates beside the exact one (dashed) on the left, and divided by it on the right, with the standard errors that theory predicts."
+        $"Variance of the score and of the reparameterised estimate of the gradient of $\\E[(\\theta+\\varepsilon)^2]$ at $\\theta=10$ against the number $N$ of samples in each estimate: measured from {repetitions} estimates{meanOver results.Plan.Seeds} beside the exact one (dashed) on the left, and divided by it on the right, with the standard errors that theory predicts."
         2
 
 let private table (results: Results) =
@@ -124,7 +123,7 @@ let private table (results: Results) =
     sampleCounts
     |> Table.over
         "nora3.table"
-        "Variances of the two gradient estimates at $\\theta=10$, from 100 estimates of $N$ samples each, and the exact ones."
+        $"Variances of the two gradient estimates at $\\theta=10$, from {repetitions} estimates of $N$ samples each{meanOver results.Plan.Seeds}, and the exact ones."
         [
             Column.number "$N$" 0 float
             for e in estimators do
@@ -149,7 +148,8 @@ let private report (results: Results) : Section =
                     (v / e.Exact n - 1.0) / e.Error n
     ]
     let furthest = deviations |> List.map abs |> List.max
-    let error = exact * logError / sqrt (float plan.Seeds.Length)
+    let relative = logError / sqrt (float plan.Seeds.Length)
+    let error, tolerance = exact * relative, 3.0 * relative
 
     {
         Section.empty "nora3" (plan.Origin([], plan.Seeds.Length, None)) with
@@ -162,6 +162,8 @@ let private report (results: Results) : Section =
                 Value.number "nora3.away" 1 (abs (Seeds.mean ratios - exact) / error)
                 Value.integer "nora3.counts" sampleCounts.Length
                 Value.number "nora3.furthest" 1 furthest
+                Value.integer "nora3.compared" deviations.Length
+                Value.number "nora3.expected" 1 (Statistics.largestOfNormals deviations.Length)
             ]
             Claims = [
                 Claim.that

@@ -64,7 +64,7 @@ let render (judgements: Judgement list) =
         | Theory r -> Text $"${Markup.fixedPoint (decimals judged) r}$"
         | NoNumber -> Missing "the source prints no number"
 
-    let ours judged = MeanSe(judged.Mean, judged.Se, decimals judged)
+    let ours judged = Seeds.resolved (decimals judged) judged.Mean judged.Se
 
     let row (group: Judgement list) = [
         Text group.Head.Claim.Source

@@ -31,9 +31,9 @@ module Rule =
 
     let text (rule: Rule) =
         match rule with
-        | AtMost limit -> $"mean at most {number limit}"
-        | Within(tolerance, reference) -> $"mean within {number tolerance} of {number reference}"
-        | Between(low, high) -> $"mean between {number low} and {number high}"
+        | AtMost limit -> $"at most {number limit}"
+        | Within(tolerance, reference) -> $"within {number tolerance} of {number reference}"
+        | Between(low, high) -> $"between {number low} and {number high}"
         | NotJudged reason -> reason
 
     let holds (rule: Rule) (mean: float) =
@@ -96,6 +96,8 @@ type Judgement = {
     Verdict: Verdict
     /// Not to be judged, and outside of its rule as it stands.
     IsOutside: bool
+    /// Whether a rule of numbers is there that these results may not decide.
+    IsUndecided: bool
     Origin: Origin
     /// Why it is not comparable, then the claim's note.
     Note: string
@@ -152,6 +154,8 @@ module Claim =
             | _, NotJudged _ -> None
             | None, _ -> Some meets
 
+        let isUndecided = holds.IsNone && not claim.Rule.IsNotJudged
+
         {
             Claim = claim
             Mean = mean
@@ -164,7 +168,8 @@ module Claim =
                 | false, Some true -> AsExpected
                 | false, Some false -> NotAsExpected
                 | false, None -> Unjudged
-            IsOutside = holds.IsNone && not claim.Rule.IsNotJudged && not meets
+            IsUndecided = isUndecided
+            IsOutside = isUndecided && not meets
             Origin = origin
             Note =
                 [ reason |> Option.defaultValue ""; claim.Note ]

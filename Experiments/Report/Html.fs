@@ -175,7 +175,7 @@ let claims (sources: Claim -> Source) (judgements: Judgement list) =
                 cell None (Cell.Source(reference, decimals)) + " <span class=muted>(theory)</span>"
             | NoNumber -> "–"
 
-        let ours = cell (Some source) (MeanSe(judged.Mean, judged.Se, decimals))
+        let ours = cell (Some source) (Seeds.resolved decimals judged.Mean judged.Se)
 
         let note =
             if judged.Note = "" then

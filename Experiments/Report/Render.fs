@@ -14,8 +14,6 @@ type Section = {
     Values: Value list
     Claims: Claim list
     Guards: Guard list
-    /// What claims and guards are judged by: the origin, but where a shortened protocol is known to be no advantage.
-    JudgedFrom: Origin
     /// Guards speak of the full protocol: a shortened one proves none of them.
     FullOnly: bool
 }
@@ -30,16 +28,14 @@ module Section =
         Values = []
         Claims = []
         Guards = []
-        JudgedFrom = origin
         FullOnly = false
     }
 
     let judgements (section: Section) : Judgement list =
-        section.Claims |> List.map (Claim.judge section.JudgedFrom)
+        section.Claims |> List.map (Claim.judge section.Origin)
 
     let outcomes (section: Section) : (Guard * Outcome) list =
-        section.Guards
-        |> List.map (fun g -> g, Guard.outcome section.JudgedFrom section.FullOnly g)
+        section.Guards |> List.map (fun g -> g, Guard.outcome section.Origin section.FullOnly g)
 
 /// What a source asks.
 type Question = {
@@ -99,6 +95,7 @@ module Render =
                 "as-expected", count AsExpected claims
                 "not-as-expected", count NotAsExpected claims
                 "unjudged", count Unjudged claims
+            "ruled", string (claims |> List.filter _.IsUndecided |> List.length)
             "outside", string (claims |> List.filter _.IsOutside |> List.length)
         ]
 

@@ -25,6 +25,18 @@ module Seeds =
         let mean, se = meanSe values
         MeanSe(mean, se, decimals)
 
+    /// The same with up to two decimals more, where the error would be written as nought for its smallness alone.
+    let resolved decimals (mean: float) (se: float) : Cell =
+        let isWritten d = se >= 0.5 * 10.0 ** float -d
+
+        let shown =
+            if se > 0.0 then
+                [ decimals .. decimals + 2 ] |> List.tryFind isWritten |> Option.defaultValue decimals
+            else
+                decimals
+
+        MeanSe(mean, se, shown)
+
     /// A count: whole where all seeds agree.
     let counted (values: float seq) : Cell =
         match List.distinct (List.ofSeq values) with
@@ -32,7 +44,10 @@ module Seeds =
         | _ -> cell 1 values
 
     /// Mean and standard error under an id of the text.
-    let value id decimals (values: float seq) : Value = { Id = id; Cell = cell decimals values }
+    let value id decimals (values: float seq) : Value = {
+        Id = id
+        Cell = meanSe values ||> resolved decimals
+    }
 
     /// The means of the values at each x; their standard errors, where there are any, become a band.
     let line name (points: (float * float list) list) : Series =

@@ -96,6 +96,10 @@ let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train:
         Evaluation.lines built ends.Length steps (Rows.pick testCodes rows)
     context.Keep("pictures", [ "standard", first standard; "fitted", first moments; "lines", between ])
     let pairs = testCodes.size 0 - 1L
+    /// The mean distance of codes from the nearest training code, beside that of test images' codes.
+    let strayed (codes: Tensor) =
+        let fromTraining codes = (fst (Rows.nearest posterior.Mu codes)).mean().ToDouble()
+        fromTraining codes / fromTraining testCodes
     let halfway = 0.5 * (testCodes.narrow (0L, 0L, pairs) + testCodes.narrow (0L, 1L, pairs))
     let fromData = Digits.distanceFromData train
     let disturbed =
@@ -124,6 +128,9 @@ let private explore (kind: Kind) (context: RunContext) (built: BuiltVae) (train:
         if kind.IsNoisy then
             "noise", ((0.5 * posterior.LogVar).exp()).mean().ToDouble()
         "reconstruction.mean", (Vae.logLikelihood built.Vae test testCodes).mean().ToDouble() * -1.0
+        "reconstruction.mean.train", (Vae.logLikelihood built.Vae train posterior.Mu).mean().ToDouble() * -1.0
+        "strayed.standard", strayed eps
+        "strayed.halfway", strayed halfway
         let size = testCodes.abs ()
         "small", size.lt(0.01 * size.mean ()).``to``(torch.float64).mean().ToDouble()
     ]
@@ -188,6 +195,10 @@ let private rate (results: Results) kind =
 let private unseen (results: Results) kind =
     List.map2 (-) (ofCodes "reconstruction.test" results kind) (ofCodes "reconstruction.train" results kind)
 
+/// One a seed, from 1.
+let private keptEpochs (results: Results) kind =
+    kind.Trainings results.Plan |> List.map (Digits.keptEpoch results >> float)
+
 let private table (results: Results) =
     let column kind =
         Column.right kind.Title (fun (_, decimals, of') ->
@@ -209,15 +220,19 @@ let private table (results: Results) =
         "reconstruction of test images, $-\\log p(x|z)$ (nats)", 1, ofCodes "reconstruction.test"
         "the same of training images (nats)", 1, ofCodes "reconstruction.train"
         "the same of test images at the mean code (nats)", 1, ofCodes "reconstruction.mean"
+        "and of training images at the mean code (nats)", 1, ofCodes "reconstruction.mean.train"
         "$-$ELBO with $N(0,I)$ as prior (nats)", 1, ifNoisy (ofTrained Digits.bound)
         "rate on training images (nats)", 2, ifNoisy rate
         "information of the code on training images (nats)", 2, ifNoisy (ofTrained Digits.information)
+        "draws of $N(0,I)$ from the nearest training code", 2, ofCodes "strayed.standard"
+        "half-way points from the nearest training code", 2, ofCodes "strayed.halfway"
         "standard deviation of the codes", 2, ofCodes "spread"
         "standard deviation of $q(z|x)$", 3, ifNoisy (ofCodes "noise")
+        "epoch of the model that is kept", 0, keptEpochs
     ]
     |> Table.over
         "uva1.1.table"
-        $"Digits, two autoencoders and a VAE. Above, distances as the root mean square over pixels, in grey levels of 16, codes at their means: of decoded images from the nearest training image (means over {draws} draws or all test images), and of restored images from what they restore. Below, nats an image (at the code of the first autoencoder, at a draw of the code of the others) and the scale of the codes."
+        $"Digits, two autoencoders and a VAE. Above, distances as the root mean square over pixels, in grey levels of 16, codes at their means: of decoded images from the nearest training image (means over {draws} draws or all test images), and of restored images from what they restore. Below, nats an image (at the code of the first autoencoder, at a draw of the code of the others), how far codes are from the nearest training code (1: as far as a test image's), and the scale of the codes."
         (Column.text "" (fun (title, _, _) -> title) :: List.map column kinds)
     |> Table.withNote (Digits.patienceNote results "The VAE")
 
@@ -253,6 +268,15 @@ let private report (results: Results) : Section =
                 Value.number "uva1.1.test" 2 (ofCodes "test" results vae).Head
                 Seeds.value "uva1.1.ae.train" 1 (ofCodes "reconstruction.train" results autoencoder)
                 Value.integer "uva1.1.added" (int noiseLevel)
+                for kind in kinds do
+                    Seeds.value $"uva1.1.{kind.Name}.strayed" 1 (ofCodes "strayed.standard" results kind)
+                    Seeds.value $"uva1.1.{kind.Name}.between" 1 (ofCodes "strayed.halfway" results kind)
+                for kind in noisy do
+                    let atMean name = ofCodes $"reconstruction.{name}" results kind
+                    Seeds.value
+                        $"uva1.1.{kind.Name}.unseen.mean"
+                        1
+                        (List.map2 (-) (atMean "mean") (atMean "mean.train"))
                 Seeds.value "uva1.1.vae.atmean" 1 (ofCodes "reconstruction.mean" results vae)
                 Seeds.value "uva1.1.sparse.small" 1 (ofCodes "small" results plainAutoencoder |> List.map ((*) 100.0))
                 Seeds.value "uva1.1.rate" 2 rate
@@ -272,6 +296,12 @@ let private report (results: Results) : Section =
                     "uva1.1.generalises"
                     "for every seed, from training to test images the reconstruction gets worse by more nats for both autoencoders than for the VAE"
                 |> compared (>) (unseen results)
+                let atMean kind =
+                    List.map2
+                        (-)
+                        (ofCodes "reconstruction.mean" results kind)
+                        (ofCodes "reconstruction.mean.train" results kind)
+                Guard.that "uva1.1.atmean" "the same with every code at its mean" |> compared (>) atMean
                 Guard.that
                     "uva1.1.fitted"
                     "for every seed, a fitted normal takes away at least half of what draws of both autoencoders from N(0,I) are further from the data than the VAE's"

@@ -14,8 +14,11 @@ let private epochs profile = Profile.pick profile [ 1; 2 ] [ for i in 0..6 -> 1 
 
 let private images profile = Profile.pick profile 16 100 400
 let private samples profile = Profile.pick profile 10 100 500
-/// With so many the first and the last measurement are repeated.
+/// With so many some measurements are repeated: the first, the last, and the one that profile quick ends with.
 let private manySamples profile = 10 * samples profile
+let private repeated profile =
+    let all = epochs profile
+    List.distinct [ all.Head; min 64 (List.last all); List.last all ]
 
 /// The model of hw5.1 after so many epochs.
 let train (plan: Plan) (seed: int64) (epochs: int) : Trained =
@@ -56,15 +59,12 @@ let private models (plan: Plan) = [
     for e in epochs plan.Profile -> e, [ for seed in plan.SeedsOn Digits.set -> train plan seed e ]
 ]
 
-/// The models of the first and of the last measurement.
-let private ends (plan: Plan) =
-    let models = models plan
-    snd models.Head, snd (List.last models)
 
 let private runs (plan: Plan) = [
     yield! models plan |> List.collect (snd >> VaeTraining.withEach (measure plan))
-    let first, last = ends plan
-    for trained in first @ last -> remeasure plan trained
+    for e, trained in models plan do
+        if List.contains e (repeated plan.Profile) then
+            yield! List.map (remeasure plan) trained
 ]
 let private measured (plan: Plan) = [ for e, trained in models plan -> e, List.map (measure plan) trained ]
 
@@ -109,14 +109,17 @@ let private report (results: Results) : Section =
     let gain metric = List.map2 (-) (of' metric best) (of' metric first)
     let boundGain, logPGain = gain (elbo "test"), gain (logP "test")
     let rates = measured |> List.map (mean rate)
-    // What many more draws add to log p(x).
-    let raised (_, runs) trained =
-        List.map2
-            (fun few many -> results.Value "logp" many - few)
-            (Metric.each results (logP "test") runs)
-            (List.map (remeasure plan) trained)
+    // What many more draws add to log p(x), where they were made.
+    let raised = [
+        for (epoch, runs), (_, trained) in List.zip measured (models plan) do
+            if List.contains epoch (repeated plan.Profile) then
+                let many = trained |> List.map (remeasure plan >> results.Value "logp")
+                epoch, List.map2 (-) many (Metric.each results (logP "test") runs)
+    ]
     let cut = shortened "epochs" (fst last) (List.last (epochs Paper))
-    let raisedFirst, raisedLast = raised first (fst (ends plan)), raised last (snd (ends plan))
+    let raisedTexts = [
+        for epoch, nats in raised -> Cell.markup (Seeds.meanSe nats ||> Seeds.resolved 2) + $" after epoch {epoch}"
+    ]
 
     {
         Section.empty "uva1.6" (plan.Origin([ Digits.set ], (plan.SeedsOn Digits.set).Length, cut)) with
@@ -133,9 +136,8 @@ let private report (results: Results) : Section =
                 Value.integer "uva1.6.samples" (samples plan.Profile)
                 Value.integer "uva1.6.images" (images plan.Profile)
                 Value.integer "uva1.6.many" (manySamples plan.Profile)
-                Seeds.value "uva1.6.raised.first" 2 raisedFirst
-                Seeds.value "uva1.6.raised.last" 2 raisedLast
-                Seeds.value "uva1.6.last.many" 2 (List.map2 (+) (of' (gap "test") last) raisedLast)
+                Value.text "uva1.6.raised" (String.concat ", " raisedTexts)
+                Seeds.value "uva1.6.last.many" 2 (List.map2 (+) (of' (gap "test") last) (snd (List.last raised)))
             ]
             Guards = [
                 Guard.that

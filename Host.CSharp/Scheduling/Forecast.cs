@@ -17,7 +17,7 @@ public sealed class Forecast
     {
         this.cores = cores;
         open = items.ToDictionary(
-            pair => pair.Item.Id, pair => new Share(Math.Clamp(pair.Item.Threads, 1, cores), pair.Expected));
+            pair => pair.Item.Id, pair => new Share(pair.Item.Cores(cores), pair.Expected));
         coreSeconds = open.Values.Sum(share => share.CoreSeconds ?? 0);
         unknown = open.Values.Count(share => share.Expected is null);
         Items = open.Count;
@@ -49,7 +49,7 @@ public sealed class Forecast
         {
             if (!open.TryGetValue(meter.Id, out var share) || Remaining(meter, share) is not { } rest)
                 continue;
-            seconds += share.Threads * rest - (share.CoreSeconds ?? 0);
+            seconds += share.Cores * rest - (share.CoreSeconds ?? 0);
             longest = Math.Max(longest, rest);
             hidden -= share.Expected is null ? 1 : 0;
         }
@@ -63,8 +63,8 @@ public sealed class Forecast
         : share.Expected is { } expected ? Math.Max(0, (expected - meter.Elapsed).TotalSeconds)
         : null;
 
-    private readonly record struct Share(int Threads, TimeSpan? Expected)
+    private readonly record struct Share(int Cores, TimeSpan? Expected)
     {
-        public double? CoreSeconds => Expected is { } time ? Threads * time.TotalSeconds : null;
+        public double? CoreSeconds => Expected is { } time ? Cores * time.TotalSeconds : null;
     }
 }

@@ -8,7 +8,11 @@ namespace Research.Host;
 /// <param name="Threads">Cores: 1, or 2 for convolutions.</param>
 /// <param name="Work">Computes the results into <see cref="RunContext.Run"/>.</param>
 [OutsideResults("the run that it stands for is in the key as a dependency")]
-public sealed record RunRequest(RunKey Key, int Threads, Action<RunContext> Work);
+public sealed record RunRequest(RunKey Key, int Threads, Action<RunContext> Work)
+{
+    /// <summary>It measures time: nothing else of the command runs beside it.</summary>
+    public bool IsAlone { get; init; }
+}
 
 /// <summary>Gets the requested runs computed, here or elsewhere.</summary>
 public interface IExecutor
@@ -93,6 +97,7 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
             request.Threads,
             work => Compute(request, taken!, work))
         {
+            IsAlone = request.IsAlone,
             Admit = () => Admit(store.TryClaim(key, watch, known)),
         };
 

@@ -9,7 +9,7 @@ namespace Research.Host;
 /// </summary>
 /// <param name="jobs">Cores to use at a time, at least 1.</param>
 /// <param name="board">Shows progress.</param>
-/// <param name="prepareThread">Called on each new thread with the cores that its item holds.</param>
+/// <param name="prepareThread">Called on each new thread with the number of threads that its item computes with.</param>
 /// <param name="retry">Time after which an item that was not admitted is asked again.</param>
 public sealed class Scheduler(
     int jobs, IProgressBoard board, Action<int>? prepareThread = null, TimeSpan? retry = null)
@@ -78,7 +78,7 @@ public sealed class Scheduler(
             var item = items[index];
             var cores = graph.Cores(index);
             var progress = board.Begin(item.Id);
-            var thread = new Thread(() => RunOnThread(index, new(cores, progress, cancellation)), StackBytes)
+            var thread = new Thread(() => RunOnThread(index, new(Math.Clamp(item.Threads, 1, budget), progress, cancellation)), StackBytes)
             {
                 Name = item.Id,
                 IsBackground = true,
@@ -96,7 +96,7 @@ public sealed class Scheduler(
             var outcome = Execute(items[index], context);
             lock (gate)
             {
-                free += context.Threads;
+                free += graph.Cores(index);
                 running.Remove(index);
                 if (outcome is not null)
                     Settle(index, outcome);

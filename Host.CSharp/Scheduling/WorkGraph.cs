@@ -40,7 +40,7 @@ internal sealed class WorkGraph
     public IReadOnlyList<WorkOutcome> Outcomes => outcomes!;
 
     /// <summary>Cores that an item holds while it runs.</summary>
-    public int Cores(int index) => Math.Clamp(items[index].Threads, 1, budget);
+    public int Cores(int index) => items[index].Cores(budget);
 
     /// <summary>Takes the first item that can start within the free cores; null when there is none.</summary>
     public int? Take(int free)

@@ -7,6 +7,12 @@ namespace Research.Host;
 /// <param name="Work">Runs from start to end on one thread of its own.</param>
 public sealed record WorkItem(string Id, IReadOnlyList<string> DependsOn, int Threads, Action<WorkContext> Work)
 {
+    /// <summary>It measures time: nothing runs beside it, though it computes with its own threads only.</summary>
+    public bool IsAlone { get; init; }
+
+    /// <summary>Cores of a budget that it holds while it runs.</summary>
+    internal int Cores(int budget) => IsAlone ? budget : Math.Clamp(Threads, 1, budget);
+
     /// <summary>Of the items that can start, the one with the largest starts first; else the order given counts.</summary>
     public double Priority { get; init; }
 
@@ -35,7 +41,7 @@ public abstract record Admission
 public sealed class WorkDeferredException : Exception;
 
 /// <summary>What the scheduler hands to a running item.</summary>
-/// <param name="Threads">Cores that the item holds; less than it asked for when the budget is smaller.</param>
+/// <param name="Threads">Threads that the item computes with; fewer than it asked for when the budget is smaller.</param>
 /// <param name="Progress">Where it reports.</param>
 /// <param name="Cancellation">Set when the user interrupts: save and throw.</param>
 [OutsideResults("threads, progress and cancellation decide no result")]
