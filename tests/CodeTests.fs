@@ -175,6 +175,24 @@ let tests =
                         Expect.equal (List.ofSeq caches) [] $"{run.Key.Id} holds no cache as a value"
                 | Registry.Derived -> ())
 
+        testCase "code/closed" (fun () ->
+            // A row alone, on an empty store, in every profile: whatever a run needs is among the row's runs.
+            for profile in Profile.all do
+                let plan = Plan(profile, Devices.Parse "cpu", DataOptions(DataOptions.Explicit null, false))
+
+                for row in Registry.rows do
+                    match row.Answer with
+                    | Registry.Computed experiment ->
+                        let keys = experiment.Runs plan |> List.map _.Key
+                        let known = keys |> List.map _.Id |> Set.ofList
+
+                        for key in keys do
+                            for needed in key.Dependencies do
+                                Expect.isTrue
+                                    (known.Contains needed.Id)
+                                    $"{row.Id} alone in profile {Profile.name profile}: {key.Id} needs {needed.Id}"
+                    | Registry.Derived -> ())
+
         testCase "code/rows" (fun () ->
             Expect.equal (rowsThatReach "Core.diracStep") (set [ "ift3" ]) "Dirac-GANs alone"
             Expect.equal (rowsThatReach "Core.mmdUnbiased") (set [ "hw4.2" ]) "the InfoVAE alone"

@@ -85,15 +85,16 @@ let timedComponents = [ 1; 4; 16; 64; 256 ]
 let private timed: Choice list =
     standard :: realNvp :: List.collect (fun k -> [ mixtureOf k; vampOf k ]) timedComponents
 
-/// The median time in milliseconds of a training step (loss, gradients, update) on one batch with 16 latents, as values
+/// The median time in milliseconds of a training step (loss, gradients, update) on a batch with 16 latents, as values
 /// by the prior's id, and as `ID.spread` how far the rounds are apart.
 let cost (plan: Plan) : RunRequest =
     let rounds = Profile.pick plan.Profile 3 25 100
     let work (context: RunContext) =
-        let x = (plan.Train set).narrow(0L, 0L, 64L)
-        let eps = context.Noise.Normal("posterior", 0L, [| 64L; int64 latent |], device = context.Device)
+        let batch (step: int64) =
+            (plan.Train set).narrow(0L, 64L * (step % 15L), 64L),
+            context.Noise.Normal("posterior", step, [| 64L; int64 latent |], device = context.Device)
         let stepper choice =
-            choice.Id, VaeTraining.stepper (vae plan.Profile latent choice.Prior Loss.elbo) context x eps
+            choice.Id, VaeTraining.stepper (vae plan.Profile latent choice.Prior Loss.elbo) context batch
         context.Save [
             for name, times in Timing.rounds rounds 1 (List.map stepper timed) do
                 name, Timing.median times

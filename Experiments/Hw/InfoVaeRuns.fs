@@ -197,19 +197,24 @@ let timing (plan: Plan) : RunRequest =
     let rounds, steps = Profile.pick plan.Profile (2, 2) (7, 20) (15, 60)
     let work (context: RunContext) =
         let images, device, noise = plan.Train set, context.Device, context.Noise
-        let x = images.narrow (0L, 0L, 64L)
-        let normal step draws count = noise.Normal("timing", step, [| draws; count; int64 latent |], device = device)
-        let eps = normal 0L 3L 64L
+        let x (step: int64) = images.narrow (0L, 64L * (step % 15L), 64L)
+        let normal stream step draws count =
+            noise.Normal($"timing.{stream}", step, [| draws; count; int64 latent |], device = device)
         let stepper method =
             let run = vae plan.Profile method
             if not (isAdversarial method) then
-                VaeTraining.stepper run context x (if method.Samples = 0 then eps[0] else eps)
+                VaeTraining.stepper run context (fun step ->
+                    let eps = normal "posterior" step 3L 64L
+                    x step, (if method.Samples = 0 then eps[0] else eps))
             else
-                let duel, many, noise = Duel(run, noise, device), images.narrow (0L, 0L, judged), normal 1L 2L judged
+                let duel, many = Duel(run, noise, device), images.narrow (0L, 0L, judged)
+                let mutable step = -1L
                 fun () ->
+                    step <- step + 1L
+                    let judging = normal "judged" step 2L judged
                     for _ in 1..judgements do
-                        duel.Judge many noise[0] noise[1]
-                    duel.Step x eps[0] |> ignore
+                        duel.Judge many judging[0] judging[1]
+                    duel.Step (x step) (normal "posterior" step 1L 64L).[0] |> ignore
         context.Save(Timing.medians rounds steps [ for m in methods -> m.Key, stepper m ])
 
     plan.Run("hw4.2.time", [ "rounds", string rounds; "steps", string steps ], 1L, Some set, work)

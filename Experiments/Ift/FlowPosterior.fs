@@ -138,15 +138,18 @@ let private timing (plan: Plan) : RunRequest =
     let rounds, steps = Profile.pick plan.Profile (2, 2) (7, 10) (15, 40)
     let work (context: RunContext) =
         let x = context.Noise.Uniform("timing", 0L, [| 64L; 784L |], device = context.Device).round()
-        let eps = context.Noise.Normal("timing", 1L, [| 64L; 100L |], device = context.Device)
+        let batch (step: int64) = x, context.Noise.Normal("timing", step + 1L, [| 64L; 100L |], device = context.Device)
         let stepper posterior =
             let run = { BinarizedMnist.vae plan.Profile with Posterior = posterior.Shape }
-            posterior.Key, VaeTraining.stepper run context x eps
+            posterior.Key, VaeTraining.stepper run context batch
         context.Save(Timing.medians rounds steps (List.map stepper posteriors))
     plan.Run("ift9.time", [ "rounds", string rounds; "steps", string steps ], 1L, None, work)
     |> RunRequest.alone
 
 let private runs (plan: Plan) : RunRequest list = [
+    // The decoder that is held.
+    for seed in seeds plan HeldDecoder do
+        (ift1 plan seed).Training
     for setting in settings do
         for posterior in comparedOn setting do
             for seed in seeds plan setting do

@@ -84,13 +84,17 @@ module VaeTraining =
 
     /// One training a seed of the set's.
     let each (plan: Plan) (name: string) (run: VaeRun) : Trained list = ofSeeds plan (plan.SeedsOn run.Data) name run
-    /// Steps on one batch and its noise again and again, from the start of a run's model: to be timed. All by operators,
-    /// whatever its training takes: what is compared is what the models cost, not which of them has a kernel.
-    let stepper (run: VaeRun) (context: RunContext) (x: Tensor) (eps: Tensor) : unit -> unit =
+    /// Steps from the start of a run's model, each on the batch and the noise of its number: to be timed. All by operators,
+    /// whatever its training takes: what is compared is what the models cost, not which of them has a kernel. (On one batch
+    /// with one noise a model leaves what trainings are like, and its numbers become so small that a step takes twice the time.)
+    let stepper (run: VaeRun) (context: RunContext) (batch: int64 -> Tensor * Tensor) : unit -> unit =
         let built = Training.fromStart context (VaeRun.build run)
         let descent = Descent(built.Parameters, run.Optimiser)
         let lower = VaeStep.composed (Loss.objective run.Loss) built.Model descent
-        fun () -> lower x eps |> ignore
+        let mutable step = -1L
+        fun () ->
+            step <- step + 1L
+            batch step ||> lower |> ignore
     /// The trained plain model of a finished run, for evaluation.
     let load (trained: Trained) (finished: RunDirectory) device : BuiltVae =
         ModelFile.restore (VaeRun.build trained.Run) finished device
