@@ -75,7 +75,7 @@ let table (results: Results) latent =
     choices results.Plan.Profile
     |> Table.over
         $"hw5.4.table{latent}"
-        $"Digits, $L={latent}$: test images under each prior (nats per image; likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$), the epoch of the model kept, one a seed, the training $-$ELBO over it, the difference of the test $-$ELBO to the standard prior seed by seed, and the divergence of the aggregated posterior of the training images from the prior. A row with an error is a mean over seeds, one without comes from one seed."
+        $"Digits, $L={latent}$: test images under each prior (nats per image; likelihood by importance sampling with $K={importanceSamples results.Plan.Profile}$), the epoch of the model kept, one a seed, the training $-$ELBO of that epoch, the difference of the test $-$ELBO to the standard prior seed by seed, and the divergence of the aggregated posterior of the training images from the prior. A row with an error is a mean over seeds, one without comes from one seed."
         [
             Column.text "Prior" _.Family
             Column.right "K" (fun choice -> Text choice.Components)
