@@ -45,7 +45,9 @@ let private nearest (plan: Plan) (training: RunRequest) : RunRequest =
     let measure (context: RunContext) =
         let ofLevels (x: Tensor) = x * (2.0 / 255.0) - 1.0
         let kept = (context.Dependency training.Key).ReadTensors(GanRun.snapshotFile step)["images"]
-        let images, data = TensorBytes.ToTensor(kept, context.Device), ofLevels (plan.Train set)
+        // As the pictures show them: the generator's output is linear, and cut to the range of the data.
+        let images = TensorBytes.ToTensor(kept, context.Device).clamp(scalar -1.0, scalar 1.0)
+        let data = ofLevels (plan.Train set)
         let test = plan.Test set
         let test = ofLevels (test.narrow (0L, 0L, min (images.size 0) (test.size 0)))
         let (distance, index), (real, _) = Rows.nearest data images, Rows.nearest data test
@@ -99,7 +101,7 @@ let private figures (results: Results) =
         ]
         |> Figure.single
             "cs2.2.losses"
-            $"Fashion-MNIST: both losses, means over five steps{firstOf results.Plan.Seeds}. Dotted, in their colours: their values for a generator that the discriminator cannot tell from the data, $\\log 4$ and $\\log 2$."
+            $"Fashion-MNIST: both losses, means over five steps (the last over fewer){firstOf results.Plan.Seeds}. Dotted, in their colours: their values for a generator that the discriminator cannot tell from the data, $\\log 4$ and $\\log 2$."
     ]
 
 let private report (results: Results) : Section =
@@ -108,17 +110,23 @@ let private report (results: Results) : Section =
     let shown = shownStep plan.Profile
     let cut = shortened "steps" run.Steps fullSteps
     let losses player = runs |> List.map (results.Curve "train" player)
-    // The mean over the last hundred steps.
+    // The mean over the last hundred steps. The last value is a mean over fewer of them than the others are.
     let late player = [
         for curve in losses player ->
-            curve |> Array.filter (fun (step, _) -> step > float (run.Steps - 100)) |> Array.averageBy snd
+            let each =
+                Array.append [| 0.0, nan |] curve
+                |> Array.pairwise
+                |> Array.map (fun ((before, _), (step, loss)) -> step, step - before, loss)
+                |> Array.filter (fun (step, _, _) -> step > float (run.Steps - 100))
+            Array.sumBy (fun (_, steps, loss) -> steps * loss) each
+            / Array.sumBy (fun (_, steps, _) -> steps) each
     ]
     let critic, generator = late "critic", late "generator"
     // What the discriminator gives to samples at the start: the generator's loss is the mean of -log D(G(z)).
     let early = [
         for curve in losses "generator" -> curve |> Array.filter (fun (step, _) -> step <= 100.0) |> Array.averageBy snd
     ]
-    /// The largest mean of the generator's loss over a hundred steps in a row, wherever these begin.
+    /// The largest mean of the generator's loss over a hundred steps, of those that begin where a logged mean does.
     let surest = [
         for curve in losses "generator" ->
             let hundred = curve |> Array.filter (fun (step, _) -> step <= 100.0) |> Array.length

@@ -57,14 +57,16 @@ let private figure losses =
     let h = Axis.linear "logit $h$ of the generated image"
 
     [
-        Panel.axes "" h (Axis.log "gradient relative to $\\partial h/\\partial\\theta$") [
+        // Room above 1, so that the axis marks it.
+        let gradient = Axis.log "gradient relative to $\\partial h/\\partial\\theta$" |> Axis.between 4e-6 2.0
+        Panel.axes "" h gradient [
             for name, measured, _, _ in losses do
                 Scatter(name, Array.zip logits measured)
             for _, _, exact, _ in losses do
                 Reference("", along fine exact)
         ]
         |> Panel.withLegend Below
-        Panel.axes "" (Axis.linear "$D(G(z))$") (Axis.linear "loss") [
+        Panel.axes "" (Axis.linear "$D(G(z))$" |> Axis.between 0.0 1.0) (Axis.linear "loss") [
             for name, _, _, loss in losses -> Line(name, along shares loss, None)
         ]
     ]

@@ -140,6 +140,8 @@ let private report (results: Results) : Section =
                 Seeds.value "cs1.rec" 2 (of' reconstruction)
                 Value.integer "cs1.steps" (steps plan.Profile)
                 Value.number "cs1.error" 2 (Metric.mean results nelbo errors)
+                Seeds.value "cs1.missed" 2 (Certificate.missed results certificates)
+                Seeds.value "cs1.missed.simulated" 2 (Certificate.missedOnGenerated results certificates)
                 Certificate.reported results "cs1" certificates
             ]
             Claims = [

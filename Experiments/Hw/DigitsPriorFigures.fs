@@ -46,7 +46,7 @@ let relativeCost (results: Results) choice =
     time choice / time standard
 
 /// Which numbers of components are worse than the best of their family by more than the seeds of one prior are apart.
-let private effects (results: Results) latent : string =
+let effects (results: Results) latent : string =
     let apart = seedsApart results latent
 
     let found = [
@@ -66,7 +66,7 @@ let private effects (results: Results) latent : string =
             ""
 
     let found = if found.IsEmpty then "none" else String.concat ", " found
-    $"Worse test $-$ELBO than with the best $K$ of the family by more than two seeds of one prior are apart{commonly}: {found}."
+    $"{found}{commonly}"
 
 let table (results: Results) latent =
     let measured = Column.metric results (trainings results.Plan latent)
@@ -93,7 +93,7 @@ let table (results: Results) latent =
             measured marginal
         ]
     |> Table.withNote (
-        effects results latent
+        $"Worse test $-$ELBO than with the best $K$ of the family by more than two seeds of one prior are apart: {effects results latent}."
         + (if latent = Digits.latent then
                " " + patienceNote results "The row ``standard''"
            else

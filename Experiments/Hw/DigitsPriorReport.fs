@@ -80,6 +80,7 @@ let private report4 (results: Results) : Section =
                 for latent in dimensions do
                     Seeds.value $"hw5.4.best{latent}" 2 (difference results latent (best latent))
                     Value.number $"hw5.4.apart{latent}" 2 (seedsApart results latent)
+                    Value.text $"hw5.4.effects{latent}" (effects results latent)
                 Value.text "hw5.4.best16.prior" (named (best 16))
                 for name, make in families do
                     Value.number $"hw5.4.{name}.trained16" 2 (change trainingBound 16 make)
@@ -108,6 +109,11 @@ let private report4 (results: Results) : Section =
                     dimensions |> List.forall (fun latent -> gain latent < max 1e-3 (seedsApart results latent))
                 )
                 |> Guard.found [ "gains", List.map gain dimensions; "apart", List.map (seedsApart results) dimensions ]
+                Guard.that
+                    "hw5.4.blind"
+                    "with 2 latents the seeds of one prior are further apart than the standard prior's surcharge"
+                |> Guard.holds (seedsApart results 2 > marginal 2 standard)
+                |> Guard.found [ "apart", [ seedsApart results 2 ]; "surcharge", [ marginal 2 standard ] ]
                 Guard.that
                     "hw5.4.falls"
                     "the mean training -ELBO does not rise with K, for either family in either dimension"
@@ -160,7 +166,7 @@ let private report4 (results: Results) : Section =
 let private splined (results: Results) =
     if List.contains splines (choices results.Plan.Profile) then
         let nats latent = Cell.markup (Seeds.meanSe (difference results latent splines) ||> Seeds.resolved 2)
-        $"{nats 2} nats with 2 latents and {nats 16} with 16"
+        $"{nats 2} nats with 2 latents and by {nats 16} with 16"
     else
         "an amount that this profile does not measure"
 
@@ -204,6 +210,8 @@ let private report5 (results: Results) : Section =
                     "hw5.5.fits"
                     "in both dimensions the flow prior is nearer to the aggregated posterior than the standard one"
                 |> Guard.pairs (<) ("flow", marginal realNvp) ("standard", marginal standard)
+                Guard.that "hw5.5.splined" "a flow of splines was trained as a prior as well"
+                |> Guard.holds (List.contains splines (choices results.Plan.Profile))
                 for latent in dimensions do
                     Guard.that
                         $"hw5.5.unfitted{latent}"

@@ -183,8 +183,7 @@ let private ift2 (results: Results) : Section =
                 Value.integer "ift2.few" (Certificate.images plan)
                 let ofCertificates name = certificates |> List.map (results.Value name)
                 Value.number "ift2.missed.error" 2 (List.average (ofCertificates "test.missed.error"))
-                List.map2 (-) (ofCertificates "simulated.lower") (ofCertificates "simulated.is")
-                |> Seeds.value "ift2.missed.simulated" 2
+                Seeds.value "ift2.missed.simulated" 2 (Certificate.missedOnGenerated results certificates)
                 Certificate.reported results "ift2" certificates
             ]
             Claims = [

@@ -43,12 +43,20 @@ let private distance (theta: float, psi0: float) = sqrt (theta * theta + psi0 * 
 /// So many turns of a path are all drawn.
 let private few = 25
 
-/// A path up to where it is a speck at the solution: all of its turns if they are few, else about ten of them, evenly, thin
-/// so that they do not fill the plane.
+/// A path up to where it is a speck at the solution.
+let private untilSpeck (path: (float * float)[]) =
+    let least = 0.01 * (path |> Array.map distance |> Array.max)
+    path[.. Array.findIndexBack (fun at -> distance at >= least) path]
+
+/// The first turns of such a path, connected.
+let private onItsWay metric name path : Series =
+    let turn = turnOf metric
+    Trail(name, untilSpeck path |> Array.truncate (few * turn) |> every (turn / 60))
+
+/// Such a path: all of its turns if they are few, else about ten of them, evenly, thin so that they do not fill the plane.
 let private turnsOf metric name (path: (float * float)[]) : Series list =
     let turn = turnOf metric
-    let least = 0.01 * (path |> Array.map distance |> Array.max)
-    let turns = path[.. Array.findIndexBack (fun at -> distance at >= least) path] |> Array.chunkBySize turn
+    let turns = untilSpeck path |> Array.chunkBySize turn
     [
         for i in 0 .. (if turns.Length <= few then 1 else turns.Length / 10) .. turns.Length - 1 ->
             // Up to the next one's first point, which closes it.
@@ -135,7 +143,7 @@ let private averageFigure results metric : Figure =
             let played = orbit results Alternating game 0
             plane (title game true) "$\\theta$, $\\bar\\theta$" [
                 Trail(start 0, ending stride played)
-                yield! turnsOf metric "averaged, on its way" (averaged played)
+                onItsWay metric "averaged, on its way" (averaged played)
                 Line("averaged, at the end", ending stride (averaged played), None)
                 Scatter("", [| Array.last (averaged played) |])
             ]
@@ -144,7 +152,7 @@ let private averageFigure results metric : Figure =
         metric
         "average"
         4
-        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (some of the turns, as in the figure of its orbits, so that what is drawn is not connected), the last 500 iterations (thick, of another colour) with a point for the last of them, and the game itself over these (thin, blue). What is smaller than a point is not drawn."
+        $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (its first {few} turns, or up to where it is a speck), the last 500 iterations (thick, of another colour) with a point for the last of them, and the game itself over these (thin, blue). What is smaller than a point is not drawn."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
 let private timeFigure results : Figure =

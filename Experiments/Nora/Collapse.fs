@@ -34,10 +34,13 @@ let private request (plan: Plan) (trained: Trained) : RunRequest =
             "active", float (activeUnits 0.01 q.Mu)
         ])
 
-/// The models of hw5.2, smallest beta first; one weight less, since the palette tells seven curves apart.
+/// The models of hw5.2, smallest beta first.
 let private models (plan: Plan) : (float * Trained list) list = [
-    for beta in List.except [ 0.25 ] (DigitsBeta.betas plan.Profile) -> beta, DigitsBeta.trainings plan beta
+    for beta in DigitsBeta.betas plan.Profile -> beta, DigitsBeta.trainings plan beta
 ]
+
+/// The palette tells seven curves apart: profile paper has a weight more.
+let private notDrawn = 0.25
 
 let private runs (plan: Plan) = models plan |> List.collect (snd >> VaeTraining.withEach (request plan))
 
@@ -72,15 +75,21 @@ let private halfway (results: Results) (runs: RunRequest list) : float list = [
 
 let private figure (results: Results) =
     let y = Axis.linear "proportion of dimensions" |> Axis.between -0.02 1.02
+    let left =
+        if List.contains notDrawn (DigitsBeta.betas results.Plan.Profile) then
+            $" but {inv notDrawn}"
+        else
+            ""
     Panel.axes "" (Axis.log "threshold $\\varepsilon$ (nats)") y [
-        for beta, runs in measured results.Plan ->
-            let points = [| for e in thresholds -> e, Metric.mean results (proportion e) runs |]
-            Line($"$\\beta={inv beta}$", points, None)
+        for beta, runs in measured results.Plan do
+            if beta <> notDrawn then
+                let points = [| for e in thresholds -> e, Metric.mean results (proportion e) runs |]
+                Line($"$\\beta={inv beta}$", points, None)
     ]
     |> Panel.withLegend Below
     |> Figure.single
         "nora4.collapse"
-        $"Digits, $L={Digits.latent}$: the proportion of latent dimensions collapsed at $(\\varepsilon, 0.01)$, those whose divergence from the prior is under $\\varepsilon$ on at least 99 of 100 training images, against $\\varepsilon$, for the models of each $\\beta${meanOver (results.Plan.SeedsOn Digits.set)}."
+        $"Digits, $L={Digits.latent}$: the proportion of latent dimensions collapsed at $(\\varepsilon, 0.01)$, those whose divergence from the prior is under $\\varepsilon$ on at least 99 of 100 training images, against $\\varepsilon$, for the models of each $\\beta${left}{meanOver (results.Plan.SeedsOn Digits.set)}."
 
 let private table (results: Results) =
     measured results.Plan

@@ -247,6 +247,8 @@ let evaluation (plan: Plan) method labels seed : RunRequest =
             context.Keep("pictures", [ "classes", everyClass m2 context.Noise context.Device ])
         [
             "error", errorRate m2 images test
+            // On the images that the generative half is measured on.
+            "error.few", errorRate m2 (images.narrow (0L, 0L, min GenerativeImages (images.size 0))) test
             if method <> Supervised then
                 "generative", generativeErrorRate m2 images test context.Noise
         ]

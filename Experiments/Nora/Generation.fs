@@ -36,7 +36,8 @@ let private draw (built: BuiltVae) (z: Tensor) (noise: Noise) (stream: string) =
     let u = noise.Uniform(stream, 0L, shape, device = z.device)
     Likelihood.sample built.Vae.Shape.Likelihood (Vae.decode built.Vae z) u
 
-let private share (a: Tensor) (b: Tensor) = a.eq(b).``to``(torch.float64).mean().ToDouble()
+/// The share of pixels that two images have in common, of each pair.
+let private share (a: Tensor) (b: Tensor) = a.eq(b).``to``(torch.float64).mean([| 1L |])
 
 /// Both algorithms. Values: the share of pixels that an image has in common with what algorithm 1 makes of it
 /// (`posterior`), with what algorithm 2 makes (`prior`), and with another test image (`other`).
@@ -74,20 +75,24 @@ let private generate (context: RunContext) (built: BuiltVae) (x: Tensor) =
     // Many pairs, by blocks of which memory stays small.
     let half = x.size 0 / 2L
     let a, b = prior.narrow (0L, 0L, half), prior.narrow (0L, half, half)
-    /// Mean and standard error of distances over all pixels, a pixel's share.
-    let summary name (distances: Tensor) = [
-        let each = distances.double () / sqrt (float (x.size 1))
+    /// Mean and standard error.
+    let summary name (each: Tensor) = [
         name, each.mean().ToDouble()
         $"{name}.error", each.std().ToDouble() / sqrt (float (each.size 0))
     ]
+    /// The same of distances over all pixels, a pixel's share.
+    let ofDistances name (distances: Tensor) = summary name (distances.double () / sqrt (float (x.size 1)))
     let away = [
         for i, (_, operation) in List.indexed arithmetic do
-            yield! summary $"away.{i}" (fst (Rows.nearest x (mean (operation a b))))
+            yield! ofDistances $"away.{i}" (fst (Rows.nearest x (mean (operation a b))))
         // What a test image itself has to the nearest other one.
-        yield! summary "away.test" ((torch.cdist (x, x) + 1e9 * torch.eye (x.size 0, device = x.device)).amin 1L)
+        yield! ofDistances "away.test" ((torch.cdist (x, x) + 1e9 * torch.eye (x.size 0, device = x.device)).amin 1L)
     ]
     let other = torch.cat ([| x.narrow (0L, 1L, x.size 0 - 1L); x.narrow (0L, 0L, 1L) |], 0L)
-    ("posterior", share x again) :: ("prior", share x fresh) :: ("other", share x other) :: away
+    summary "posterior" (share x again)
+    @ summary "prior" (share x fresh)
+    @ summary "other" (share x other)
+    @ away
 
 let private request (plan: Plan) (trained: Trained) : RunRequest =
     let configuration = [ "images", string compared; "steps", string steps ]
@@ -156,7 +161,12 @@ let private report (results: Results) : Section =
     let operation name = $"away.{arithmetic |> List.findIndex (fst >> (=) name)}"
     // Both have the law of a draw of the prior times the square root of two.
     let sum, difference = ofEach (operation "$z_a+z_b$"), ofEach (operation "$z_a-z_b$")
-    let typical = List.map2 (fun a b -> (a + b) / 2.0) (ofEach (operation "$z_a$")) (ofEach (operation "$z_b$"))
+    let typical =
+        List.map3
+            (fun a b negative -> (a + b + negative) / 3.0)
+            (ofEach (operation "$z_a$"))
+            (ofEach (operation "$z_b$"))
+            (ofEach (operation "$-z_a$"))
     let doubled, fromOther = ofEach (operation "$2z_a$"), Seeds.mean (ofEach "away.test")
     let ofLaw name = (ofEach $"{operation name}.error").Head
     // Of the difference of two means over the same pairs: at most the sum of both errors.
@@ -168,15 +178,19 @@ let private report (results: Results) : Section =
             Figures = figures results
             Tables = [
                 [
-                    "algorithm 1 and the image that it was given", Seeds.cell 2 posterior
-                    "algorithm 2 and a test image", Seeds.cell 2 prior
+                    "algorithm 1 and the image that it was given", Seeds.cell 2 posterior, "posterior"
+                    "algorithm 2 and a test image", Seeds.cell 2 prior, "prior"
                     // No model has a part in it: it is the same for every seed.
-                    "two test images", Number(other.Head, 2)
+                    "a test image and the next one", Number(other.Head, 2), "other"
                 ]
                 |> Table.over
                     "nora2.table"
-                    $"Binarized MNIST: the share of pixels that two images have in common, in per cent, the mean over {compared} test images."
-                    [ Column.text "" fst; Column.right "Pixels in common" snd ]
+                    $"Binarized MNIST: the share of pixels that two images have in common, in per cent, the mean over {compared} test images, and its standard error over these."
+                    [
+                        Column.text "" (fun (pair, _, _) -> pair)
+                        Column.right "Pixels in common" (fun (_, share, _) -> share)
+                        Column.right "Error" (fun (_, _, name) -> Number(Seeds.mean (percent $"{name}.error"), 2))
+                    ]
                 List.indexed arithmetic
                 |> Table.over
                     "nora2.arithmetic.table"
@@ -192,6 +206,8 @@ let private report (results: Results) : Section =
                 Seeds.value "nora2.posterior" 2 posterior
                 Seeds.value "nora2.prior" 2 prior
                 Value.number "nora2.other" 2 other.Head
+                Value.number "nora2.prior.error" 2 (Seeds.mean (percent "prior.error"))
+                Value.number "nora2.other.error" 2 (Seeds.mean (percent "other.error"))
                 Value.integer "nora2.points" steps
                 Value.integer "nora2.compared" compared
                 Value.number "nora2.even" 0 (100.0 / float (steps + 1))

@@ -150,6 +150,10 @@ module Certificate =
     let missed (results: Results) (runs: RunRequest list) : float list =
         Metric.each results (value "test.lower" |> Metric.minus "missed" (value "test.is")) runs
 
+    /// The same on images that the model generates.
+    let missedOnGenerated (results: Results) (runs: RunRequest list) : float list =
+        Metric.each results (value "simulated.lower" |> Metric.minus "missed" (value "simulated.is")) runs
+
     /// The gap for the text.
     let reported (results: Results) (row: string) (runs: RunRequest list) : Value =
         Seeds.value $"{row}.certified" 2 (Metric.each results gap runs)
