@@ -17,7 +17,9 @@ module Value =
     /// Text with `$...$` for mathematics.
     let text id text = { Id = id; Cell = Text text }
 
-    let latex value = $@"\defval{{{value.Id}}}{{{Cell.latex value.Cell}}}"
+    let latex value =
+        let command = if value.Cell.IsText then "defwords" else "defval"
+        $@"\{command}{{{value.Id}}}{{{Cell.latex value.Cell}}}"
 
 /// What a check says about a sentence.
 type Outcome =
