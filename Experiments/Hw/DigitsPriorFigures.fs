@@ -181,7 +181,7 @@ let pseudoInputs (results: Results) =
     ]
     |> Pictures.rows
         "hw5.4.pseudo"
-        $"Digits: the learned pseudo-inputs of a VampPrior, cut to the range of the pixels, and under each the decoder's mean at the mean of its encoding{ofFirst results.Plan}."
+        $"Digits: pseudo-inputs of a VampPrior after training, cut to the range of the pixels, and under each the decoder's mean at the mean of its encoding{ofFirst results.Plan}."
 
 let costFigure (results: Results) =
     let time choice = results.Value choice.Id (cost results.Plan)

@@ -42,6 +42,8 @@ let private report4 (results: Results) : Section =
     let change metric latent make =
         let values = ofSweep results metric latent make
         snd (List.last values) - snd values.Head
+    /// How far a prior's numbers moved with 16 latents, one a seed.
+    let far choice name = trainings results.Plan 16 choice |> List.map (moved results.Plan >> results.Value name)
     let families = [ "mog", mixtureOf; "vamp", vampOf ]
     let trainingOf latent make = ofSweep results trainingBound latent make |> List.map snd
     /// How far the prior is from its own codes, by the number of components.
@@ -82,6 +84,10 @@ let private report4 (results: Results) : Section =
                     Value.number $"hw5.4.apart{latent}" 2 (seedsApart results latent)
                     Value.text $"hw5.4.effects{latent}" (effects results latent)
                 Value.text "hw5.4.best16.prior" (named (best 16))
+                Seeds.value "hw5.4.moved.means" 2 (far (mixtureOf usual) "prior.mu")
+                Seeds.value "hw5.4.moved.mogweights" 2 (far (mixtureOf usual) "prior.logits")
+                Seeds.value "hw5.4.moved.inputs" 2 (far (vampOf usual) "prior.pseudo_inputs")
+                Seeds.value "hw5.4.moved.vampweights" 2 (far (vampOf usual) "prior.logits")
                 for name, make in families do
                     Value.number $"hw5.4.{name}.trained16" 2 (change trainingBound 16 make)
                     Value.number $"hw5.4.{name}.tested16" 2 (change Digits.bound 16 make)
@@ -109,6 +115,17 @@ let private report4 (results: Results) : Section =
                     dimensions |> List.forall (fun latent -> gain latent < max 1e-3 (seedsApart results latent))
                 )
                 |> Guard.found [ "gains", List.map gain dimensions; "apart", List.map (seedsApart results) dimensions ]
+                Guard.that
+                    "hw5.4.unmoved"
+                    "from start to the model kept the mixture's means move by less than a quarter of their standard deviation at the start, and pseudo-inputs by less than one of 17 levels, in the mean and for every seed"
+                |> Guard.holds (
+                    List.forall (fun far -> far < 0.25) (far (mixtureOf usual) "prior.mu")
+                    && List.forall (fun far -> far < 1.0) (far (vampOf usual) "prior.pseudo_inputs")
+                )
+                |> Guard.found [
+                    "means", far (mixtureOf usual) "prior.mu"
+                    "pseudo-inputs", far (vampOf usual) "prior.pseudo_inputs"
+                ]
                 Guard.that
                     "hw5.4.blind"
                     "with 2 latents the seeds of one prior are further apart than the standard prior's surcharge"

@@ -79,6 +79,21 @@ let map (plan: Plan) (trained: Trained) : RunRequest =
         context.Keep("map", [ "prior", square prior; "aggregated", square aggregated ])
         [ "half", half ])
 
+/// The learned numbers of these priors, and how far they have moved in the mean from their start to the model that is kept:
+/// a value for each tensor, by its name.
+let moved (plan: Plan) (trained: Trained) : RunRequest =
+    VaeTraining.measure plan $"{trained.Name}.moved" [] trained (fun context built ->
+        // The measurement's seed is the training's, so this is the training's start.
+        let start = (Training.fromStart context (VaeRun.build trained.Run)).Parameters
+        [
+            for struct (name, before), struct (_, after) in Seq.zip start.All built.Parameters.All do
+                if name.StartsWith "prior." then
+                    name, (after - before).abs().mean().ToDouble()
+        ])
+
+/// The priors of which that is asked.
+let movable = [ mixtureOf usual; vampOf usual ]
+
 /// Numbers of components whose step is timed.
 let timedComponents = [ 1; 4; 16; 64; 256 ]
 
@@ -110,5 +125,7 @@ let runs (plan: Plan) : RunRequest list = [
             yield! withMeasurements plan trained
             if latent = 2 then
                 map plan trained.Head
+            if List.contains choice movable then
+                yield! trained |> List.map (moved plan)
     cost plan
 ]

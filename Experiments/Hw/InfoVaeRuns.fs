@@ -17,7 +17,7 @@ let private lambda = 100.0
 /// Both kernels' scale is the mean squared distance 2L of two draws from the prior: exp(-d^2/2L) and 2L/(2L + d^2).
 let private scale = float latent
 
-/// An objective that is compared, with its draws of z an example. `Short` names its row of pictures.
+/// An objective that is compared, with the noise that it takes an example. `Short` names its row of pictures.
 type Method = { Key: string; Label: string; Short: string; Loss: Loss; Samples: int }
 
 let private infoVaeMmd key (kernel: float -> Kernel) scale = {

@@ -193,6 +193,8 @@ let private ift2 (results: Results) : Section =
                 Certificate.claim results "IFT P1.2" "ift2" "binarized MNIST" certificates
             ]
             Guards = [
+                Guard.that "ift2.all" "all test images are measured"
+                |> Guard.holds (images plan.Profile >= fullImages)
                 Guard.that "ift2.tighter" "the importance-sampling estimate exceeds the ELBO for every seed"
                 |> Guard.every (fun g -> g > 0.0) "gaps" gaps
                 Guard.that "ift2.low" "annealing lies above importance sampling on test images for every seed"

@@ -160,13 +160,14 @@ let private report (results: Results) : Section =
     let worst = outcomes |> List.maxBy (fun o -> last o.Frechet)
     let ids ofConfiguration =
         outcomes |> List.sortBy ofConfiguration |> List.map _.Configuration.Id |> String.concat ", "
-    /// By IS; what the table shows alike is alike.
+    /// By IS; neighbours that are less than 0.05 apart are alike.
     let inception =
-        outcomes
-        |> List.groupBy (fun o -> Markup.fixedPoint 2 (last o.Inception))
-        |> List.sortByDescending (snd >> List.head >> fun o -> last o.Inception)
-        |> List.map (snd >> List.map _.Configuration.Id >> String.concat " = ")
-        |> String.concat ", "
+        let sorted = outcomes |> List.sortByDescending (fun o -> last o.Inception)
+        List.pairwise sorted
+        |> List.map (fun (a, b) ->
+            (if last a.Inception - last b.Inception < 0.05 then " = " else ", ") + b.Configuration.Id)
+        |> String.concat ""
+        |> (+) sorted.Head.Configuration.Id
     let ours = outcomes |> List.map (fun o -> last o.Frechet)
     let theirs = outcomes |> List.map _.Configuration.SourceFrechet
     let tamed = outcomes |> List.filter (fun o -> penalty o.Configuration <> "none")
@@ -229,6 +230,8 @@ let private report (results: Results) : Section =
                 Value.integer "ift4.middle.step" (int middle.Step)
                 Value.number "ift4.middle" 2 middle.Mean
                 Value.number "ift4.middle.fid" 2 middle.Frechet
+                for o in tamed do
+                    Value.number $"ift4.begin.{o.Configuration.Id}" 1 (snd o.Frechet[0])
                 for o in tamedJsd do
                     let first, last = plateau (0.95 * log 2.0) o
                     Value.integer $"ift4.ceiling.{o.Configuration.Id}" (int (last - first))

@@ -61,7 +61,7 @@ let private figure (results: Results) =
         $"The targets (left: $\\exp(-U)$ over its integral for arcs, and for sine over that of the strip $|z_1|\\le5$, drawn beyond it as well) and {shown} samples of the planar flows with $k$ layers fitted to them{firstOf (PlanarFit.seeds results.Plan)}, on $[-{inv half},{inv half}]^2$; {outside}."
         4
 
-/// How far the mean loss is above its infimum.
+/// How far the mean loss is above its lower bound.
 let private gap results (cell: Cell) (bound: float) = Metric.mean results loss (evaluations results.Plan cell) - bound
 
 let private table (results: Results) =
@@ -73,12 +73,12 @@ let private table (results: Results) =
     all ()
     |> Table.over
         "ift8.table"
-        $"Density matching: the loss over {lossSamples} fresh draws of the base (nats), its infimum $-\\log Z$, and the share of samples with $\\abs{{z_1}}>5$."
+        $"Density matching: the loss over {lossSamples} fresh draws of the base (nats), its lower bound $-\\log Z$, and the share of samples with $\\abs{{z_1}}>5$."
         [
             Column.text "Target" _.Target.Name
             Column.right "$k$" (fun cell -> Text(string cell.Layers))
             Column.metric results (evaluations results.Plan) loss
-            Column.right "Infimum" (bounded (fun _ bound -> bound) (Text "$-\\infty$"))
+            Column.right "Bound" (bounded (fun _ bound -> bound) (Text "$-\\infty$"))
             Column.right "Gap" (bounded (gap results) (Missing "the loss on sine has no lower bound"))
             Column.metric results (evaluations results.Plan) outside
         ]

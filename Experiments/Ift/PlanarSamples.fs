@@ -140,7 +140,7 @@ let private report (results: Results) : Section =
                     |> Claim.beside (source c)
                     |> Claim.judgedBy (AtMost(source c + 0.05)) (trained PlanarFit.centred results c)
                     |> Claim.incomparable
-                        "the source's samples are lost, and others drawn from the same densities stand in for them"
+                        "the source's samples are lost, and others drawn from the densities of P3.5 stand in for them, on the assumption that they are the same"
                     |> Claim.noting
                         "the constraint is centred, a choice made after the published form fell short at 32 layers"
             ]

@@ -80,14 +80,14 @@ let private table (results: Results) =
         $"With 100 labels: the objective alone from a random start {random:F2} after {List.last (stages FromRandom 100 results.Plan.Profile)} steps; along the path at the last measurement within its third part {Seeds.mean (annealed results |> List.map (snd >> snd)):F2}; the generative half as a classifier, on the first {GenerativeImages} test images, {half:F2}"
     )
 
-/// Passes of so many unlabelled images through the data.
-let private passesOf (plan: Plan) images = float images / float (plan.Data set).Train.Count
+/// Passes of so many unlabelled images through those that have no label.
+let private passesOf (plan: Plan) labels images = float images / float ((plan.Data set).Train.Count - labels)
 
 /// Passes of M2's objective through the data.
 let private passes (plan: Plan) labels =
     let steps = stages SemiSupervised labels plan.Profile
     let images = steps[2] * snd (batch Annealed) + steps[3] * snd (batch Everything)
-    passesOf plan images
+    passesOf plan labels images
 
 let private origin (plan: Plan) =
     let more = (labelCounts plan.Profile).Length > 1
@@ -134,6 +134,7 @@ let private report (results: Results) : Section =
                 Seeds.value "nora6.random100" 2 random
                 Seeds.value "nora6.generative100" 2 teacher
                 Seeds.value "nora6.same100" 2 pupil
+                Seeds.value "nora6.pupil" 2 (List.map2 (-) teacher pupil)
                 Value.integer "nora6.generativeimages" (int GenerativeImages)
                 Value.integer "nora6.warm" steps[0]
                 Value.integer "nora6.generator" steps[1]
@@ -150,9 +151,9 @@ let private report (results: Results) : Section =
                 Value.integer "nora6.exactmany" (snd (batch Everything))
                 Value.integer "nora6.generatorfew" (fst (batch Generator))
                 Value.integer "nora6.generatormany" (snd (batch Generator))
-                Value.number "nora6.generatorpasses" 1 (passesOf plan (steps[1] * snd (batch Generator)))
+                Value.number "nora6.generatorpasses" 1 (passesOf plan 100 (steps[1] * snd (batch Generator)))
                 let fromRandom = List.last (stages FromRandom 100 plan.Profile)
-                Value.number "nora6.randompasses" 1 (passesOf plan (fromRandom * snd (batch Everything)))
+                Value.number "nora6.randompasses" 1 (passesOf plan 100 (fromRandom * snd (batch Everything)))
                 Value.integer "nora6.alonebatch" (fst (batch Labels))
                 Value.integer "nora6.alonesteps" (List.sum (stages Supervised 100 plan.Profile))
                 Seeds.value "nora6.begun100" 2 (annealed results |> List.map (fst >> snd))

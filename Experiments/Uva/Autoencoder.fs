@@ -285,6 +285,8 @@ let private report (results: Results) : Section =
                 Value.number "uva1.1.limit" 2 limit
                 Seeds.value "uva1.1.ae.bound" 0 (ofTrained Digits.bound results autoencoder)
                 Seeds.value "uva1.1.spread" 1 (ofCodes "spread" results autoencoder)
+                Seeds.value "uva1.1.vae.spread" 2 (ofCodes "spread" results vae)
+                Seeds.value "uva1.1.vae.noise" 2 (ofCodes "noise" results vae)
                 Seeds.value "uva1.1.noise" 3 (ofCodes "noise" results autoencoder)
             ]
             Guards = [

@@ -121,7 +121,7 @@ let private table (results: Results) =
     LinearLikelihood.latents results.Plan.Profile
     |> Table.over
         "uva1.4.table"
-        $"Linear-Gaussian model: the divergence of the posterior from the prior, and the root mean square errors of two estimates of $\\log p(x)$ with $K$ samples, over {LinearLikelihood.points results.Plan.Profile} draws of $x$ for each seed, with standard errors over these (nats)."
+        $"Linear-Gaussian model: the divergence of the posterior from the prior, and the root mean square errors of two estimates of $\\log p(x)$ with $K$ samples, over {LinearLikelihood.points results.Plan.Profile} draws of $x$ for each seed, with standard errors over these (nats; that of the divergence is over seeds)."
         [
             Column.number "$L$" 0 float
             column "Divergence" 1 (fun latent -> $"kl.{latent}")
