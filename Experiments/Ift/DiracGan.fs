@@ -151,7 +151,7 @@ let private averageFigure results metric : Figure =
     |> planes
         metric
         "average"
-        3
+        4
         $"the averaged $\\bar\\theta$, weight {inv decay} on the past, in the place of $\\theta$, from the first initialisation: on its way (its first {few} turns, or up to where it is a speck), the last 500 iterations (thick, of another colour) with a point for the last of them, and the game itself over these (thin, blue). What is smaller than a point is not drawn."
 
 /// What becomes of all games over the whole of the training: their radius above, the averaged generator below.
