@@ -270,7 +270,7 @@ let private report (results: Results) : Section =
                     Value.number $"ift9.{posterior.Key}.error" 3 overImages
                 Seeds.value "ift9.diagonal.elbo" 2 (of' elbo HeldDecoder diagonal)
                 Seeds.value "ift9.diagonal.gap" 2 (gaps results HeldDecoder diagonal)
-                for posterior in [ diagonal; iaf ] do
+                for posterior in posteriors do
                     Seeds.value $"ift9.{posterior.Key}.digits" 2 (of' elbo Digits posterior)
                 Seeds.value "ift9.digits.diagonal" 2 (gaps results Digits diagonal)
                 Seeds.value "ift9.digits.least" 2 (gaps results Digits narrowest)
