@@ -34,27 +34,30 @@ let private machineName () =
     let host = HostInfo.Current
     $"{host.Processor}, {host.Cores} cores, {host.System}, {host.Runtime}, libtorch {TorchSharp.torch.__version__}"
 
-/// Whether files here are not those of the commit. False where there is no repository, or no git.
-let private hasChanges (folder: string) =
+/// What git says of a folder; none where there is no repository, or no git.
+let private git (folder: string) (arguments: string list) : string option =
     try
-        let info = ProcessStartInfo("git", [ "-C"; folder; "status"; "--porcelain" ])
+        let info = ProcessStartInfo("git", [ "-C"; folder ] @ arguments)
         info.RedirectStandardOutput <- true
         info.RedirectStandardError <- true
         use git = Process.Start info |> nonNull
-        let changes = git.StandardOutput.ReadToEnd()
+        let said = git.StandardOutput.ReadToEnd()
         git.WaitForExit()
-        changes <> ""
+        if git.ExitCode = 0 then Some(said.Trim()) else None
     with :? Win32Exception ->
-        false
+        None
 
-/// Twelve digits of a commit name it well enough for a title page.
-let private revision (places: Places) =
-    let commit = HostInfo.Revision[.. min 11 (HostInfo.Revision.Length - 1)]
+/// The commit of the text in this folder, twelve digits of which name it well enough for a title page, and whether files are
+/// not as it has them. The scripts build the program anew where its sources changed, and not where only the text did;
+/// without a repository it is the commit that the program was built from.
+let revision (paper: string) : string =
+    let whole = git paper [ "rev-parse"; "HEAD" ] |> Option.defaultValue HostInfo.Revision
+    let commit = whole[.. min 11 (whole.Length - 1)]
 
-    if hasChanges places.Paper then
-        $"{commit}, with changes that are not committed"
-    else
-        commit
+    match git paper [ "status"; "--porcelain" ] with
+    | None
+    | Some "" -> commit
+    | Some _ -> $"{commit}, with changes that are not committed"
 
 /// How many runs stand behind these rows, and how long they took.
 let private work (store: RunStore) (experiments: Experiment list) (plan: Plan) =
@@ -92,7 +95,7 @@ let report (places: Places) (plan: Plan) (ids: string list) : Report =
         Device = deviceName plan
         Machine = machineName ()
         Work = work store experiments plan
-        Revision = revision places
+        Revision = revision places.Paper
         Sections = sections
         Questions = [ for row in Registry.rows -> { Row = row.Id; Source = row.Source; Text = row.Question } ]
         NotRun = notRun

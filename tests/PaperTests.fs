@@ -2,11 +2,14 @@
 module Research.Tests.PaperTests
 
 open System
+open System.Diagnostics
 open System.IO
 open System.Text.RegularExpressions
 open Expecto
 open Research.Tests.Repository
+open Research.Host
 open Research.Report
+open Research.Experiments
 
 let private paper = lazy (Paper.read (Path.Combine(root, "paper")))
 
@@ -167,4 +170,41 @@ let tests =
             for used in Paper.uses "input" 1 paper.Value do
                 let file = used.Arguments.Head + ".tex"
                 Expect.isTrue (names.Contains file) $"{used.File}:{used.Line} inputs {file}")
+
+        testCase "paper/revision" (fun () ->
+            inFolder (fun folder ->
+                let write (text: string) = File.WriteAllText(Path.Combine(folder, "main.tex"), text)
+
+                let git (arguments: string list) =
+                    let identity = [ "-c"; "user.name=a"; "-c"; "user.email=a@b.c" ]
+
+                    use git =
+                        ProcessStartInfo("git", [ "-C"; folder ] @ identity @ arguments)
+                        |> Process.Start
+                        |> nonNull
+
+
+                    git.WaitForExit()
+                    Expect.equal git.ExitCode 0 $"git {arguments.Head}"
+
+                write "one"
+                let built = Rendering.revision folder
+
+                Expect.stringStarts
+                    HostInfo.Revision
+                    built
+                    "without a repository, what the program was built from"
+
+                git [ "init"; "--quiet" ]
+                git [ "add"; "main.tex" ]
+                git [ "commit"; "--quiet"; "-m"; "one" ]
+                let first = Rendering.revision folder
+                Expect.isMatch first "^[0-9a-f]{12}$" "the commit of the text"
+                Expect.notEqual first built "and not that of the program"
+                write "two"
+
+                Expect.equal
+                    (Rendering.revision folder)
+                    $"{first}, with changes that are not committed"
+                    "a changed text"))
     ]
