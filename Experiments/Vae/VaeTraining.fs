@@ -86,7 +86,7 @@ module VaeTraining =
     let each (plan: Plan) (name: string) (run: VaeRun) : Trained list = ofSeeds plan (plan.SeedsOn run.Data) name run
     /// Steps from the start of a run's model, each on the batch and the noise of its number: to be timed. All by operators,
     /// whatever its training takes: what is compared is what the models cost, not which of them has a kernel. (On one batch
-    /// with one noise a model leaves what trainings are like, and its numbers become so small that a step takes twice the time.)
+    /// with one noise a VampPrior's step took twice the time after some fifty steps; why was not isolated.)
     let stepper (run: VaeRun) (context: RunContext) (batch: int64 -> Tensor * Tensor) : unit -> unit =
         let built = Training.fromStart context (VaeRun.build run)
         let descent = Descent(built.Parameters, run.Optimiser)

@@ -78,7 +78,8 @@ public sealed class Scheduler(
             var item = items[index];
             var cores = graph.Cores(index);
             var progress = board.Begin(item.Id);
-            var thread = new Thread(() => RunOnThread(index, new(Math.Clamp(item.Threads, 1, budget), progress, cancellation)), StackBytes)
+            var context = new WorkContext(Math.Clamp(item.Threads, 1, budget), progress, cancellation);
+            var thread = new Thread(() => RunOnThread(index, context), StackBytes)
             {
                 Name = item.Id,
                 IsBackground = true,
