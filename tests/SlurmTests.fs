@@ -146,31 +146,27 @@ let private logs (root: string) =
     |> Seq.map File.ReadAllText
     |> String.concat "\n"
 
-let private submitted (cluster: Cluster) root =
-    let child =
-        Children.startWith (cluster.Environment @ [ SlurmChildren.pauseVariable, "50" ]) [
-            "slurm-submit"
-            root
-        ]
+let private submitting (cluster: Cluster) root =
+    Children.startWith (cluster.Environment @ [ SlurmChildren.pauseVariable, "50" ]) [ "slurm-submit"; root ]
 
-    let rec wait () =
-        match child.StandardOutput.ReadLine() with
-        | null -> failtest $"nothing was submitted: {child.StandardError.ReadToEnd()}"
-        | line when line.StartsWith("submitted", StringComparison.Ordinal) -> child
-        | _ -> wait ()
-
-    wait ()
+let rec private awaitSubmission (child: Process) =
+    match child.StandardOutput.ReadLine() with
+    | null -> failtest $"nothing was submitted: {child.StandardError.ReadToEnd()}"
+    | line when line.StartsWith("submitted", StringComparison.Ordinal) -> ()
+    | _ -> awaitSubmission child
 
 let private faults (cluster: Cluster) =
     inFolder (fun folder ->
         let root, here = Path.Combine(folder, "slurm"), Path.Combine(folder, "here")
-        // The controller and the submitting process die right after the first array was taken.
-        let first = submitted cluster root
+        // The controller and the submitting process die right after the first array was taken, or just after the second:
+        // what is left to be submitted then is for the next process to find out.
+        let first = submitting cluster root
         use _ = Children.endWith first
+        awaitSubmission first
         cluster.KillController()
         first.Kill()
         cluster.StartController()
-        let second = submitted cluster root
+        let second = submitting cluster root
         use _ = Children.endWith second
         let said = second.StandardOutput.ReadToEndAsync()
         let resumed () = Regex.Matches(logs root, "resuming after step").Count
