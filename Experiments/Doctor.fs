@@ -59,5 +59,10 @@ let lines (device: torch.Device) : string list =
         | [||] -> "BLAS       not known on this system"
         | paths -> yield! paths |> Array.map (fun path -> $"BLAS       {path}")
 
+        if OneDnn.IsUsed then
+            "oneDNN     in use: its convolutions are right here"
+        else
+            "oneDNN     not in use: its convolutions are wrong on this processor, so libtorch takes its own, slower ones"
+
         $"GPUs       {gpus ()}"
     ]

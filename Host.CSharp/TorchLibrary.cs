@@ -15,10 +15,11 @@ public static class TorchLibrary
     ///
     /// BLAS gets one thread per caller, unless the user has set MKL_NUM_THREADS: runs go side by side, so a BLAS that
     /// also starts a thread per core would only make them wait for each other. MKL reads the variable while it is loaded.
+    /// oneDNN is kept only where its convolutions are right.
     /// </summary>
     /// <exception cref="ResearchException">
-    /// A library is missing or does not load, or TorchSharp is not the copy that build/Research.Core.targets makes, whose
-    /// operators keep their arguments alive; the sentence says what to do.
+    /// A library is missing or does not load, or convolves wrongly and cannot be kept from it, or TorchSharp is not the copy
+    /// that build/Research.Core.targets makes, whose operators keep their arguments alive; the sentence says what to do.
     /// </exception>
     public static void Load()
     {
@@ -32,6 +33,7 @@ public static class TorchLibrary
         // A CUDA build is found by TorchSharp itself, when a GPU is asked for.
         foreach (var name in new[] { "torch_cpu", "LibTorchSharp" })
             Load(name);
+        OneDnn.KeepIfSound();
     }
 
     // glibc gives freed blocks of a tensor's size back to the kernel at once, and the next operator's result is memory that
