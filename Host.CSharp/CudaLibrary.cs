@@ -8,16 +8,9 @@ internal static unsafe partial class CudaLibrary
     /// <summary>
     /// Makes cuDNN choose algorithms that return the same bits every time, so that a training that was killed resumes to
     /// the same bits on a GPU too: its fastest gradients of convolutions add in the order in which threads arrive.
-    /// cuBLAS keeps its bits while one stream uses it, which is so here. Does nothing where libtorch's names are mangled
-    /// otherwise, that is on Windows.
+    /// cuBLAS keeps its bits while one stream uses it, which is so here. Does nothing on Windows.
     /// </summary>
-    public static void KeepBits()
-    {
-        if (NativeLibrary.TryLoad("torch_cpu", typeof(CudaLibrary).Assembly, null, out var library)
-            && NativeLibrary.TryGetExport(library, "_ZN2at13globalContextEv", out var context)
-            && NativeLibrary.TryGetExport(library, "_ZN2at7Context21setDeterministicCuDNNEb", out var set))
-            ((delegate* unmanaged<nint, byte, void>)set)(((delegate* unmanaged<nint>)context)(), 1);
-    }
+    public static void KeepBits() => TorchContext.TrySet("setDeterministicCuDNN", true);
 
     /// <summary>The name of a card, counted as CUDA counts them; null where the driver does not tell.</summary>
     public static string? CardName(int index)

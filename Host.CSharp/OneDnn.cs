@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch.nn.functional;
 
@@ -9,7 +8,7 @@ namespace Research.Host;
 /// some of them: on a virtual Zen 5 that tells nothing of its caches, wherever a number of channels fills no block of 8 or
 /// 16. What a processor says of itself does not tell for sure, so the numbers themselves are looked at.
 /// </summary>
-public static unsafe class OneDnn
+public static class OneDnn
 {
     /// <summary>Of images, with a weight and a bias, by strides and paddings.</summary>
     public delegate torch.Tensor Convolution(
@@ -32,25 +31,14 @@ public static unsafe class OneDnn
     public static void KeepIfSound()
     {
         // NNPACK, which libtorch asks about wherever it cannot take oneDNN, warns of every processor that it does not know.
-        TurnOff("_ZN2at7Context20setUserEnabledNNPACKEb");
+        TorchContext.TrySet("setUserEnabledNNPACK", false);
         if (IsSound((x, w, b, s, p) => conv2d(x, w, b, s, p), (x, w, b, s, p) => conv_transpose2d(x, w, b, s, p)))
             return;
-        if (!TurnOff("_ZN2at7Context20setUserEnabledMkldnnEb"))
+        if (!TorchContext.TrySet("setUserEnabledMkldnn", false))
             throw new ResearchException(
                 "The convolutions of this libtorch are wrong on this processor: "
                 + "set the environment variable ONEDNN_MAX_CPU_ISA to AVX, and try again.");
         IsUsed = false;
-    }
-
-    // False where libtorch's names are mangled otherwise, that is on Windows.
-    private static bool TurnOff(string setting)
-    {
-        if (!NativeLibrary.TryLoad("torch_cpu", typeof(OneDnn).Assembly, null, out var library)
-            || !NativeLibrary.TryGetExport(library, "_ZN2at13globalContextEv", out var context)
-            || !NativeLibrary.TryGetExport(library, setting, out var set))
-            return false;
-        ((delegate* unmanaged<nint, byte, void>)set)(((delegate* unmanaged<nint>)context)(), 0);
-        return true;
     }
 
     /// <summary>
