@@ -77,6 +77,29 @@ let private core = lazy (File.ReadAllText(Path.Combine(root, "Core.fs")))
 let private testSources = lazy (fsharpSources "tests")
 let private links = lazy (linksOf core.Value testSources.Value paper.Value)
 
+/// Places that the table at the front names and the paper lacks: LaTeX cannot tell them from those of rows that were not run.
+let private placesLacking (sources: Paper.Source list) =
+    let made kind macro count =
+        Paper.uses macro count sources |> List.map (fun u -> $"{kind}:{u.Arguments.Head}")
+
+    let places =
+        Set.ofList (
+            Paper.labels sources
+            @ made "q" "question" 2
+            @ made "q" "subquestion" 3
+            @ made "x" "experiment" 2
+            @ made "fig" "reportfigure" 1
+            @ made "tab" "reporttable" 1
+        )
+
+    let named =
+        Paper.uses "contentspart" 5 sources
+        |> List.collect (fun u -> u.Arguments[2..3])
+        |> List.filter ((<>) "")
+        |> Set.ofList
+
+    Set.difference named places
+
 /// The paper without each occurrence of a text.
 let private without (text: string) =
     paper.Value |> List.map (fun s -> { s with Text = s.Text.Replace(text, "") })
@@ -96,6 +119,12 @@ let tests =
             Expect.isGreaterThan links.Value.Labelled.Count 50 "There are equations"
             Expect.isGreaterThan links.Value.Cited.Count 50 "There are tests behind them"
             Expect.isEmpty (gaps links.Value) "Equations, functions and tests refer to each other")
+
+        testCase "paper/places" (fun () ->
+            Expect.isEmpty (placesLacking paper.Value) "The table at the front names places that there are"
+
+            for text in [ @"\label{x:cs1.digits}"; @"\subquestion{uva1.1a}"; @"\reporttable{ift7.table}" ] do
+                Expect.isNonEmpty (placesLacking (without text)) $"{text} is missed")
 
         testCase "paper/links-mutants" (fun () ->
             let found = links.Value
