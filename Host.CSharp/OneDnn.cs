@@ -5,7 +5,7 @@ namespace Research.Host;
 
 /// <summary>
 /// oneDNN, by which libtorch convolves in float32 on x86 processors. The one in libtorch 2.10 (3.7.1) gives wrong numbers on
-/// some of them: on a virtual Zen 5 that tells nothing of its caches, wherever a number of channels fills no block of 8 or
+/// some of them: on a virtual Zen 5 that tells nothing of its caches, with numbers of channels that fill no block of 8 or
 /// 16. What a processor says of itself does not tell for sure, so the numbers themselves are looked at.
 /// </summary>
 public static class OneDnn
