@@ -7,8 +7,8 @@ open Research.Host
 
 type private Tensor = torch.Tensor
 
-/// `[B,I,H,H]` with `[O,I,K,K]` or, transposed, `[I,O,K,K]`, in plain loops: every pixel of an image goes to the pixels of
-/// the result that the kernel joins it with.
+/// `[B,I,H,H]` with `[O,I,K,K]` or, transposed, `[I,O,K,K]`, in plain loops: each pixel of the result is the sum over the
+/// pixels of the image that the kernel joins it with.
 let private inLoops transposed (stride: int) (padding: int) (x: Tensor) (w: Tensor) (b: Tensor) =
     let batch, inputs, size = int x.shape[0], int x.shape[1], int x.shape[2]
     let kernel, outputs = int w.shape[2], int b.shape[0]
@@ -115,7 +115,7 @@ let private right =
                     let scale = 1.0 + b.abs().max().ToDouble()
                     Expect.isLessThan (distance a b) (1e-4 * scale) $"{what}: {name}")
 
-/// The look at oneDNN's convolutions is told of those that are wrong where some are.
+/// The look at oneDNN's convolutions finds planted faults, and none where there is none.
 let private looks =
     testCase "host/onednn/looks" (fun () ->
         let sound (change: Tensor -> Tensor) (changeTransposed: Tensor -> Tensor) =

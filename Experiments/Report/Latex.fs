@@ -116,12 +116,8 @@ let private prepareBibliography (folder: string) : unit =
     )
 
     use running = LatexRun.start folder "bibtex" [ "-terse"; "citations" ]
-    let errors = running.StandardError.ReadToEndAsync()
-    running.StandardOutput.ReadToEnd() |> ignore
-    running.WaitForExit()
-    errors.Wait()
 
-    if running.ExitCode = 0 then
+    if fst (LatexRun.finish running) = 0 then
         File.Move(Path.Combine(folder, "citations.bbl"), Path.Combine(folder, "report.bbl"))
 
 /// Runs latexmk on `main.tex` in a folder. Returns whether it made the PDF, and what is wrong.
@@ -129,9 +125,7 @@ let private build (latexmk: string) (folder: string) : bool * string list =
     // Nobody's own settings.
     let arguments = [ "-norc"; "-pdf" ] @ LatexRun.unattended @ [ "-jobname=report"; "main.tex" ]
     use running = LatexRun.start folder latexmk arguments
-    let errors = running.StandardError.ReadToEndAsync()
-    running.StandardOutput.ReadToEnd() |> ignore
-    running.WaitForExit()
+    let exitCode, errors = LatexRun.finish running
     let log = Path.Combine(folder, "report.log")
     // TeX writes the bytes of its input, which need not be UTF-8.
     let found =
@@ -140,12 +134,12 @@ let private build (latexmk: string) (folder: string) : bool * string list =
         else
             []
 
-    let isMade = running.ExitCode = 0
+    let isMade = exitCode = 0
 
     if isMade || not found.IsEmpty then
         isMade, found
     else
-        false, [ $"latexmk failed: {errors.Result.Trim()}; see paper/build/report.log" ]
+        false, [ $"latexmk failed: {errors.Trim()}; see paper/build/report.log" ]
 
 /// Copies the sources, and beside them what was generated for this build.
 let private copy (paperDirectory: string) (generated: PgfPlots.File list) (folder: string) =

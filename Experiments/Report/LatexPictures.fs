@@ -55,11 +55,7 @@ let private typeset (pdflatex: string) (folder: string) (parts: string list list
     [
         for run in running do
             use run = run
-            let errors = run.StandardError.ReadToEndAsync()
-            run.StandardOutput.ReadToEnd() |> ignore
-            run.WaitForExit()
-            errors.Wait()
-            run.ExitCode = 0
+            fst (LatexRun.finish run) = 0
     ]
     |> List.forall id
 

@@ -11,7 +11,7 @@ let isInstalled (program: string) : bool =
         Path.PathSeparator
     |> Array.exists (fun directory -> directory <> "" && File.Exists(Path.Combine(directory, program)))
 
-/// Starts a program in a folder; the caller reads what it writes.
+/// Starts a program in a folder; `finish` reads what it writes.
 let start (directory: string) (program: string) (arguments: string list) : Process =
     let info = ProcessStartInfo(program, arguments)
     info.WorkingDirectory <- directory
@@ -24,6 +24,13 @@ let start (directory: string) (program: string) (arguments: string list) : Proce
     match Process.Start info with
     | null -> failwith $"{program} did not start"
     | started -> started
+
+/// Waits for the end of a started program: its exit code, and what it wrote to its error output.
+let finish (running: Process) : int * string =
+    let errors = running.StandardError.ReadToEndAsync()
+    running.StandardOutput.ReadToEnd() |> ignore
+    running.WaitForExit()
+    running.ExitCode, errors.Result
 
 /// Nobody waits for an answer, and the first error ends the run.
 let unattended = [ "-interaction=nonstopmode"; "-halt-on-error"; "-file-line-error" ]
