@@ -18,7 +18,7 @@ let private beside, private labelWidth = 14.5, 4.0
 /// What sticks out on the right of a frame and above it, without a title and with one.
 let private after, private above, private titled = 3.5, 2.2, 7.0
 
-/// By this share pgfplots widens what the y axis has to show.
+/// By this share the y axis is wider than what it has to show.
 let private enlarged = 0.05
 
 /// Between the panels of a row, at least.
@@ -57,10 +57,42 @@ let private largest (panel: AxesPanel) =
         | Density map -> Some(peak map)
         | _ -> None)
 
-let private range (key: string) (axis: Axis) =
-    match axis.Range with
+/// Along an axis, as it is scaled.
+let private along (axis: Axis) (v: float) : float =
+    match axis.Scale with
+    | Linear -> v
+    | Logarithmic -> log v
+
+/// The ends of an axis: the given ones, or those of what it shows with a share of its extent on either side. None where
+/// that has no extent: pgfplots finds some then.
+let private ends (share: float) (axis: Axis) (shown: float[]) : (float * float) option =
+    match axis.Range, axis.Scale with
+    | Some range, _ -> Some range
+    | None, scale ->
+        match shown |> Array.filter (fun v -> Double.IsFinite(along axis v)) with
+        | [||] -> None
+        | values ->
+            let low, high = Array.min values, Array.max values
+            let slack = share * (along axis high - along axis low)
+
+            if slack = 0.0 && low = high then None
+            elif scale = Linear then Some(low - slack, high + slack)
+            else Some(low / exp slack, high * exp slack)
+
+let private range (key: string) (ends: (float * float) option) =
+    match ends with
     | Some(low, high) -> [ $"{key}min={Markup.coordinate low}"; $"{key}max={Markup.coordinate high}" ]
     | None -> []
+
+/// Where points stand in a frame between known ends.
+let private placing (frame: Frame) (panel: AxesPanel) xEnds yEnds : Placing option =
+    let part (axis: Axis) (low, high) v =
+        (along axis v - along axis low) / (along axis high - along axis low)
+
+    Option.map2
+        (fun x y -> fun (a, b) -> frame.Width * part panel.X x a, frame.Height * part panel.Y y b)
+        xEnds
+        yEnds
 
 let private ticks (key: string) room (axis: Axis) (shown: float[]) =
     match Ticks.ofAxis room axis shown with
@@ -134,6 +166,11 @@ let private axesPanel
 
     let shown = panel.Series |> List.toArray |> Array.collect Series.shown
     let xs, ys = Array.map fst shown, Array.map snd shown
+    // A map fills its frame.
+    let slack share = if panel.IsMap then 0.0 else share
+    let xEnds = ends (slack 0.02) panel.X xs
+    let yEnds = ends (slack enlarged) panel.Y ys
+    let place = placing frame panel xEnds yEnds
 
     let options =
         [
@@ -150,19 +187,12 @@ let private axesPanel
                 $"xlabel={{{Markup.latex panel.X.Label}}}"
             if panel.Y.Label <> "" then
                 $"ylabel={{{Markup.latex panel.Y.Label}}}"
-            yield! range "x" panel.X
-            yield! range "y" panel.Y
+            yield! range "x" xEnds
+            yield! range "y" yEnds
             let x = if square then shownRange true panel.X xs else panel.X
             yield! ticks "x" (Ticks.Along(frame.Width / digitWidth)) x xs
             yield! ticks "y" (Ticks.Across(frame.Height / lineHeight)) (shownRange square panel.Y ys) ys
             yield! largest panel |> Option.map colourBar |> Option.defaultValue []
-
-            if not panel.IsMap && panel.X.Range.IsNone then
-                "enlarge x limits=0.02"
-
-            if not panel.IsMap && panel.Y.Range.IsNone then
-                $"enlarge y limits={c enlarged}"
-
             yield! legend
         ]
         |> String.concat ", "
@@ -177,7 +207,7 @@ let private axesPanel
         List.zip colours panel.Series
         |> List.fold
             (fun (lines, files) (colour, item) ->
-                let text, png = latex (path (List.length files)) panel.Y.Scale colour (shownAs item)
+                let text, png = latex (path (List.length files)) panel.Y.Scale place colour (shownAs item)
                 lines @ text, files @ png)
             ([], [])
 

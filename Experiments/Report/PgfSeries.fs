@@ -82,6 +82,50 @@ let private legendEntry name =
 
 let private forget name = if name = "" then ", forget plot" else ""
 
+/// Where a point of a panel stands in its frame, in millimetres from the lower left corner.
+type Placing = float * float -> float * float
+
+/// Further away than any frame, and not too far for TeX.
+let private outside = 2000.0
+
+let private places (place: Placing) (points: (float * float)[]) : string =
+    let millimetres (v: float) =
+        (Math.Clamp(v, -outside, outside)).ToString("0.###", Globalization.CultureInfo.InvariantCulture)
+
+    points
+    |> Array.map (fun point ->
+        let x, y = place point
+        $"{millimetres x},{millimetres y};")
+    |> String.concat ""
+
+/// The stretches of a curve between points that it lacks.
+let private stretches (place: Placing) (points: (float * float)[]) : (float * float)[] list =
+    let isFinite point =
+        let x, y = place point
+        Double.IsFinite x && Double.IsFinite y
+
+    [
+        let mutable start = 0
+
+        for i in 0 .. points.Length do
+            if i = points.Length || not (isFinite points[i]) then
+                if i > start then
+                    points[start .. i - 1]
+
+                start <- i + 1
+    ]
+
+/// A curve of many points, in millimetres where its frame is known.
+let private path (place: Placing option) (options: string) name (points: (float * float)[]) : string list =
+    match place with
+    | Some place when points.Length > markLimit -> [
+        for stretch in stretches place points do
+            $@"\reportpath{{{options}}}{{{places place stretch}}}"
+        if name <> "" then
+            $@"\addlegendimage{{{options}, no marks}}"
+      ]
+    | _ -> [ $@"\addplot[{options}, no marks{forget name}] coordinates {{{coordinates points}}};" ]
+
 /// The area between mean - error and mean + error. On a logarithmic axis the
 /// lower edge stays positive.
 let private band colour (scale: Scale) (points: (float * float)[]) (error: float[]) =
@@ -118,7 +162,14 @@ let private named item =
         forget (Series.name item), legendEntry (Series.name item)
 
 /// LaTeX of one series, and its PNG if it has one. `index` chooses colour, dash and mark; -1 is black.
-let latex (path: string) (scale: Scale) (index: int) (item: Series) : string list * File list =
+/// `place` where the ends of both axes are known.
+let latex
+    (file: string)
+    (scale: Scale)
+    (place: Placing option)
+    (index: int)
+    (item: Series)
+    : string list * File list =
     let colour =
         if index < 0 then
             "report-black"
@@ -139,11 +190,7 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
         let kept = Thinning.indices maxPoints (Array.map snd points)
         let drawn = pick kept points
 
-        let mark =
-            if drawn.Length <= markLimit then
-                $"mark={marks[index % marks.Length]}, mark size=1.2pt, mark options=solid"
-            else
-                "no marks"
+        let dash = dashes[index % dashes.Length]
 
         let area =
             match error with
@@ -152,23 +199,36 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
 
         [
             yield! area
-            $@"\addplot[{colour}, {dashes[index % dashes.Length]}, {mark}{forget name}] coordinates {{{coordinates drawn}}};"
+            if drawn.Length <= markLimit then
+                let mark = marks[index % marks.Length]
+                $@"\addplot[{colour}, {dash}, mark={mark}, mark size=1.2pt, mark options=solid{forget name}] coordinates {{{coordinates drawn}}};"
+            else
+                yield! path place $"{colour}, {dash}, line width=0.8pt" name drawn
             yield! legendEntry name
         ],
         []
     | Trail(name, points) ->
         [
-            $@"\addplot[{colour}, line width=0.3pt, no marks{forget name}] coordinates {{{coordinates (strided maxTrail points)}}};"
+            yield! path place $"{colour}, line width=0.3pt" name (strided maxTrail points)
             yield! legendEntry name
         ],
         []
-    | Scatter(_, points) ->
+    | Scatter(name, points) ->
         let drawn = strided maxScatter points
         // A few points should be seen beside a curve, many should not hide each other.
         let size = if drawn.Length <= 100 then "1.6pt" else "0.8pt"
+        let mark = marks[index % marks.Length]
+        let paint = $"{colour}, fill opacity=0.6, draw opacity=0.6"
 
         [
-            $@"\addplot[{colour}, only marks, mark={marks[index % marks.Length]}, mark size={size}, fill opacity=0.6, draw opacity=0.6{naming}] coordinates {{{coordinates drawn}}};"
+            match place with
+            | Some place when drawn.Length > markLimit ->
+                let seen = stretches place drawn |> Array.concat
+                $@"\reportmarks{{{paint}, line width=0.8pt}}{{{mark}}}{{{size}}}{{{places place seen}}}"
+                if name <> "" then
+                    $@"\addlegendimage{{{paint}, only marks, mark={mark}, mark size={size}}}"
+            | _ ->
+                $@"\addplot[{paint}, only marks, mark={mark}, mark size={size}{naming}] coordinates {{{coordinates drawn}}};"
             yield! entry
         ],
         []
@@ -197,7 +257,7 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
         let drawn = pick (Thinning.indices maxPoints (Array.map snd points)) points
 
         [
-            $@"\addplot[report-black, dashed, line width=0.6pt, no marks{forget name}] coordinates {{{coordinates drawn}}};"
+            yield! path place "report-black, dashed, line width=0.6pt" name drawn
             yield! legendEntry name
         ],
         []
@@ -220,9 +280,9 @@ let latex (path: string) (scale: Scale) (index: int) (item: Series) : string lis
         let c = Markup.coordinate
 
         [
-            $@"\addplot[forget plot] graphics[xmin={c x0}, xmax={c x1}, ymin={c y0}, ymax={c y1}] {{{path}}};"
+            $@"\addplot[forget plot] graphics[xmin={c x0}, xmax={c x1}, ymin={c y0}, ymax={c y1}] {{{file}}};"
         ],
-        [ { Path = path; Bytes = Png.encode (Png.enlarge factor image) } ]
+        [ { Path = file; Bytes = Png.encode (Png.enlarge factor image) } ]
     | Bars(name, edges, heights) ->
         let points =
             Array.append (Array.zip edges[.. heights.Length - 1] heights) [| edges[edges.Length - 1], 0.0 |]
