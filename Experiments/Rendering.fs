@@ -75,12 +75,12 @@ let private work (store: RunStore) (experiments: Experiment list) (plan: Plan) =
 let report (places: Places) (plan: Plan) (ids: string list) : Report =
     let store = RunStore places.Results
     let selected = select ids
-    let notRun = Registry.rows |> List.choose (notRun selected (store.List()) plan)
+    let notRun = Registry.rows |> sideBySide (notRun selected (store.List()) plan) |> List.choose id
     let idle = notRun |> List.map fst |> Set.ofList
     let results = Results(plan, store)
 
     let experiments = computed selected |> List.filter (fun e -> not (idle.Contains e.Row))
-    let sections = experiments |> List.map (fun e -> e.Report results)
+    let sections = experiments |> sideBySide (fun e -> e.Report results)
 
     {
         Profile = Profile.name plan.Profile

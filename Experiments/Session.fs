@@ -5,6 +5,7 @@ open System
 open System.IO
 open System.Text.RegularExpressions
 open System.Threading
+open System.Threading.Tasks
 open Research.Host
 open Research.Report
 open Research.Experiments.Yours
@@ -83,9 +84,16 @@ let private executor
             Afterwards = (slurm.Afterwards |> Option.map List.toArray |> Option.toObj)
         )
 
-let private requests (plan: Plan) (rows: Registry.Row list) : RunRequest seq =
+/// A function of each, side by side. Of those that fail the first says so.
+let sideBySide (f: 'a -> 'b) (items: 'a list) : 'b list =
+    items
+    |> List.map (fun item -> Task.Run(fun () -> f item))
+    |> List.map _.GetAwaiter().GetResult()
+
+/// The runs behind the rows; the data sets that these ask for are read side by side.
+let private requests (plan: Plan) (rows: Registry.Row list) : RunRequest list =
     let late (experiment: Experiment) = not (List.contains experiment.Row Registry.longest)
-    computed rows |> List.sortBy late |> Seq.collect (fun experiment -> experiment.Runs plan)
+    computed rows |> List.sortBy late |> sideBySide (fun experiment -> experiment.Runs plan) |> List.concat
 
 /// Has the runs of the rows computed that are not complete, and says what became of them.
 let run (places: Places) (plan: Plan) (execution: Execution) (ids: string list) : RunSummary =

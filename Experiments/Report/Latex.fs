@@ -2,6 +2,7 @@
 module Research.Report.Latex
 
 open System
+open System.Diagnostics
 open System.Globalization
 open System.IO
 open System.Security.Cryptography
@@ -120,6 +121,15 @@ let private prepareBibliography (folder: string) : unit =
     if fst (LatexRun.finish running) = 0 then
         File.Move(Path.Combine(folder, "citations.bbl"), Path.Combine(folder, "report.bbl"))
 
+/// Begins to go over `main.tex` before its pictures are there: LaTeX then knows what every reference says, though not yet
+/// on which page everything stands.
+let private lookAhead (pdflatex: string) (folder: string) : Process =
+    LatexRun.start
+        folder
+        pdflatex
+        (LatexRun.unattended
+         @ [ "-draftmode"; "-jobname=report"; @"\def\withoutpictures{}\input{main}" ])
+
 /// Runs latexmk on `main.tex` in a folder. Returns whether it made the PDF, and what is wrong.
 let private build (latexmk: string) (folder: string) : bool * string list =
     // Nobody's own settings.
@@ -206,11 +216,16 @@ let compileWith
         if File.Exists record && File.ReadAllText record = $"{sources} {made shown}" then
             Ok(target "report.pdf")
         else
-            LatexPictures.prepare "pdflatex" Environment.ProcessorCount folder.FullName
-
             if LatexRun.isInstalled "bibtex" then
                 prepareBibliography folder.FullName
 
+            let pictures =
+                LatexPictures.start "pdflatex" Environment.ProcessorCount folder.FullName
+
+            use ahead = lookAhead "pdflatex" folder.FullName
+            // Its errors are met again.
+            LatexRun.finish ahead |> ignore
+            LatexPictures.finish pictures
             let isMade, problems = build latexmk folder.FullName
             publish "report.log"
 

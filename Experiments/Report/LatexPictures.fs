@@ -2,6 +2,7 @@
 /// the report several times, and six sevenths of each time would go into its pictures.
 module Research.Report.LatexPictures
 
+open System.Diagnostics
 open System.IO
 open System.Text.RegularExpressions
 
@@ -43,26 +44,15 @@ let private share (documents: int) (pictures: string list) : string list list =
 
 let private name index = $"pictures-{index + 1}"
 
-/// Typesets each document; whether all of them got their PDF.
-let private typeset (pdflatex: string) (folder: string) (parts: string list list) : bool =
-    let run index part =
-        File.WriteAllText(Path.Combine(folder, name index + ".tex"), document part)
+/// Pictures that are being typeset, and the files that they were taken from, as these were.
+type Typesetting = private {
+    Documents: Process list
+    Sources: (string * string) list
+}
 
-        LatexRun.start folder pdflatex (LatexRun.unattended @ [ name index + ".tex" ])
-
-    let running = List.mapi run parts
-
-    [
-        for run in running do
-            use run = run
-            fst (LatexRun.finish run) = 0
-    ]
-    |> List.forall id
-
-/// Replaces the pictures in `generated/figures` of a folder with the report's sources by pages of PDF files that it makes
-/// beside `main.tex`. A picture with an error leaves all as it is: the report's own run then meets the error, and says
-/// where it is.
-let prepare (pdflatex: string) (cores: int) (folder: string) : unit =
+/// Replaces the pictures in `generated/figures` of a folder with the report's sources by pages of PDF files, and begins to make
+/// these beside `main.tex`. Until `finish` nobody may include them.
+let start (pdflatex: string) (cores: int) (folder: string) : Typesetting =
     let figures = Path.Combine(folder, "generated", "figures")
 
     let sources = [
@@ -79,13 +69,34 @@ let prepare (pdflatex: string) (cores: int) (folder: string) : unit =
 
     let parts = pictures |> List.distinct |> share (max 1 cores)
 
-    if not parts.IsEmpty && typeset pdflatex folder parts then
-        let pages =
-            Map.ofList [
-                for index, part in List.indexed parts do
-                    for page, text in List.indexed part do
-                        text, $@"\reportpicture{{{name index}}}{{{page + 1}}}"
-            ]
+    let pages =
+        Map.ofList [
+            for index, part in List.indexed parts do
+                for page, text in List.indexed part do
+                    text, $@"\reportpicture{{{name index}}}{{{page + 1}}}"
+        ]
 
-        for path, text in sources do
-            File.WriteAllText(path, picture.Replace(text, (fun (found: Match) -> pages[found.Value])))
+    for path, text in sources do
+        File.WriteAllText(path, picture.Replace(text, (fun (found: Match) -> pages[found.Value])))
+
+    let typeset index part =
+        File.WriteAllText(Path.Combine(folder, name index + ".tex"), document part)
+        LatexRun.start folder pdflatex (LatexRun.unattended @ [ name index + ".tex" ])
+
+    {
+        Documents = List.mapi typeset parts
+        Sources = sources
+    }
+
+/// Waits until all pictures are there. One with an error leaves all figures as they were: the report's own run then meets
+/// the error, and says where it is.
+let finish (typesetting: Typesetting) : unit =
+    let codes = [
+        for document in typesetting.Documents do
+            use document = document
+            fst (LatexRun.finish document)
+    ]
+
+    if List.exists ((<>) 0) codes then
+        for path, text in typesetting.Sources do
+            File.WriteAllText(path, text)
