@@ -75,7 +75,10 @@ let private work (store: RunStore) (experiments: Experiment list) (plan: Plan) =
 let report (places: Places) (plan: Plan) (ids: string list) : Report =
     let store = RunStore places.Results
     let selected = select ids
-    let notRun = Registry.rows |> sideBySide (notRun selected (store.List()) plan) |> List.choose id
+
+    let notRun =
+        Registry.rows |> sideBySide (notRun selected (store.List()) plan) |> List.choose id
+
     let idle = notRun |> List.map fst |> Set.ofList
     let results = Results(plan, store)
 

@@ -93,7 +93,11 @@ let sideBySide (f: 'a -> 'b) (items: 'a list) : 'b list =
 /// The runs behind the rows; the data sets that these ask for are read side by side.
 let private requests (plan: Plan) (rows: Registry.Row list) : RunRequest list =
     let late (experiment: Experiment) = not (List.contains experiment.Row Registry.longest)
-    computed rows |> List.sortBy late |> sideBySide (fun experiment -> experiment.Runs plan) |> List.concat
+
+    computed rows
+    |> List.sortBy late
+    |> sideBySide (fun experiment -> experiment.Runs plan)
+    |> List.concat
 
 /// Has the runs of the rows computed that are not complete, and says what became of them.
 let run (places: Places) (plan: Plan) (execution: Execution) (ids: string list) : RunSummary =

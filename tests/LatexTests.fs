@@ -48,7 +48,7 @@ let private prepared (figures: string list) =
         let at name = Path.Combine(folder, "generated", "figures", name)
         Directory.CreateDirectory(at "") |> ignore
         figures |> List.iteri (fun i text -> File.WriteAllText(at $"{i}.tex", text))
-        LatexPictures.prepare (executable folder "pdflatex" typesetter) 2 folder
+        LatexPictures.start (executable folder "pdflatex" typesetter) 2 folder |> LatexPictures.finish
 
         result <-
             List.init figures.Length (fun i -> File.ReadAllText(at $"{i}.tex")),

@@ -93,6 +93,99 @@ let private figures =
 
             Expect.stringContains tex @"\caption{The bound.}" "A caption is a sentence")
 
+        testCase "report/places" (fun () ->
+            let count = 41
+            let line = Array.init count (fun i -> float i, Math.Pow(10.0, 2.0 - float i / 10.0))
+            let broken = line |> Array.mapi (fun i (x, y) -> x, (if i = 20 then 0.0 else y))
+
+            let drawn points series =
+                Panel.axes
+                    ""
+                    (Axis.linear "" |> Axis.between 0.0 40.0)
+                    (Axis.log "" |> Axis.between 0.01 100.0)
+                    [ series points ]
+                |> Figure.single "ift1.curve" "Curve"
+                |> PgfPlots.render
+                |> tex
+
+            let frame (text: string) =
+                let found = Regex.Match(text, @"width=([0-9.]+)mm, height=([0-9.]+)mm")
+                float found.Groups[1].Value, float found.Groups[2].Value
+
+            /// The places that a macro gets, by its call.
+            let places (text: string) = [
+                for call in Regex.Matches(text, @"\\report(?:path|marks).*\{([^{}]*)\}") ->
+                    [
+                        for point in call.Groups[1].Value.Split(';', StringSplitOptions.RemoveEmptyEntries) do
+                            let at = point.Split ','
+                            float at[0], float at[1]
+                    ]
+            ]
+
+            for series in
+                [
+                    fun points -> Line("a", points, None)
+                    fun points -> Trail("a", points)
+                    fun points -> Reference("a", points)
+                    fun points -> Scatter("a", points)
+                ] do
+                let text = drawn line series
+                let width, height = frame text
+
+                match places text with
+                | [ points ] ->
+                    for i, (x, y) in List.indexed points do
+                        // Here the logarithm falls as x grows.
+                        let along = float i / 40.0
+                        Expect.floatClose Accuracy.low x (along * width) "Along the frame"
+
+                        Expect.isLessThan
+                            (abs (y - (1.0 - along) * height))
+                            0.001
+                            "And down the logarithmic axis"
+
+                    Expect.equal points.Length count "All points"
+                | found -> failtest $"{found.Length} curves"
+
+                Expect.equal (Regex.Count(text, "addlegendentry")) 1 "One entry in the legend"
+                Expect.equal (Regex.Count(text, "addlegendimage")) 1 "with its image"
+
+            let pieces = drawn broken (fun points -> Line("", points, None)) |> places
+            Expect.equal (pieces |> List.map _.Length) [ 20; 20 ] "A point that cannot be drawn leaves a gap"
+
+            let outside = Array.append line [| 41.0, 1e300 |]
+
+            let last =
+                drawn outside (fun points -> Line("", points, None)) |> places |> List.head |> List.last
+
+            Expect.isLessThan
+                (abs (snd last))
+                5000.0
+                "TeX knows no number of millimetres that is much larger"
+
+            let few = drawn line[..9] (fun points -> Line("a", points, None))
+            Expect.isEmpty (places few) "pgfplots places a few points"
+
+            let loose axis points =
+                Panel.axes "" (Axis.linear "") axis [ Line("", points, None) ]
+                |> Figure.single "ift1.curve" "Curve"
+                |> PgfPlots.render
+                |> tex
+
+            Expect.stringContains
+                (loose (Axis.linear "") [| 0.0, 0.0; 10.0, 2.0 |])
+                "xmin=-0.2, xmax=10.2, ymin=-0.1, ymax=2.1"
+                "Ends of the data, and some room"
+
+            Expect.stringContains
+                (loose (Axis.log "") [| 0.0, 0.0; 0.0, 1.0; 1.0, 1e4 |])
+                "ymin=0.630957, ymax=15848.9"
+                "On a logarithmic axis of what is positive"
+
+            Expect.isFalse
+                ((loose (Axis.linear "") [| 0.0, 3.0; 1.0, 3.0 |]).Contains "ymin")
+                "No ends where there is no extent")
+
         testCase "report/colours" (fun () ->
             let at names =
                 Panel.axes "" (Axis.linear "x") (Axis.linear "y") [

@@ -219,12 +219,13 @@ let compileWith
             if LatexRun.isInstalled "bibtex" then
                 prepareBibliography folder.FullName
 
-            let pictures =
-                LatexPictures.start "pdflatex" Environment.ProcessorCount folder.FullName
+            let pictures = LatexPictures.start "pdflatex" Environment.ProcessorCount folder.FullName
 
-            use ahead = lookAhead "pdflatex" folder.FullName
-            // Its errors are met again.
-            LatexRun.finish ahead |> ignore
+            if not pictures.Documents.IsEmpty then
+                use ahead = lookAhead "pdflatex" folder.FullName
+                // Its errors are met again.
+                LatexRun.finish ahead |> ignore
+
             LatexPictures.finish pictures
             let isMade, problems = build latexmk folder.FullName
             publish "report.log"

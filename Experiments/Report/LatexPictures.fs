@@ -45,10 +45,7 @@ let private share (documents: int) (pictures: string list) : string list list =
 let private name index = $"pictures-{index + 1}"
 
 /// Pictures that are being typeset, and the files that they were taken from, as these were.
-type Typesetting = private {
-    Documents: Process list
-    Sources: (string * string) list
-}
+type Typesetting = { Documents: Process list; Sources: (string * string) list }
 
 /// Replaces the pictures in `generated/figures` of a folder with the report's sources by pages of PDF files, and begins to make
 /// these beside `main.tex`. Until `finish` nobody may include them.
@@ -83,10 +80,7 @@ let start (pdflatex: string) (cores: int) (folder: string) : Typesetting =
         File.WriteAllText(Path.Combine(folder, name index + ".tex"), document part)
         LatexRun.start folder pdflatex (LatexRun.unattended @ [ name index + ".tex" ])
 
-    {
-        Documents = List.mapi typeset parts
-        Sources = sources
-    }
+    { Documents = List.mapi typeset parts; Sources = sources }
 
 /// Waits until all pictures are there. One with an error leaves all figures as they were: the report's own run then meets
 /// the error, and says where it is.

@@ -86,8 +86,7 @@ let private range (key: string) (ends: (float * float) option) =
 
 /// Where points stand in a frame between known ends.
 let private placing (frame: Frame) (panel: AxesPanel) xEnds yEnds : Placing option =
-    let part (axis: Axis) (low, high) v =
-        (along axis v - along axis low) / (along axis high - along axis low)
+    let part (axis: Axis) (low, high) v = (along axis v - along axis low) / (along axis high - along axis low)
 
     Option.map2
         (fun x y -> fun (a, b) -> frame.Width * part panel.X x a, frame.Height * part panel.Y y b)

@@ -225,6 +225,7 @@ let latex
             | Some place when drawn.Length > markLimit ->
                 let seen = stretches place drawn |> Array.concat
                 $@"\reportmarks{{{paint}, line width=0.8pt}}{{{mark}}}{{{size}}}{{{places place seen}}}"
+
                 if name <> "" then
                     $@"\addlegendimage{{{paint}, only marks, mark={mark}, mark size={size}}}"
             | _ ->
