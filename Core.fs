@@ -1559,13 +1559,23 @@ type UpdateOrder =
     | Alternating
     | Simultaneous
 
+/// d/d psi0 of the penalty on a Dirac-GAN's critic, which is c psi0^2 (R1) or c (|psi0| - 1)^2 (GP): the latter has no
+/// derivative at 0 and takes libtorch's subgradient 0 there. `[..] -> [..]`.
+/// Sources: Mescheder, Geiger and Nowozin (2018), eq. 9; Gulrajani et al. (2017), eq. 3. Paper: eq:dirac-map.
+/// > diracPenaltySlope (R1 0.5) (t [ 2.0; -3.0 ]) = 2; -3
+let diracPenaltySlope (penalty: DiracPenalty) (psi0: Tensor) : Tensor =
+    match penalty with
+    | NoPenalty -> torch.zeros_like psi0
+    | R1 c -> 2.0 * c * psi0
+    | Gp c -> 2.0 * c * (psi0.abs () - 1.0) * psi0.sign ()
+
 /// One gradient step of the Dirac-GAN: target at 0, generator theta, critic C(x) = psi0 x + psi1, rate eta for both.
-/// States `[..,3]` = (theta, psi0, psi1) to the next states. At psi0 = 0 the gradient penalty has no derivative and
-/// takes libtorch's subgradient 0. Source: Mescheder, Geiger and Nowozin (2018), section 2. Paper: eq:dirac-map.
-/// > diracStep W1 (R1 0.5) Alternating 0.1 (t [ 1.0; 2.0; 0.0 ]) = 1.17; 1.7; 0
+/// States `[..,3]` = (theta, psi0, psi1) to the next states; the penalty's slope maps psi0 `[..]` to numbers of its shape.
+/// Source: Mescheder, Geiger and Nowozin (2018), section 2. Paper: eq:dirac-map.
+/// > diracStep W1 (diracPenaltySlope (R1 0.5)) Alternating 0.1 (t [ 1.0; 2.0; 0.0 ]) = 1.17; 1.7; 0
 let diracStep
     (metric: DiracMetric)
-    (penalty: DiracPenalty)
+    (penaltySlope: Tensor -> Tensor)
     (order: UpdateOrder)
     (eta: float)
     (state: Tensor)
@@ -1581,13 +1591,7 @@ let diracStep
             -0.5 * fake * theta, 0.5 * ((psi1.neg ()).sigmoid() - fake)
         | W1 -> theta.neg (), torch.zeros_like theta
 
-    let penaltySlope =
-        match penalty with
-        | NoPenalty -> torch.zeros_like theta
-        | R1 c -> 2.0 * c * psi0
-        | Gp c -> 2.0 * c * (psi0.abs () - 1.0) * psi0.sign ()
-
-    let psi0' = psi0 + eta * (ascent0 - penaltySlope)
+    let psi0' = psi0 + eta * (ascent0 - penaltySlope psi0)
     let psi1' = psi1 + eta * ascent1
 
     let against0, against1 =

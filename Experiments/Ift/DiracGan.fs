@@ -21,9 +21,7 @@ type private Played = {
     member this.Count kind = int (this.Value(outcomeText kind))
 
 let private played (results: Results) order : Played list = [
-    for game in games ->
-        let value name = results.Value name (DiracRuns.request results.Plan order game)
-        { Game = game; Order = order; Value = value }
+    for game in games -> { Game = game; Order = order; Value = DiracRuns.value results order game }
 ]
 
 let private measuredOutcome (p: Played) =
@@ -70,9 +68,6 @@ let private farthest = 20.0
 /// What becomes of a path: its last 500 iterations.
 let private ending (stride: int) (path: (float * float)[]) = every stride path[path.Length - 500 ..]
 
-let private orbit (results: Results) order game index =
-    DiracRuns.orbit results (DiracRuns.request results.Plan order game) index
-
 let private ofMetric metric = games |> List.filter (fun g -> g.Metric = metric)
 
 /// Whether a curve is more than a speck: what a game leaves that has converged is less.
@@ -118,12 +113,12 @@ let private phaseFigure results metric : Figure =
     [
         for game in ofMetric metric do
             plane (title game false) "$\\theta$" [
-                yield! turnsOf metric (start 0) (orbit results Alternating game 0)
+                yield! turnsOf metric (start 0) (DiracRuns.orbit results Alternating game 0)
                 for i in 0 .. DiracRuns.kept - 1 do
-                    Line(start i, ending stride (orbit results Alternating game i), None)
+                    Line(start i, ending stride (DiracRuns.orbit results Alternating game i), None)
             ]
         plane "none, simultaneous" "$\\theta$" [
-            orbit results Simultaneous idle 0
+            DiracRuns.orbit results Simultaneous idle 0
             |> Array.takeWhile (fun at -> distance at < farthest)
             |> fun path -> Trail(start 0, every stride path)
         ]
@@ -140,7 +135,7 @@ let private averageFigure results metric : Figure =
 
     [
         for game in ofMetric metric do
-            let played = orbit results Alternating game 0
+            let played = DiracRuns.orbit results Alternating game 0
             plane (title game true) "$\\theta$, $\\bar\\theta$" [
                 Trail(start 0, ending stride played)
                 onItsWay metric "averaged, on its way" (averaged played)
@@ -167,7 +162,7 @@ let private timeFigure results : Figure =
     let panel metric legend title label (quantity: Game -> (float * float)[] -> float[]) =
         Panel.axes title (Axis.linear "iteration") (Axis.log label |> Axis.between 1e-9 10.0) [
             for game in ofMetric metric do
-                let values = quantity game (orbit results Alternating game 0)
+                let values = quantity game (DiracRuns.orbit results Alternating game 0)
                 Line(penaltyName game.Penalty, values |> Array.mapi (fun n v -> float n, v), None)
         ]
         |> Panel.withLegend legend
@@ -299,7 +294,7 @@ let private report (results: Results) : Section =
     {
         Section.empty "ift3" (results.Plan.Origin([], 1, None)) with
             Figures = [
-                for metric in [ Jsd; W1 ] do
+                for metric in metrics do
                     phaseFigure results metric
                     averageFigure results metric
                 timeFigure results
@@ -326,7 +321,7 @@ let private report (results: Results) : Section =
 
 let private runs (plan: Plan) = [
     for order in [ Alternating; Simultaneous ] do
-        for game in games -> DiracRuns.request plan order game
+        for metric in metrics -> DiracRuns.request plan order metric
 ]
 
 let experiment = Experiment.row "ift3" runs report

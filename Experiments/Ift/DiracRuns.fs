@@ -18,18 +18,23 @@ let kept = 3
 /// Where rates and periods are measured: after the transient, and for R1 0.1 before float64's smallest numbers.
 let private first, private last = 2000, 4500
 
-/// Orbits of all initialisations: theta, psi0, psi1 of initialisation i after n iterations at [n][3 i ..].
-let private play (game: Game) order (start: Tensor) : float[][] =
+/// The games with a metric side by side in one computation, each from the initialisations `[N,3]`. Of the game of each
+/// penalty, by its place in the list, the orbits: theta, psi0, psi1 of initialisation i after n iterations at [n][3 i ..].
+let private play metric (penalties: DiracPenalty list) order (start: Tensor) : int -> float[][] =
     use _ = torch.no_grad ()
-    let orbit = Array.zeroCreate (iterations + 1)
-    let mutable state = start
-    orbit[0] <- state.data<float>().ToArray()
+    // psi0 `[games,N]`.
+    let slopes (psi0: Tensor) =
+        torch.stack (penalties |> List.mapi (fun i penalty -> diracPenaltySlope penalty (psi0.select (0L, int64 i))))
+    let orbits = Array.zeroCreate (iterations + 1)
+    let mutable state = start.unsqueeze(0L).repeat(int64 penalties.Length, 1L, 1L)
+    orbits[0] <- state.data<float>().ToArray()
     for n in 1..iterations do
         use _ = torch.NewDisposeScope()
         use previous = state
-        state <- (diracStep game.Metric game.Penalty order eta previous).MoveToOuterDisposeScope()
-        orbit[n] <- state.data<float>().ToArray()
-    orbit
+        state <- (diracStep metric slopes order eta previous).MoveToOuterDisposeScope()
+        orbits[n] <- state.data<float>().ToArray()
+    let length = int (start.numel ())
+    fun game -> orbits |> Array.map (fun states -> states[game * length .. (game + 1) * length - 1])
 
 /// theta and its average with weight `decay` on the past, which starts at theta.
 let private averaged (theta: float[]) =
@@ -96,34 +101,44 @@ let private keep (orbit: float[][]) : Tensor =
     let states = orbit |> Array.collect (fun state -> state[.. 3 * count - 1])
     torch.tensor(states).view(int64 (iterations + 1), int64 count, 3L)
 
+/// How the values of a run tell its games apart.
+let private valueName penalty (name: string) = $"{penaltyName penalty}.{name}"
+
 let private orderName order =
     match order with
     | Alternating -> "alternating"
     | Simultaneous -> "simultaneous"
 
-/// One game from every initialisation; the games share their initialisations.
-let request (plan: Plan) (order: UpdateOrder) (game: Game) : RunRequest =
+/// All games with a metric from every initialisation, which they share.
+let request (plan: Plan) (order: UpdateOrder) (metric: DiracMetric) : RunRequest =
     let count = initialisations plan
     let play (context: RunContext) =
         let start = context.Noise.Normal("start", 0L, [| int64 count; 3L |], torch.float64) * 0.7
-        let orbit = play game order start
-        context.Keep("orbits", [ "orbits", keep orbit ])
-        measure game order orbit
+        let orbits = play metric penalties order start
+        context.Keep("orbits", [ for i, penalty in List.indexed penalties -> penaltyName penalty, keep (orbits i) ])
+        [
+            for i, penalty in List.indexed penalties do
+                for name, value in measure { Metric = metric; Penalty = penalty } order (orbits i) do
+                    valueName penalty name, value
+        ]
     let configuration = [
-        "metric", metricName game.Metric
-        "penalty", penaltyName game.Penalty
+        "metric", metricName metric
+        "penalties", penalties |> List.map penaltyName |> String.concat ", "
         "order", orderName order
         "rate", inv eta
         "average", inv decay
         "iterations", string iterations
         "initialisations", string count
     ]
-    let words = (name game).ToLowerInvariant().Replace(",", "").Replace(' ', '-')
-    plan.Measure($"ift3.{orderName order}.{words}", configuration, 1L, None, play)
+    plan.Measure($"ift3.{orderName order}.{(metricName metric).ToLowerInvariant()}", configuration, 1L, None, play)
 
-/// (theta, psi0) of one kept initialisation, by iteration.
-let orbit (results: Results) (request: RunRequest) (index: int) : (float * float)[] =
-    use all = results.Tensor "orbits" "orbits" request
+/// A measured quantity of one game.
+let value (results: Results) order (game: Game) (name: string) : float =
+    results.Value (valueName game.Penalty name) (request results.Plan order game.Metric)
+
+/// (theta, psi0) of one kept initialisation of a game, by iteration.
+let orbit (results: Results) order (game: Game) (index: int) : (float * float)[] =
+    use all = results.Tensor "orbits" (penaltyName game.Penalty) (request results.Plan order game.Metric)
     all.select(1L, int64 index).contiguous().data<float>().ToArray()
     |> Array.chunkBySize 3
     |> Array.map (fun state -> state[0], state[1])

@@ -26,9 +26,12 @@ let outcomeText outcome =
 
 type Game = { Metric: DiracMetric; Penalty: DiracPenalty }
 
+let metrics = [ Jsd; W1 ]
+let penalties = [ NoPenalty; R1 0.01; R1 0.1; Gp 0.01; Gp 0.1 ]
+
 let games: Game list = [
-    for metric in [ Jsd; W1 ] do
-        for penalty in [ NoPenalty; R1 0.01; R1 0.1; Gp 0.01; Gp 0.1 ] do
+    for metric in metrics do
+        for penalty in penalties do
             { Metric = metric; Penalty = penalty }
 ]
 

@@ -11,6 +11,8 @@ type private Game = { Metric: DiracMetric; Penalty: DiracPenalty; Order: UpdateO
 
 type private Step = DiracMetric -> DiracPenalty -> UpdateOrder -> float -> Tensor -> Tensor
 
+let private step metric penalty order eta state = diracStep metric (diracPenaltySlope penalty) order eta state
+
 let private games = [
     for metric in [ Jsd; W1 ] do
         for penalty in [ NoPenalty; DiracPenalty.R1 0.01; DiracPenalty.R1 1.0; DiracPenalty.Gp 0.3 ] do
@@ -65,12 +67,12 @@ let private gradientStep =
         Labels = []
         Function = "diracStep"
         Instances = games
-        Error = error diracStep
+        Error = error step
         Tolerance = Tolerance.float64Identity
         Mutants = [
             "orders swapped",
             error (fun m p order eta s ->
-                diracStep
+                step
                     m
                     p
                     (match order with
@@ -86,10 +88,10 @@ let private gradientStep =
                     | DiracPenalty.R1 c -> DiracPenalty.R1(0.5 * c)
                     | DiracPenalty.Gp c -> DiracPenalty.Gp(0.5 * c)
 
-                diracStep m halved o eta s)
+                step m halved o eta s)
             "generator ascends",
             error (fun m p o eta s ->
-                let next = diracStep m p o eta s
+                let next = step m p o eta s
                 torch.stack [| 2.0 * s[0] - next[0]; next[1]; next[2] |])
         ]
     }
@@ -163,20 +165,20 @@ let private linearisation =
         Labels = [ "eq:dirac-map"; "st:dirac-jacobian"; "st:dirac-eigenvalues" ]
         Function = "diracStep"
         Instances = games
-        Error = error diracStep
+        Error = error step
         Tolerance = Tolerance.float64Identity
         Mutants = [
-            "always simultaneous", error (fun m p _ eta s -> diracStep m p Simultaneous eta s)
+            "always simultaneous", error (fun m p _ eta s -> step m p Simultaneous eta s)
             "metric not halved",
             error (fun m p o eta s ->
                 // For JSD, twice the game's gradients: the map of eta = 2 eta with half the penalty.
                 match m, p with
-                | Jsd, DiracPenalty.R1 c -> diracStep m (DiracPenalty.R1(c / 2.0)) o (2.0 * eta) s
-                | Jsd, _ -> diracStep m p o (2.0 * eta) s
-                | W1, _ -> diracStep m p o eta s)
+                | Jsd, DiracPenalty.R1 c -> step m (DiracPenalty.R1(c / 2.0)) o (2.0 * eta) s
+                | Jsd, _ -> step m p o (2.0 * eta) s
+                | W1, _ -> step m p o eta s)
             "penalty c for 2 c",
             error (fun m p o eta s ->
-                diracStep
+                step
                     m
                     (match p with
                      | DiracPenalty.R1 c -> DiracPenalty.R1(c / 2.0)

@@ -58,19 +58,31 @@ let private games = [
         gradientPenalty (fun x -> x.mean ()) two two (v [ 0.5; 0.5 ]))
     raises "gradientPenalty" "no example" "x" (fun v ->
         (let none = empty v [ 0L; 1L ] in gradientPenalty sumLast none none (v [])))
+    is "diracPenaltySlope" "at 0 and far away" [ 0.0; 0.0; 2e300; 0.0; -1e300 ] (fun v ->
+        torch.cat [|
+            diracPenaltySlope NoPenalty (v [ 1e300 ])
+            diracPenaltySlope (R1 1.0) (v [ 0.0; 1e300 ])
+            diracPenaltySlope (Gp 0.5) (v [ 0.0; -1e300 ])
+        |])
     is "diracStep" "two states at once" [ 1.2; 1.9; 0.0; 2.9; -1.3; 5.0 ] (fun v ->
-        diracStep W1 NoPenalty Simultaneous 0.1 (matrix v [ [ 1.0; 2.0; 0.0 ]; [ 3.0; -1.0; 5.0 ] ]))
+        diracStep
+            W1
+            (diracPenaltySlope NoPenalty)
+            Simultaneous
+            0.1
+            (matrix v [ [ 1.0; 2.0; 0.0 ]; [ 3.0; -1.0; 5.0 ] ]))
     // The discriminator is sure: no slope but the penalty's, which is 0 at psi0 = 0.
     is "diracStep" "a sure critic" [ 1.0; 0.0; -800.05; 1.0; 0.0; 800.0 - 0.05; 2.0; -0.1; 0.0 ] (fun v ->
         torch.stack [|
-            diracStep Jsd (Gp 1.0) Alternating 0.1 (v [ 1.0; 0.0; -800.1 ])
-            diracStep Jsd (R1 1.0) Simultaneous 0.1 (v [ 1.0; 0.0; 800.0 ]) + v [ 0.0; 0.05; 0.0 ]
-            diracStep W1 NoPenalty Simultaneous 0.05 (v [ 2.0; 0.0; 0.0 ])
+            diracStep Jsd (diracPenaltySlope (Gp 1.0)) Alternating 0.1 (v [ 1.0; 0.0; -800.1 ])
+            diracStep Jsd (diracPenaltySlope (R1 1.0)) Simultaneous 0.1 (v [ 1.0; 0.0; 800.0 ])
+            + v [ 0.0; 0.05; 0.0 ]
+            diracStep W1 (diracPenaltySlope NoPenalty) Simultaneous 0.05 (v [ 2.0; 0.0; 0.0 ])
         |])
     raises "diracStep" "two numbers" "state" (fun v ->
-        diracStep W1 NoPenalty Simultaneous 0.1 (v [ 1.0; 2.0 ]))
+        diracStep W1 (diracPenaltySlope NoPenalty) Simultaneous 0.1 (v [ 1.0; 2.0 ]))
     raises "diracStep" "four numbers" "state" (fun v ->
-        diracStep W1 NoPenalty Simultaneous 0.1 (v [ 1.0; 2.0; 3.0; 4.0 ]))
+        diracStep W1 (diracPenaltySlope NoPenalty) Simultaneous 0.1 (v [ 1.0; 2.0; 3.0; 4.0 ]))
     is "spectralNorm" "of nothing: the direction stays" [ 0.0; 0.6; 0.8; 0.0 ] (fun v ->
         let sigma, u, w = spectralNorm (matrix v [ [ 0.0 ]; [ 0.0 ] ]) (v [ 0.6; 0.8 ])
         torch.cat [| sigma.unsqueeze 0L; u; w |])

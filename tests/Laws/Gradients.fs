@@ -348,7 +348,7 @@ let private adversarial: (string * Case) list = [
         for penalty in [ NoPenalty; R1 0.3; Gp 0.3 ] do
             for order in [ Alternating; Simultaneous ] do
                 $"diracStep, %A{metric} %A{penalty} %A{order}",
-                of1 (diracStep metric penalty order 0.2) (g 1 [ 4; 3 ])
+                of1 (diracStep metric (diracPenaltySlope penalty) order 0.2) (g 1 [ 4; 3 ])
 
     // u and v count as constants; at the singular vectors themselves that changes nothing of sigma's gradient.
     let struct (left, _, _) = torch.linalg.svd (g 1 [ 3; 2 ])
