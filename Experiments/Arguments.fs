@@ -13,6 +13,7 @@ type PlanArguments =
     | Only of ids: string
     | Profile of name: string
     | Jobs of n: int
+    | Processes of n: int
     | Device of name: string
     | Data of directory: string
     | Results of directory: string
@@ -28,6 +29,7 @@ type PlanArguments =
     | Runs_Per_Task of n: int
     | Notice of seconds: int
     | [<Hidden>] Tasks of file: string
+    | [<Hidden>] Beside
 
     interface IArgParserTemplate with
         member this.Usage =
@@ -37,6 +39,7 @@ type PlanArguments =
             | Profile _ ->
                 "smoke (tiny), quick (the default: real data, minutes) or paper (the sources' protocols, hours)."
             | Jobs _ -> "cores to use at a time (default: all; one on a GPU)."
+            | Processes _ -> "report, run: processes that share the runs, to fill a GPU (default 1)."
             | Device _ -> "auto, cpu, cuda or cuda:N (default auto)."
             | Data _ -> "where the data sets are (default RESEARCH_DATA, then ./data)."
             | Results _ -> "where results are kept (default ./results)."
@@ -54,6 +57,7 @@ type PlanArguments =
             | Notice _ ->
                 "slurm: seconds before the time limit at which a task saves and queues up again (default 120)."
             | Tasks _ -> "worker: the file with the array's tasks."
+            | Beside -> "run: stop when the standard input ends; what --processes starts."
 
 type DataAction =
     | List

@@ -26,7 +26,7 @@ let private settings (root: string) (arguments: ParseResults<PlanArguments>) : S
 
     asked.Over(SlurmSettings.Read(Path.Combine(root, "slurm.json")))
 
-/// Raises ResearchException (bad usage) for options of Slurm without Slurm and for numbers below 1.
+/// Raises ResearchException (bad usage) for options of Slurm without Slurm, the other way round, and for numbers below 1.
 let requireSense (arguments: ParseResults<PlanArguments>) : unit =
     let badUsage sentence = raise (ResearchException(sentence, ResearchException.BadUsage))
 
@@ -36,6 +36,10 @@ let requireSense (arguments: ParseResults<PlanArguments>) : unit =
         | PlanArguments.Runs_Per_Task n
         | PlanArguments.Notice n when n < 1 ->
             badUsage "--throttle, --runs-per-task and --notice must be at least 1."
+        | PlanArguments.Processes n when n < 1 -> badUsage "--processes must be at least 1."
+        | PlanArguments.Processes _ when isOnSlurm arguments ->
+            badUsage
+                "--processes belongs to --executor local: with Slurm --throttle says how many tasks go at a time."
         | PlanArguments.Wait
         | PlanArguments.Partition _
         | PlanArguments.Account _
@@ -69,8 +73,8 @@ let private commandOf
             | PlanArguments.Rows _
             | PlanArguments.Only _
             | PlanArguments.Profile _
-            | PlanArguments.Data _
-            | PlanArguments.No_Paper -> true
+            | PlanArguments.Data _ -> true
+            | PlanArguments.No_Paper -> subcommand <> "run"
             | _ -> false)
 
     // The rows come last, where they follow no other option's value.
@@ -95,12 +99,12 @@ let execution
     (jobs: int)
     (afterwards: string option)
     : Session.Execution =
-    if isOnSlurm arguments then
-        let own = [
-            PlanArguments.Device(string plan.Device)
-            PlanArguments.Results(Path.GetFullPath places.Results)
-        ]
+    let own = [
+        PlanArguments.Device(string plan.Device)
+        PlanArguments.Results(Path.GetFullPath places.Results)
+    ]
 
+    if isOnSlurm arguments then
         Session.OnSlurm {
             Settings = settings root arguments
             Worker =
@@ -109,5 +113,11 @@ let execution
             Wait = arguments.Contains PlanArguments.Wait
             Afterwards = afterwards |> Option.map (commandOf arguments own)
         }
+    elif arguments.Contains PlanArguments.Beside then
+        Session.Beside jobs
     else
-        Session.Here jobs
+        match arguments.GetResult(PlanArguments.Processes, defaultValue = 1) with
+        | 1 -> Session.Here jobs
+        | processes ->
+            let own = PlanArguments.Jobs jobs :: PlanArguments.Beside :: own
+            Session.Together(jobs, processes - 1, commandOf arguments own "run")

@@ -52,6 +52,10 @@ let private withoutRuns id = $"{id} has no runs: the report answers it in the te
 type Execution =
     /// This process, on so many cores.
     | Here of jobs: int
+    /// This process and so many others, which a command line starts, on so many cores each.
+    | Together of jobs: int * others: int * command: string list
+    /// One of these others.
+    | Beside of jobs: int
     /// Tasks of Slurm.
     | OnSlurm of Slurm
 
@@ -73,7 +77,10 @@ let private executor
     (board: IProgressBoard)
     : IExecutor =
     match execution with
-    | Here jobs -> Runner(store, plan.Device, jobs, board)
+    | Here jobs
+    | Beside jobs -> Runner(store, plan.Device, jobs, board)
+    | Together(jobs, others, command) ->
+        ProcessesExecutor(store, plan.Device, jobs, board, others, List.toArray command)
     | OnSlurm slurm ->
         SlurmExecutor(
             store,
@@ -108,9 +115,18 @@ let run (places: Places) (plan: Plan) (execution: Execution) (ids: string list) 
             printfn "%s" (withoutRuns row.Id)
 
     use board = LiveBoard.ForConsole()
-    use interruption = new Interruption(fun message -> board.Say message)
+    let isBeside = execution.IsBeside
+    let input = if isBeside then Some(Console.OpenStandardInput()) else None
+    use interruption = new Interruption((fun message -> board.Say message), Option.toObj input)
     let executor = executor execution (RunStore places.Results) plan board
-    let summary = executor.Run(requests plan selected, interruption.Token)
+
+    let requests: RunRequest seq =
+        if isBeside then
+            ProcessesExecutor.Shared(requests plan selected)
+        else
+            requests plan selected
+
+    let summary = executor.Run(requests, interruption.Token)
 
     for line in summary.Lines() do
         board.Say line

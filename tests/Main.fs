@@ -78,6 +78,7 @@ let main argv =
             loaded TinyTraining.tryRunChild
             RenderKillTests.tryRunChild
             SlurmChildren.tryRun
+            ProcessesTests.tryRunChild
             Page.tryRun
             TryTests.tryRunChild
         ]

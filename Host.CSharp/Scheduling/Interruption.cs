@@ -12,13 +12,31 @@ public sealed class Interruption : IDisposable
     private readonly PosixSignalRegistration[] registrations;
 
     /// <param name="say">Tells the user what happens.</param>
-    public Interruption(Action<string> say)
+    /// <param name="input">Its end counts as such a signal: the other end of it is a process that this one belongs to.</param>
+    public Interruption(Action<string> say, Stream? input = null)
     {
         registrations =
         [
             PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
         ];
+
+        if (input is not null)
+            new Thread(AwaitEnd) { IsBackground = true }.Start();
+
+        void AwaitEnd()
+        {
+            while (input.ReadByte() >= 0)
+                continue;
+            try
+            {
+                source.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // All is done already.
+            }
+        }
 
         void Handle(PosixSignalContext signal)
         {

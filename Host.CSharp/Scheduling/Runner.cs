@@ -46,6 +46,11 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
     /// </summary>
     public Func<RunKey, int>? KnownLease { get; init; }
 
+    /// <summary>
+    /// Whether no other process works for this command: runs that measure time wait for it. When not given, none does.
+    /// </summary>
+    public Func<bool>? IsQuiet { get; init; }
+
     public RunSummary Run(IEnumerable<RunRequest> requests, CancellationToken cancellation)
     {
         // Experiments share runs: the same key is the same run, whoever asks.
@@ -98,7 +103,9 @@ public sealed class Runner(RunStore store, torch.Device device, int jobs, IProgr
             work => Compute(request, taken!, work))
         {
             IsAlone = request.IsAlone,
-            Admit = () => Admit(store.TryClaim(key, watch, known)),
+            Admit = () => request.IsAlone && IsQuiet?.Invoke() == false
+                ? new Admission.Later()
+                : Admit(store.TryClaim(key, watch, known)),
         };
 
         Admission Admit(Claim claim)
