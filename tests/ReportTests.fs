@@ -163,6 +163,18 @@ let private figures =
                 5000.0
                 "TeX knows no number of millimetres that is much larger"
 
+            let wide =
+                Panel.axes
+                    ""
+                    (Axis.linear "" |> Axis.between 0.0 40.0)
+                    (Axis.linear "" |> Axis.between 0.0 20.0)
+                    [ Trail("", line) ]
+                |> Panel.equal
+                |> Figure.single "ift1.curve" "Curve"
+                |> PgfPlots.render
+                |> tex
+
+            Expect.isEmpty (places wide) "with units as long on both axes pgfplots chooses the frame"
             let few = drawn line[..9] (fun points -> Line("a", points, None))
             Expect.isEmpty (places few) "pgfplots places a few points"
 

@@ -1,5 +1,5 @@
 /// Typesets the pictures of the generated figures once, side by side, and lets the report include them. LaTeX goes over
-/// the report several times, and six sevenths of each time would go into its pictures.
+/// the report several times, and most of each time would go into its pictures.
 module Research.Report.LatexPictures
 
 open System.Diagnostics

@@ -84,14 +84,16 @@ let private range (key: string) (ends: (float * float) option) =
     | Some(low, high) -> [ $"{key}min={Markup.coordinate low}"; $"{key}max={Markup.coordinate high}" ]
     | None -> []
 
-/// Where points stand in a frame between known ends.
-let private placing (frame: Frame) (panel: AxesPanel) xEnds yEnds : Placing option =
-    let part (axis: Axis) (low, high) v = (along axis v - along axis low) / (along axis high - along axis low)
+/// Where points stand in a frame between known ends. None where pgfplots makes the frame narrower, for units as long on both
+/// axes.
+let private placing (frame: Frame) (isSquare: bool) (panel: AxesPanel) xEnds yEnds : Placing option =
+    let extent (axis: Axis) (low, high) = along axis high - along axis low
+    let part (axis: Axis) ends v = (along axis v - along axis (fst ends)) / extent axis ends
 
-    Option.map2
-        (fun x y -> fun (a, b) -> frame.Width * part panel.X x a, frame.Height * part panel.Y y b)
-        xEnds
-        yEnds
+    match xEnds, yEnds with
+    | Some x, Some y when not isSquare || abs (extent panel.X x / extent panel.Y y - 1.0) < 1e-9 ->
+        Some(fun (a, b) -> frame.Width * part panel.X x a, frame.Height * part panel.Y y b)
+    | _ -> None
 
 let private ticks (key: string) room (axis: Axis) (shown: float[]) =
     match Ticks.ofAxis room axis shown with
@@ -169,7 +171,7 @@ let private axesPanel
     let slack share = if panel.IsMap then 0.0 else share
     let xEnds = ends (slack 0.02) panel.X xs
     let yEnds = ends (slack enlarged) panel.Y ys
-    let place = placing frame panel xEnds yEnds
+    let place = placing frame square panel xEnds yEnds
 
     let options =
         [
