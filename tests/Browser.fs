@@ -97,14 +97,15 @@ type Browser() =
         |> Puppeteer.LaunchAsync
         |> wait
 
-    /// Opens a file in a window of that size, waits until it has loaded, and hands it to an action.
+    /// Opens a file in a window of that size, as a browser would that nobody has used yet, waits until it has loaded, and hands
+    /// it to an action.
     member _.Visit(path: string, width: int, height: int, act: Opened -> 'a) : 'a =
         let own = Uri(path).AbsoluteUri
+        let downloads = downloads.CreateSubdirectory(Path.GetRandomFileName()).FullName
 
         let options =
             BrowserContextOptions(
-                DownloadBehavior =
-                    DownloadBehavior(Policy = DownloadPolicy.Allow, DownloadPath = downloads.FullName)
+                DownloadBehavior = DownloadBehavior(Policy = DownloadPolicy.Allow, DownloadPath = downloads)
             )
 
         let context = wait (browser.CreateBrowserContextAsync options)
@@ -118,12 +119,7 @@ type Browser() =
             watch page own errors requests
             wait (page.GoToAsync(own, WaitUntilNavigation.Load)) |> ignore
 
-            act {
-                Page = page
-                Errors = errors
-                Requests = requests
-                Downloads = downloads.FullName
-            }
+            act { Page = page; Errors = errors; Requests = requests; Downloads = downloads }
         finally
             run (context.CloseAsync())
 
@@ -131,3 +127,12 @@ type Browser() =
         member _.Dispose() =
             run (browser.CloseAsync())
             downloads.Delete true
+
+let private shared =
+    lazy
+        (let browser = new Browser()
+         AppDomain.CurrentDomain.ProcessExit.Add(fun _ -> (browser :> IDisposable).Dispose())
+         browser)
+
+/// The browser of all tests of this process, which ends with it.
+let sharedBrowser () : Browser = shared.Value

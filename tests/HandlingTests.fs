@@ -46,7 +46,7 @@ let private layout = $"document.querySelector('{chart}').layout"
 
 let private opening width act =
     withPage (fun path _ ->
-        use browser = new Browser()
+        let browser = sharedBrowser ()
 
         browser.Visit(
             path,

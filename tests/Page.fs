@@ -87,7 +87,7 @@ let tryRun (argv: string array) =
     | [| "--page"; path |] ->
         let sources = Paper.read (Path.Combine(root, "paper"))
         let expected = Paper.uses "reportfigure" 1 sources |> List.map (fun u -> u.Arguments.Head)
-        use browser = new Browser()
+        let browser = sharedBrowser ()
 
         let faults = [
             for width in widths do

@@ -67,7 +67,7 @@ type private Reader(page: IPage) =
 
 let private readers width act =
     withPage (fun path _ ->
-        use browser = new Browser()
+        let browser = sharedBrowser ()
 
         browser.Visit(
             path,
@@ -205,7 +205,7 @@ let tests =
     <| testList "page" [
         testCase "report/browser" (fun () ->
             withPage (fun path _ ->
-                use browser = new Browser()
+                let browser = sharedBrowser ()
 
                 for width in Page.widths do
                     let shown, faults = browser.Visit(path, width, 1000, Page.look ids)
@@ -216,7 +216,7 @@ let tests =
 
         testCase "report/browser-mutants" (fun () ->
             withPage (fun path html ->
-                use browser = new Browser()
+                let browser = sharedBrowser ()
 
                 for name, mutate, said in mutants do
                     let wrong = mutate html
