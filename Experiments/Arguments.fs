@@ -38,7 +38,7 @@ type PlanArguments =
             | Only _ -> "the same as one word: ift1,hw5.1."
             | Profile _ ->
                 "smoke (tiny), quick (the default: real data, minutes) or paper (the sources' protocols, hours)."
-            | Jobs _ -> "cores to use at a time (default: all; one on a GPU)."
+            | Jobs _ -> "cores to use at a time, in each process (default: all; one on a GPU)."
             | Processes _ -> "report, run: processes that share the runs, to fill a GPU (default 1)."
             | Device _ -> "auto, cpu, cuda or cuda:N (default auto)."
             | Data _ -> "where the data sets are (default RESEARCH_DATA, then ./data)."

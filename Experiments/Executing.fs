@@ -119,5 +119,12 @@ let execution
         match arguments.GetResult(PlanArguments.Processes, defaultValue = 1) with
         | 1 -> Session.Here jobs
         | processes ->
+            // Who names no cores wants them shared too.
+            let jobs =
+                if arguments.Contains PlanArguments.Jobs then
+                    jobs
+                else
+                    max 1 (jobs / processes)
+
             let own = PlanArguments.Jobs jobs :: PlanArguments.Beside :: own
             Session.Together(jobs, processes - 1, commandOf arguments own "run")
