@@ -36,11 +36,12 @@ public sealed class ProcessesExecutor(
         var listing = store.List();
         var open = Shared(all).Select(request => request.Key).Where(key => !listing.IsComplete(key)).DistinctBy(key => key.Id);
         var processes = new List<Process>();
-        using var stopping = cancellation.Register(() => Stop(processes));
         try
         {
             for (var count = Math.Min(others, open.Count() - 1); processes.Count < count;)
                 processes.Add(Start());
+            // They save while this process does.
+            using var stopping = cancellation.Register(() => Stop(processes));
             var runner = new Runner(store, device, jobs, board)
             {
                 IsQuiet = () => processes.TrueForAll(process => process.HasExited),
